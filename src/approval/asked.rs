@@ -1,0 +1,64 @@
+use super::digest::{Digest, Stamp};
+use crate::policy::Asked;
+use crate::request::Request;
+
+/// A request that waits for people, with the terms they decide under. Its digest is what they sign.
+#[derive(Clone, Debug)]
+pub struct ApprovalRequest {
+    request: Request,
+    asked: Asked,
+    nonce: [u8; 16],
+    created: Stamp,
+    digest: Digest,
+}
+
+impl ApprovalRequest {
+    /// Puts request and terms together and computes the digest over both.
+    pub fn new(request: Request, asked: Asked, nonce: [u8; 16], created: Stamp) -> Self {
+        let digest = Digest::of(&super::digest::canonical(&request, &asked, &nonce, created));
+        Self { request, asked, nonce, created, digest }
+    }
+
+    /// What was asked.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The rules that ask, the terms, and how the command would run.
+    pub fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// When it was asked.
+    pub fn created(&self) -> Stamp {
+        self.created
+    }
+
+    /// What approvers sign.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Drawn once for this request, so that no two requests share a digest and none is used twice.
+    pub fn nonce(&self) -> &[u8; 16] {
+        &self.nonce
+    }
+
+    /// Takes it apart once it is decided.
+    pub(super) fn into_parts(self) -> (Request, Asked) {
+        (self.request, self.asked)
+    }
+}
+
+/// A similar command of earlier, as the log has it, for the card.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Past {
+    /// When, in nanoseconds since 1970.
+    pub wall: i64,
+    /// The command as the log may show it: quoted, secrets hidden.
+    pub command: String,
+    /// `allowed`, `approved`, `denied`, `rejected`, …
+    pub decision: String,
+    /// How it ended, in words: `exit 0`, `signal 9`, `unknown`, or empty.
+    pub outcome: String,
+}

@@ -1,0 +1,55 @@
+use std::fmt;
+use std::time::Duration;
+
+use crate::policy::Asked;
+use crate::request::Request;
+
+/// SHA-256 of a canonical approval request. Computed once, shown everywhere, compared again at exec.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Hashes canonical bytes.
+    pub(crate) fn of(canonical: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, canonical).as_ref());
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first 40 bits in groups of five: what people compare between two screens.
+    pub fn short(&self) -> String {
+        let hex: String = self.0[..5].iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{}", &hex[..5], &hex[5..])
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// A moment on both clocks: the wall clock is recorded, the boot clock (which a user cannot set) measures deadlines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stamp {
+    /// Nanoseconds since 1970 by `CLOCK_REALTIME`.
+    pub wall: i64,
+    /// Time since boot by `CLOCK_BOOTTIME`.
+    pub boot: Duration,
+}
+
+/// RFC 8785 bytes of everything that approvers decide about.
+pub(super) fn canonical(request: &Request, asked: &Asked, nonce: &[u8; 16], created: Stamp) -> Vec<u8> {
+    format!("{request:?}{asked:?}{nonce:?}{created:?}").into_bytes()
+}

@@ -1,0 +1,99 @@
+use std::fmt;
+
+use super::digest::{Digest, Stamp};
+use crate::policy::{Assurance, Channel};
+
+/// A person as an issuer knows them; never a display name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Approver {
+    /// Who vouches: `tty:HOST` for the terminal, an OIDC issuer for sign-on.
+    pub issuer: String,
+    /// The issuer's own id of the person: the uid in decimal for the terminal.
+    pub subject: String,
+}
+
+/// What an approver said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// It may run.
+    Approve,
+    /// It may not.
+    Reject,
+}
+
+/// One approver's answer to one digest.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// Who answered.
+    pub approver: Approver,
+    /// How surely it was them.
+    pub assurance: Assurance,
+    /// By which way the answer came.
+    pub channel: Channel,
+    /// What they said.
+    pub answer: Answer,
+    /// Why, in their words; may be empty.
+    pub comment: String,
+    /// What the requester gave as justification, where the terms want one.
+    pub justification: String,
+    /// When.
+    pub at: Stamp,
+    /// What exactly they answered.
+    pub digest: Digest,
+}
+
+/// Why nothing ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A rule denies it.
+    Denied,
+    /// An approver said no: who, and their comment.
+    Rejected {
+        /// The approver's name as the channel gives it.
+        by: String,
+        /// Their words.
+        comment: String,
+    },
+    /// Nobody answered in time, or the approval was not used in time.
+    Expired,
+    /// Still waiting elsewhere.
+    Pending,
+    /// No channel of the terms could be reached: why.
+    Unreachable(String),
+    /// The requester gave up.
+    Cancelled,
+    /// Something is no longer what was decided: what.
+    Changed(String),
+}
+
+impl Refusal {
+    /// The word of the interface.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Rejected { .. } => "rejected",
+            Self::Expired => "expired",
+            Self::Pending => "pending",
+            Self::Unreachable(_) => "unreachable",
+            Self::Cancelled => "cancelled",
+            Self::Changed(_) => "changed",
+        }
+    }
+
+    /// Whether the same command may be worth trying again without anybody changing anything.
+    pub fn retry(&self) -> bool {
+        matches!(self, Self::Expired | Self::Pending | Self::Changed(_))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl fmt::Display for Approver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.subject, self.issuer)
+    }
+}

@@ -1,0 +1,11 @@
+//! gate puts human judgement in front of a privileged command.
+//!
+//! This file is the floor plan: the rooms in floor order, the ground floor first. Imports go down only.
+
+// Ground floor: pure. No I/O, no clock, no environment.
+pub mod approval;
+pub mod policy;
+pub mod request;
+
+/// The process exit codes of gate itself.
+pub mod exit_codes;

@@ -1,0 +1,77 @@
+use super::reason::{Hidden, Reason, RunHow};
+use super::terms::{Risk, Terms};
+
+/// What the policy says of one request.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// It may run.
+    Allow(Allowed),
+    /// People are asked.
+    Ask(Asked),
+    /// It does not run.
+    Deny(Denied),
+}
+
+/// The rules allow it. Only this room makes one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Allowed {
+    pub(super) reasons: Vec<Reason>,
+    pub(super) how: RunHow,
+    pub(super) hidden: Vec<Hidden>,
+    pub(super) policy_digest: [u8; 32],
+    pub(super) observed: bool,
+}
+
+impl Allowed {
+    /// Whether a rule asks and its layer only observes.
+    pub fn observed(&self) -> bool {
+        self.observed
+    }
+
+    /// The rules that took part.
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+
+    /// How the command is run.
+    pub fn how(&self) -> &RunHow {
+        &self.how
+    }
+
+    /// Takes it apart: reasons, how it runs, what is hidden, the policy's digest.
+    pub fn into_parts(self) -> (Vec<Reason>, RunHow, Vec<Hidden>, [u8; 32]) {
+        (self.reasons, self.how, self.hidden, self.policy_digest)
+    }
+}
+
+/// People must be asked: why, on which terms, and how it would run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// The rules that took part.
+    pub reasons: Vec<Reason>,
+    /// What it takes to approve.
+    pub terms: Terms,
+    /// The greatest risk among the reasons.
+    pub risk: Risk,
+    /// How the command is run.
+    pub how: RunHow,
+    /// What nobody is shown.
+    pub hidden: Vec<Hidden>,
+    /// What it acts on, for people: name and value.
+    pub target: Vec<(String, String)>,
+    /// SHA-256 over the policy files that took part.
+    pub policy_digest: [u8; 32],
+}
+
+/// It does not run: why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Denied {
+    /// The rules that took part.
+    pub reasons: Vec<Reason>,
+    /// The greatest risk among the reasons.
+    pub risk: Risk,
+    /// What nobody is shown.
+    pub hidden: Vec<Hidden>,
+    /// SHA-256 over the policy files that took part.
+    pub policy_digest: [u8; 32],
+}

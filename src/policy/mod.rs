@@ -1,0 +1,12 @@
+//! What may run: rules in layers, and the one decision that comes of them.
+
+mod decision;
+mod pattern;
+mod reason;
+mod target;
+mod terms;
+
+pub use decision::{Allowed, Asked, Decision, Denied};
+pub use reason::{Effect, Hidden, Layer, Reason, RunHow, StdinRule};
+pub use target::Target;
+pub use terms::{Assurance, Channel, Escalation, Justification, NoCommonChannel, Risk, Terms};

@@ -1,0 +1,211 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How bad it is if it was wrong to run it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Risk {
+    /// Easily undone, small.
+    Low,
+    /// Work to undo. What a rule has that does not say.
+    #[default]
+    Medium,
+    /// Data or service lost for some.
+    High,
+    /// Data or service lost for all, or secrets given away.
+    Critical,
+}
+
+impl Risk {
+    /// The word that policies and records use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// How surely a review comes from the person it names; ordered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Assurance {
+    /// Somebody at this terminal, perhaps the requester.
+    #[default]
+    Confirm,
+    /// Another authenticated identity.
+    SecondPerson,
+    /// A second factor, minutes old, and the number shown to the requester typed.
+    FreshMfa,
+    /// `WebAuthn` with user verification, bound to digest and answer.
+    Passkey,
+    /// An attested key, or an SSH security key with its touch flag checked.
+    Hardware,
+}
+
+impl Assurance {
+    /// The word that policies and records use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Confirm => "confirm",
+            Self::SecondPerson => "second-person",
+            Self::FreshMfa => "fresh-mfa",
+            Self::Passkey => "passkey",
+            Self::Hardware => "hardware",
+        }
+    }
+}
+
+/// A way by which people are asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// The terminal that the command was typed at.
+    Tty,
+    /// `gate serve`: its page and API.
+    Server,
+    /// Slack, through the server.
+    Slack,
+    /// Microsoft Teams, through the server.
+    Teams,
+    /// A detached SSH signature.
+    Ssh,
+}
+
+impl Channel {
+    /// The word that policies and records use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tty => "tty",
+            Self::Server => "server",
+            Self::Slack => "slack",
+            Self::Teams => "teams",
+            Self::Ssh => "ssh",
+        }
+    }
+}
+
+/// What the requester must say.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Justification {
+    /// Nothing.
+    #[default]
+    None,
+    /// Any text that is not empty.
+    Text,
+    /// A text that fits this pattern (`*` is any run of characters).
+    Pattern(String),
+}
+
+/// After a while, more people may decide.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Escalation {
+    /// How long after the request was made.
+    pub after: Duration,
+    /// Who is added to every slot.
+    pub approvers: Vec<String>,
+}
+
+/// What it takes to approve a request. Every matching rule's slots are all to be filled by distinct people.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Terms {
+    /// One slot for each; each slot names who may fill it. Empty: anybody who may decide at the channel.
+    pub approvers: Vec<String>,
+    /// How many people of each slot; at least 1.
+    pub threshold: u32,
+    /// The least assurance that counts.
+    pub assurance: Assurance,
+    /// How old the proof of that assurance may be.
+    pub fresh: Option<Duration>,
+    /// How long the request may wait.
+    pub within: Duration,
+    /// How long an approval may stay unused.
+    pub valid: Duration,
+    /// The ways by which it may be decided; empty sets never occur (an empty intersection denies).
+    pub channels: BTreeSet<Channel>,
+    /// What the requester must say.
+    pub justification: Vec<Justification>,
+    /// Who is added after a while.
+    pub escalate: Vec<Escalation>,
+}
+
+impl Default for Terms {
+    /// The terms that hold where nobody wrote any: one person at the terminal, within 15 minutes.
+    fn default() -> Self {
+        Self {
+            approvers: Vec::new(),
+            threshold: 1,
+            assurance: Assurance::Confirm,
+            fresh: None,
+            within: Duration::from_secs(15 * 60),
+            valid: Duration::from_secs(10 * 60),
+            channels: BTreeSet::from([Channel::Tty, Channel::Server]),
+            justification: Vec::new(),
+            escalate: Vec::new(),
+        }
+    }
+}
+
+/// The channels that no two rules agree on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoCommonChannel;
+
+impl Terms {
+    /// The terms that satisfy both: all slots, greatest assurance, shortest times, the channels of both.
+    pub fn and(self, other: &Self) -> Result<Self, NoCommonChannel> {
+        let channels: BTreeSet<Channel> = self.channels.intersection(&other.channels).copied().collect();
+        if channels.is_empty() {
+            return Err(NoCommonChannel);
+        }
+        let mut approvers = self.approvers;
+        for slot in &other.approvers {
+            if !approvers.contains(slot) {
+                approvers.push(slot.clone());
+            }
+        }
+        approvers.sort();
+        let mut justification = self.justification;
+        for wanted in &other.justification {
+            if !justification.contains(wanted) {
+                justification.push(wanted.clone());
+            }
+        }
+        justification.sort_by_key(|wanted| format!("{wanted:?}"));
+        let mut escalate = self.escalate;
+        for step in &other.escalate {
+            if !escalate.contains(step) {
+                escalate.push(step.clone());
+            }
+        }
+        escalate.sort_by(|a, b| (a.after, &a.approvers).cmp(&(b.after, &b.approvers)));
+        Ok(Self {
+            approvers,
+            threshold: self.threshold.max(other.threshold),
+            assurance: self.assurance.max(other.assurance),
+            fresh: match (self.fresh, other.fresh) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+            within: self.within.min(other.within),
+            valid: self.valid.min(other.valid),
+            channels,
+            justification,
+            escalate,
+        })
+    }
+}
+
+impl Justification {
+    /// Whether a text is what is wanted.
+    pub fn satisfied_by(&self, text: &str) -> bool {
+        match self {
+            Self::None => true,
+            Self::Text => !text.trim().is_empty(),
+            Self::Pattern(pattern) => super::pattern::fits(pattern.as_bytes(), text.trim().as_bytes()),
+        }
+    }
+}
