@@ -6,6 +6,8 @@
 pub mod approval;
 pub mod policy;
 pub mod request;
+pub mod shell;
+pub mod tool;
 
 /// The process exit codes of gate itself.
 pub mod exit_codes;

@@ -1,5 +1,6 @@
-use super::reason::{Hidden, Reason, RunHow};
+use super::reason::{Reason, RunHow};
 use super::terms::{Risk, Terms};
+use crate::tool::Hidden;
 
 /// What the policy says of one request.
 #[derive(Clone, Debug)]

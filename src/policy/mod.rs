@@ -6,7 +6,8 @@ mod reason;
 mod target;
 mod terms;
 
+pub use crate::tool::Hidden;
 pub use decision::{Allowed, Asked, Decision, Denied};
-pub use reason::{Effect, Hidden, Layer, Reason, RunHow, StdinRule};
+pub use reason::{Effect, Layer, Reason, RunHow, StdinRule};
 pub use target::Target;
 pub use terms::{Assurance, Channel, Escalation, Justification, NoCommonChannel, Risk, Terms};

@@ -103,14 +103,3 @@ pub struct RunHow {
     /// How long the command may run before it is ended by SIGTERM, then SIGKILL.
     pub timeout: Option<Duration>,
 }
-
-/// Bytes of one word that nobody is shown: a secret option's value, a URL's password.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Hidden {
-    /// Which word of the argv.
-    pub word: usize,
-    /// Where the secret starts in it.
-    pub start: usize,
-    /// Where it ends.
-    pub end: usize,
-}

@@ -1,0 +1,93 @@
+use super::arg::{Arg, Certainty};
+use super::grammar::{Grammar, Runs};
+use super::read::{Opt, Reading};
+use super::sql;
+use crate::shell::{self, Script};
+
+/// An argument of `-exec`: what holds `{}` is only known when it runs, but is one argument and no option.
+pub(super) fn placeholder<'a>(arg: &Arg<'a>) -> Arg<'a> {
+    let holds = arg.text.windows(2).any(|pair| pair == b"{}");
+    let certainty = match arg.certainty {
+        Certainty::Known if holds => Certainty::Value,
+        other => other,
+    };
+    Arg { certainty, ..arg.clone() }
+}
+
+/// Finds the commands and statements inside what was read.
+pub(super) fn follow<'a>(grammar: &Grammar, reading: &mut Reading<'a>) {
+    match &grammar.runs {
+        Some(Runs::After { operands, assignments }) => after(reading, *operands, *assignments),
+        Some(Runs::Script(option)) => script_option(reading, option),
+        Some(Runs::Joined) => joined(reading),
+        Some(Runs::Exec(_)) | None => {}
+    }
+    if !grammar.embeds.is_empty() {
+        reading.statements = statements(grammar, &reading.options);
+    }
+}
+
+fn after(reading: &mut Reading<'_>, own: usize, assignments: bool) {
+    let mut start = own.min(reading.operands.len());
+    if assignments {
+        start += reading.operands[start..].iter().take_while(|arg| arg.is_known() && assigns(&arg.text)).count();
+    }
+    let command = reading.operands.split_off(start);
+    if !command.is_empty() {
+        reading.inner.push(command);
+    }
+}
+
+fn assigns(text: &[u8]) -> bool {
+    text.iter().position(|byte| *byte == b'=').is_some_and(|at| at > 0)
+}
+
+fn script_option(reading: &mut Reading<'_>, option: &str) {
+    let mut scripts = reading.options.iter().filter(|given| given.is(option));
+    match (scripts.next(), scripts.next()) {
+        (Some(Opt { value: Some(script), .. }), None) if script.is_known() => match shell::read(&script.text) {
+            Script::Static(commands) => {
+                let inner: Vec<Vec<Arg<'_>>> = commands.into_iter().map(|words| words.into_iter().map(Arg::inside).collect()).collect();
+                reading.inner.extend(inner);
+                // What follows are the script's `$0`, `$1`, …, which a static script cannot use.
+                reading.operands.clear();
+            }
+            Script::Opaque(why) => reading.opaque = Some(why),
+        },
+        (None, _) => {}
+        _ => reading.opaque = Some("a script that is only known when it runs"),
+    }
+}
+
+fn joined(reading: &mut Reading<'_>) {
+    if reading.operands.is_empty() {
+        return;
+    }
+    if !reading.operands.iter().all(Arg::is_known) {
+        reading.opaque = Some("a script that is only known when it runs");
+        return;
+    }
+    let texts: Vec<&[u8]> = reading.operands.iter().map(|arg| &*arg.text).collect();
+    match shell::read(&texts.join(&b' ')) {
+        Script::Static(commands) => {
+            reading.inner.extend(commands.into_iter().map(|words| words.into_iter().map(Arg::inside).collect::<Vec<_>>()));
+            reading.operands.clear();
+        }
+        Script::Opaque(why) => reading.opaque = Some(why),
+    }
+}
+
+fn statements(grammar: &Grammar, options: &[Opt<'_>]) -> Option<Vec<sql::Statement>> {
+    let mut found = None;
+    for option in options {
+        let embedded = grammar.embeds.iter().find(|(spellings, _)| spellings.iter().any(|name| option.is(name)));
+        if let Some((_, language)) = embedded {
+            let all = found.get_or_insert_with(Vec::new);
+            match &option.value {
+                Some(value) if value.is_known() => all.extend(sql::read(*language, &value.text)),
+                _ => all.push(sql::Statement::unknown()),
+            }
+        }
+    }
+    found
+}

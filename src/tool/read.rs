@@ -1,0 +1,376 @@
+use super::arg::{Arg, Certainty};
+use super::grammar::{Grammar, OptionSpec, Runs, Syntax, Takes};
+use super::inner;
+
+/// One occurrence of an option.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Opt<'a> {
+    /// As typed, without its value.
+    pub raw: Vec<u8>,
+    /// What the grammar says of it; none for an unknown one.
+    pub spec: Option<&'a OptionSpec>,
+    /// Its value.
+    pub value: Option<Arg<'a>>,
+    /// `--no-x` of a tool that negates.
+    pub negated: bool,
+    /// It stood before the first word, or belongs to the whole tool.
+    pub global: bool,
+}
+
+impl Opt<'_> {
+    /// Whether `name` is one of its spellings.
+    pub fn is(&self, name: &str) -> bool {
+        match self.spec {
+            Some(spec) => spec.spellings.iter().any(|spelling| spelling == name),
+            None => self.raw == name.as_bytes(),
+        }
+    }
+
+    /// Whether an unknown bundle could hold the short option `name`.
+    pub(crate) fn could_be(&self, name: &str) -> bool {
+        let short = match name.as_bytes() {
+            [b'-', letter] if *letter != b'-' => *letter,
+            _ => return false,
+        };
+        self.spec.is_none() && self.raw.first() == Some(&b'-') && self.raw.get(1) != Some(&b'-') && self.raw[1..].contains(&short)
+    }
+}
+
+/// One way in which a tool may read its arguments.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reading<'a> {
+    /// The subcommand's words; one that the grammar does not know ends them.
+    pub words: Vec<Arg<'a>>,
+    /// Whether all words are in the grammar.
+    pub words_known: bool,
+    /// The options in order.
+    pub options: Vec<Opt<'a>>,
+    /// The operands in order.
+    pub operands: Vec<Arg<'a>>,
+    /// Statements of an embedded language, as labels; `None` where no such option is present.
+    pub statements: Option<Vec<super::sql::Statement>>,
+    /// The commands that it would run.
+    pub inner: Vec<Vec<Arg<'a>>>,
+    /// Why what it would run cannot be told.
+    pub opaque: Option<&'static str>,
+    /// More unknown options than can be tried: words and operands may be values instead.
+    pub loose: bool,
+}
+
+impl Reading<'_> {
+    /// Whether every option is one that the grammar knows, and nothing could turn out to be another.
+    pub fn options_known(&self) -> bool {
+        !self.loose
+            && self.options.iter().all(|option| option.spec.is_some())
+            && self.operands.iter().chain(&self.words).all(|arg| arg.certainty != Certainty::Anything)
+    }
+}
+
+/// The most unknown options for which both ways are tried.
+const TRIED: usize = 4;
+
+/// Every way in which the tool may read `args` (without the program's name): one where all options are known.
+pub fn readings<'a>(grammar: &'a Grammar, args: &[Arg<'a>]) -> Vec<Reading<'a>> {
+    let mut reader = Reader::new(grammar, 0);
+    reader.read(args);
+    let unknown = reader.unknown;
+    let mut first = reader.finish();
+    if unknown > TRIED {
+        first.loose = true;
+        return vec![first];
+    }
+    let mut all = vec![first];
+    for choices in 1..1_u32 << unknown {
+        let mut reader = Reader::new(grammar, choices);
+        reader.read(args);
+        let reading = reader.finish();
+        if !all.contains(&reading) {
+            all.push(reading);
+        }
+    }
+    all
+}
+
+struct Reader<'a> {
+    grammar: &'a Grammar,
+    /// Bit k: the k-th unknown option takes the next argument as its value.
+    choices: u32,
+    unknown: usize,
+    path: Vec<String>,
+    word_options: Option<&'a [OptionSpec]>,
+    words_done: bool,
+    reading: Reading<'a>,
+}
+
+enum Next {
+    Nothing,
+    Value,
+}
+
+impl<'a> Reader<'a> {
+    fn new(grammar: &'a Grammar, choices: u32) -> Self {
+        Self {
+            grammar,
+            choices,
+            unknown: 0,
+            path: Vec::new(),
+            word_options: None,
+            words_done: grammar.words.is_empty(),
+            reading: Reading { words_known: true, ..Reading::default() },
+        }
+    }
+
+    fn finish(mut self) -> Reading<'a> {
+        inner::follow(self.grammar, &mut self.reading);
+        self.reading
+    }
+
+    fn read(&mut self, args: &[Arg<'a>]) {
+        match self.grammar.syntax {
+            Syntax::KeyValue => self.read_pairs(args),
+            Syntax::Find => self.read_find(args),
+            Syntax::Gnu | Syntax::Posix | Syntax::SingleDash => self.read_options(args),
+        }
+    }
+
+    fn read_options(&mut self, args: &[Arg<'a>]) {
+        let stops = self.grammar.syntax == Syntax::Posix;
+        let mut at = 0;
+        while let Some(arg) = args.get(at) {
+            at += 1;
+            let text: &[u8] = &arg.text;
+            if arg.certainty != Certainty::Known || text.len() < 2 || text[0] != b'-' {
+                self.operand(arg.clone());
+                if stops && self.words_done && !self.reading.operands.is_empty() {
+                    break;
+                }
+            } else if text == b"--" {
+                break;
+            } else if self.grammar.numeric && text[1..].iter().all(u8::is_ascii_digit) {
+                self.known(text.to_vec(), numeric_flag(), None);
+            } else {
+                at += self.option(arg, args.get(at));
+            }
+        }
+        for arg in args.get(at..).unwrap_or_default() {
+            self.operand(arg.clone());
+        }
+    }
+
+    /// Reads one option, and gives how many of the following arguments it took.
+    fn option(&mut self, arg: &Arg<'a>, following: Option<&Arg<'a>>) -> usize {
+        let long = arg.text.starts_with(b"--") || self.grammar.syntax == Syntax::SingleDash;
+        let next = if long { self.long(arg) } else { self.short(arg) };
+        match (next, following) {
+            (Next::Value, Some(value)) => {
+                if let Some(option) = self.reading.options.last_mut() {
+                    option.value = Some(value.clone());
+                }
+                1
+            }
+            _ => 0,
+        }
+    }
+
+    fn long(&mut self, arg: &Arg<'a>) -> Next {
+        let text: &[u8] = &arg.text;
+        let equals = text.iter().position(|byte| *byte == b'=');
+        let name = &text[..equals.unwrap_or(text.len())];
+        let value = equals.map(|at| arg.from(at + 1));
+        if let Some(spec) = self.find_long(name) {
+            let wants_next = spec.takes == Takes::Value && value.is_none();
+            self.known(name.to_vec(), spec, value);
+            return if wants_next { Next::Value } else { Next::Nothing };
+        }
+        if let Some(spec) = self.find_negated(name) {
+            self.known(name.to_vec(), spec, value);
+            if let Some(option) = self.reading.options.last_mut() {
+                option.negated = true;
+            }
+            return Next::Nothing;
+        }
+        let attached = value.is_some();
+        self.unknown(name.to_vec(), value, attached)
+    }
+
+    fn short(&mut self, arg: &Arg<'a>) -> Next {
+        let text: &[u8] = &arg.text;
+        if !self.grammar.bundle {
+            return match self.find(text) {
+                Some(spec) => {
+                    let wants_next = spec.takes == Takes::Value;
+                    self.known(text.to_vec(), spec, None);
+                    if wants_next { Next::Value } else { Next::Nothing }
+                }
+                None => self.unknown(text.to_vec(), None, false),
+            };
+        }
+        let mut parsed = Vec::new();
+        let mut next = Next::Nothing;
+        let mut at = 1;
+        while at < text.len() {
+            let name = [b'-', text[at]];
+            at += 1;
+            let Some(spec) = self.find(&name) else {
+                return self.unknown(text.to_vec(), None, false);
+            };
+            let rest = at < text.len();
+            match spec.takes {
+                Takes::Nothing if rest && text[at] == b'=' && self.grammar.short_equals => {
+                    parsed.push((name, spec, Some(arg.from(at + 1))));
+                    at = text.len();
+                }
+                Takes::Nothing => parsed.push((name, spec, None)),
+                Takes::Value | Takes::Attached if rest => {
+                    let skip = usize::from(self.grammar.short_equals && text[at] == b'=');
+                    parsed.push((name, spec, Some(arg.from(at + skip))));
+                    at = text.len();
+                }
+                Takes::Value => {
+                    parsed.push((name, spec, None));
+                    next = Next::Value;
+                }
+                Takes::Attached => parsed.push((name, spec, None)),
+            }
+        }
+        for (name, spec, value) in parsed {
+            self.known(name.to_vec(), spec, value);
+        }
+        next
+    }
+
+    fn known(&mut self, raw: Vec<u8>, spec: &'a OptionSpec, value: Option<Arg<'a>>) {
+        let global = self.grammar.options.iter().any(|own| std::ptr::eq(own, spec));
+        self.reading.options.push(Opt { raw, spec: Some(spec), value, negated: false, global });
+    }
+
+    fn unknown(&mut self, raw: Vec<u8>, value: Option<Arg<'a>>, attached: bool) -> Next {
+        self.reading.options.push(Opt { raw, spec: None, value, negated: false, global: self.path.is_empty() });
+        if attached {
+            return Next::Nothing;
+        }
+        let takes = self.unknown < TRIED && self.choices >> self.unknown & 1 == 1;
+        self.unknown += 1;
+        if takes { Next::Value } else { Next::Nothing }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<&'a OptionSpec> {
+        let spelled = |spec: &&OptionSpec| spec.spellings.iter().any(|spelling| spelling.as_bytes() == name);
+        self.word_options.into_iter().flatten().find(spelled).or_else(|| self.grammar.options.iter().find(spelled))
+    }
+
+    fn find_long(&self, name: &[u8]) -> Option<&'a OptionSpec> {
+        if let Some(exact) = self.find(name) {
+            return Some(exact);
+        }
+        if self.grammar.syntax == Syntax::SingleDash {
+            // Go's flag package takes one dash and two for the same.
+            return name.strip_prefix(b"-").filter(|rest| rest.starts_with(b"-")).and_then(|rest| self.find(rest));
+        }
+        if !self.grammar.abbreviate || name.len() < 3 {
+            return None;
+        }
+        let begins = |spec: &&OptionSpec| spec.spellings.iter().any(|spelling| spelling.as_bytes().starts_with(name));
+        let mut candidates = self.word_options.into_iter().flatten().chain(&self.grammar.options).filter(begins);
+        let only = candidates.next();
+        if candidates.next().is_some() { None } else { only }
+    }
+
+    fn find_negated(&self, name: &[u8]) -> Option<&'a OptionSpec> {
+        let rest = name.strip_prefix(b"--no-").filter(|_| self.grammar.negate)?;
+        self.find_long(&[b"--", rest].concat())
+    }
+
+    fn operand(&mut self, arg: Arg<'a>) {
+        if self.words_done {
+            self.reading.operands.push(arg);
+            return;
+        }
+        if arg.is_known()
+            && let Some(full) = self.grammar.next_word(&self.path, &arg.text)
+        {
+            self.path.push(full.to_owned());
+            let name = Arg { text: full.as_bytes().to_vec().into(), ..arg };
+            self.reading.words.push(name);
+            if let Some(spec) = self.grammar.word(&self.path) {
+                self.word_options = Some(&spec.options);
+            }
+            let goes_on = self.grammar.words.iter().any(|spec| spec.path.len() > self.path.len() && spec.path.starts_with(&self.path));
+            self.words_done = !goes_on;
+            return;
+        }
+        self.words_done = true;
+        if self.path.is_empty() {
+            self.reading.words_known = false;
+            self.reading.words.push(arg);
+        } else {
+            self.reading.operands.push(arg);
+        }
+    }
+
+    fn read_pairs(&mut self, args: &[Arg<'a>]) {
+        for arg in args {
+            let equals = arg.text.iter().position(|byte| *byte == b'=').filter(|at| *at > 0 && arg.is_known());
+            match equals {
+                Some(at) => match self.find(&arg.text[..at]) {
+                    Some(spec) => self.known(arg.text[..at].to_vec(), spec, Some(arg.from(at + 1))),
+                    None => {
+                        self.unknown(arg.text[..at].to_vec(), Some(arg.from(at + 1)), true);
+                    }
+                },
+                None if arg.is_known() && arg.text.starts_with(b"-") => match self.find(&arg.text) {
+                    Some(spec) => self.known(arg.text.to_vec(), spec, None),
+                    None => {
+                        self.unknown(arg.text.to_vec(), None, true);
+                    }
+                },
+                None => self.operand(arg.clone()),
+            }
+        }
+    }
+
+    fn read_find(&mut self, args: &[Arg<'a>]) {
+        let exec: &[String] = match &self.grammar.runs {
+            Some(Runs::Exec(options)) => options,
+            _ => &[],
+        };
+        let mut at = 0;
+        let mut in_expression = false;
+        while let Some(arg) = args.get(at) {
+            at += 1;
+            let text: &[u8] = &arg.text;
+            let begins = arg.is_known() && (text.starts_with(b"-") && text.len() > 1 || matches!(text, b"(" | b")" | b"!" | b","));
+            if !begins {
+                if in_expression && arg.is_known() {
+                    // A word inside the expression that no predicate took: GNU find calls this an error.
+                    self.unknown(text.to_vec(), None, true);
+                } else {
+                    self.operand(arg.clone());
+                }
+                continue;
+            }
+            in_expression |= !matches!(text, b"-H" | b"-L" | b"-P" | b"-D") && !text.starts_with(b"-O");
+            if exec.iter().any(|name| name.as_bytes() == text) {
+                let end = args[at..].iter().position(|arg| matches!(&*arg.text, b";" | b"+")).map_or(args.len(), |end| at + end);
+                if let Some(spec) = self.find(text) {
+                    self.known(text.to_vec(), spec, None);
+                } else {
+                    self.unknown(text.to_vec(), None, true);
+                }
+                self.reading.inner.push(args[at..end].iter().map(inner::placeholder).collect());
+                at = (end + 1).min(args.len());
+            } else if let Some(spec) = self.find(text) {
+                let value = if spec.takes == Takes::Value { args.get(at).cloned() } else { None };
+                at += usize::from(value.is_some());
+                self.known(text.to_vec(), spec, value);
+            } else if matches!(self.unknown(text.to_vec(), None, false), Next::Value) {
+                at += usize::from(at < args.len());
+            }
+        }
+    }
+}
+
+fn numeric_flag() -> &'static OptionSpec {
+    static FLAG: OptionSpec = OptionSpec { spellings: Vec::new(), takes: Takes::Nothing, secret: false };
+    &FLAG
+}

@@ -1,0 +1,231 @@
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    CopyTarget, Delete, Expr, FromTable, Query, Select, SetExpr, Statement as Sql, TableFactor, TableFunctionArgs, Visit, Visitor,
+};
+use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
+use sqlparser::parser::Parser;
+
+use super::grammar::Language;
+
+/// What one statement does, as a label that rules match: `SELECT`, `DROP TABLE`, `DELETE without WHERE`, `\dt`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Statement {
+    /// The label.
+    pub label: String,
+    /// Whether the parser read it; an unread statement fits every pattern as a maybe.
+    pub known: bool,
+}
+
+impl Statement {
+    /// A statement that nobody could read.
+    pub(crate) fn unknown() -> Self {
+        Self { label: "unknown".to_owned(), known: false }
+    }
+
+    fn known(label: impl Into<String>) -> Self {
+        Self { label: label.into(), known: true }
+    }
+}
+
+/// The longest text that is parsed, in bytes.
+const LIMIT: usize = 256 * 1024;
+
+/// Functions that only compute from their arguments or read what any session may see. Lower case.
+const HARMLESS: &[&str] = &[
+    "abs", "age", "array_agg", "array_length", "avg", "bool_and", "bool_or", "ceil", "ceiling", "char_length", "coalesce", "concat", "concat_ws",
+    "count", "current_database", "current_schema", "current_setting", "current_user", "date", "date_part", "date_trunc", "dense_rank", "exists",
+    "extract", "first_value", "floor", "format", "generate_series", "greatest", "group_concat", "ifnull", "json_agg", "json_build_object",
+    "jsonb_agg", "jsonb_build_object", "lag", "last_value", "lead", "least", "left", "length", "localtimestamp", "lower", "ltrim", "max", "md5", "min",
+    "mod", "now", "ntile", "nullif", "octet_length", "percentile_cont", "pg_database_size", "pg_get_constraintdef", "pg_get_indexdef",
+    "pg_get_viewdef", "pg_relation_size", "pg_size_pretty", "pg_table_size", "pg_total_relation_size", "position", "random", "rank", "regexp_matches",
+    "regexp_replace", "repeat", "replace", "reverse", "right", "round", "row_number", "row_to_json", "rtrim", "sign", "split_part", "sqrt",
+    "string_agg", "strpos", "substr", "substring", "sum", "to_char", "to_date", "to_json", "to_jsonb", "to_number", "to_timestamp", "trim", "unnest",
+    "upper", "version",
+];
+
+/// Second words that belong to a statement's name.
+const OBJECTS: &[&str] = &[
+    "TABLE", "DATABASE", "SCHEMA", "INDEX", "VIEW", "MATERIALIZED", "SEQUENCE", "ROLE", "USER", "FUNCTION", "PROCEDURE", "TRIGGER", "TYPE", "DOMAIN",
+    "EXTENSION", "POLICY", "SERVER", "TABLESPACE", "AGGREGATE", "OPERATOR", "INTO", "SYSTEM",
+];
+
+/// Reads the text of one option, and gives a label for everything that it does.
+pub(super) fn read(language: Language, text: &[u8]) -> Vec<Statement> {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return vec![Statement::unknown()];
+    };
+    if text.len() > LIMIT {
+        return vec![Statement::unknown()];
+    }
+    let trimmed = text.trim_start();
+    if language == Language::Postgres && trimmed.starts_with('\\') {
+        return vec![meta_command(trimmed)];
+    }
+    let dialect: &dyn Dialect = match language {
+        Language::Postgres => &PostgreSqlDialect {},
+        Language::Mysql => &MySqlDialect {},
+        Language::Sqlite => &SQLiteDialect {},
+    };
+    // psql would run a backslash command in the middle of what looks like SQL to the parser, and so would a variable change it.
+    if language == Language::Postgres && (text.contains('\\') || text.contains(":'") || text.contains(":\"")) {
+        return vec![Statement::unknown()];
+    }
+    match Parser::parse_sql(dialect, text) {
+        Ok(statements) => {
+            let mut labels = Labels(Vec::new());
+            for statement in &statements {
+                labels.statement(statement);
+            }
+            labels.0
+        }
+        Err(_) => vec![Statement::unknown()],
+    }
+}
+
+/// `\dt public.*` is `\dt`; anything that could hold a second command is unknown.
+fn meta_command(text: &str) -> Statement {
+    let mut words = text.split_ascii_whitespace();
+    match words.next() {
+        Some(name) if text.matches('\\').count() == 1 && !text.contains(['`', '\n', '|', ';', ':']) => Statement::known(name),
+        _ => Statement::unknown(),
+    }
+}
+
+struct Labels(Vec<Statement>);
+
+impl Labels {
+    fn add(&mut self, label: impl Into<String>) {
+        let statement = Statement::known(label);
+        if !self.0.contains(&statement) {
+            self.0.push(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &Sql) {
+        if let Sql::Explain { analyze: false, options: None, .. } = statement {
+            self.add("EXPLAIN");
+            return;
+        }
+        self.name(statement);
+        let ControlFlow::Continue(()) = statement.visit(self);
+    }
+
+    fn name(&mut self, statement: &Sql) {
+        match statement {
+            // A query's own words are seen by `pre_visit_query`.
+            Sql::Query(_) => {}
+            Sql::Explain { .. } => self.add("EXPLAIN"),
+            Sql::Delete(delete) => self.add(if bounded(delete) { "DELETE" } else { "DELETE without WHERE" }),
+            Sql::Update(update) => self.add(if update.selection.is_some() { "UPDATE" } else { "UPDATE without WHERE" }),
+            Sql::Copy { to, target, .. } => {
+                self.add(if *to { "COPY TO" } else { "COPY FROM" });
+                match target {
+                    CopyTarget::Program { .. } => self.add("COPY PROGRAM"),
+                    CopyTarget::File { .. } => self.add("COPY FILE"),
+                    CopyTarget::Stdin | CopyTarget::Stdout => {}
+                }
+            }
+            other => self.add(first_words(&other.to_string())),
+        }
+    }
+}
+
+impl Visitor for Labels {
+    type Break = std::convert::Infallible;
+
+    fn pre_visit_statement(&mut self, statement: &Sql) -> ControlFlow<Self::Break> {
+        self.name(statement);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
+        if matches!(*query.body, SetExpr::Select(_) | SetExpr::SetOperation { .. } | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_)) {
+            self.add("SELECT");
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Self::Break> {
+        if select.into.is_some() {
+            self.add("SELECT INTO");
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
+        match factor {
+            TableFactor::Table { name, args: Some(TableFunctionArgs { .. }), .. } | TableFactor::Function { name, .. } => self.call(&name.to_string()),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<Self::Break> {
+        if let Expr::Function(function) = expression {
+            self.call(&function.name.to_string());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Labels {
+    fn call(&mut self, name: &str) {
+        let lower = name.to_ascii_lowercase();
+        let plain = lower.strip_prefix("pg_catalog.").unwrap_or(&lower);
+        if !HARMLESS.contains(&plain) {
+            self.add(format!("CALL {lower}"));
+        }
+    }
+}
+
+fn bounded(delete: &Delete) -> bool {
+    let from = match &delete.from {
+        FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables) => tables,
+    };
+    delete.selection.is_some() && !from.is_empty()
+}
+
+/// `DROP TABLE IF EXISTS x` is `DROP TABLE`; `CREATE OR REPLACE FUNCTION f` is `CREATE FUNCTION`.
+fn first_words(text: &str) -> String {
+    let upper: Vec<String> = text.split_ascii_whitespace().take(8).map(str::to_ascii_uppercase).collect();
+    let Some(first) = upper.first() else {
+        return "unknown".to_owned();
+    };
+    let verb = first.trim_end_matches(';');
+    match upper[1..].iter().take(5).find(|word| OBJECTS.contains(&word.as_str())) {
+        Some(object) if matches!(verb, "DROP" | "CREATE" | "ALTER" | "INSERT" | "TRUNCATE") && object != "INTO" => {
+            if verb == "TRUNCATE" { "TRUNCATE".to_owned() } else { format!("{verb} {object}") }
+        }
+        _ => verb.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(text: &str) -> Vec<String> {
+        read(Language::Postgres, text.as_bytes()).into_iter().map(|statement| statement.label).collect()
+    }
+
+    #[test]
+    fn statements_are_known_by_what_they_do() {
+        assert_eq!(labels("select count(*) from t where id = 3"), ["SELECT"]);
+        assert_eq!(labels("DROP TABLE if exists x; select 1"), ["DROP TABLE", "SELECT"]);
+        assert_eq!(labels("delete from t"), ["DELETE without WHERE"]);
+        assert_eq!(labels("with gone as (delete from t returning *) select * from gone"), ["SELECT", "DELETE without WHERE"]);
+        assert_eq!(labels("select pg_terminate_backend(1)"), ["SELECT", "CALL pg_terminate_backend"]);
+        assert_eq!(labels("explain delete from t"), ["EXPLAIN"]);
+        assert_eq!(labels("explain analyze delete from t"), ["EXPLAIN", "DELETE without WHERE"]);
+        assert_eq!(labels("copy t to program 'sh'"), ["COPY TO", "COPY PROGRAM"]);
+        assert_eq!(labels("truncate table a, b"), ["TRUNCATE"]);
+        assert_eq!(labels("drop database prod"), ["DROP DATABASE"]);
+        assert_eq!(labels("select * from dblink('x','y')"), ["SELECT", "CALL dblink"]);
+        assert_eq!(labels("\\dt public.*"), ["\\dt"]);
+        assert_eq!(labels("\\dt \\! rm -rf /"), ["unknown"]);
+        assert_eq!(labels("select 1 \\gexec"), ["unknown"]);
+        assert_eq!(labels("select 1 into x"), ["SELECT", "SELECT INTO"]);
+        assert_eq!(labels("this is no sql"), ["unknown"]);
+    }
+}
