@@ -6,6 +6,11 @@
 pub mod approval;
 pub mod policy;
 pub mod request;
+pub mod text;
+
+// First floor: doors to the outside.
+pub mod channel;
+pub mod sys;
 
 /// The process exit codes of gate itself.
 pub mod exit_codes;

@@ -104,6 +104,13 @@ pub struct RunHow {
     pub timeout: Option<Duration>,
 }
 
+impl RunHow {
+    /// Whether a variable is taken out of what the command gets.
+    pub fn strips(&self, name: &[u8]) -> bool {
+        self.strip.iter().any(|pattern| super::pattern::fits(pattern.as_bytes(), name))
+    }
+}
+
 /// Bytes of one word that nobody is shown: a secret option's value, a URL's password.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Hidden {
