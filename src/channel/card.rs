@@ -10,6 +10,9 @@ use crate::policy::{Effect, Reason, Risk};
 use crate::request::{Asker, Kind, Stdin};
 use crate::text;
 
+/// Prose in wider lines is hard to read.
+const READABLE: usize = 100;
+
 /// What a card is drawn from.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -59,6 +62,12 @@ pub fn time_left(asked: &ApprovalRequest, now: Stamp) -> Duration {
     asked.created().boot.saturating_add(asked.asked().terms.within).saturating_sub(now.boot)
 }
 
+/// Seconds are noise while there are minutes.
+fn rounded(left: Duration) -> Duration {
+    let seconds = left.as_secs();
+    if seconds < 120 { left } else { Duration::from_secs(seconds.div_ceil(60) * 60) }
+}
+
 /// Lines with how gladly they are given up when the screen is small: 0 never.
 struct Block {
     lines: Vec<Line>,
@@ -67,13 +76,22 @@ struct Block {
 
 /// Draws the card for a screen: all of it where it fits, else without what matters least, and it says so.
 pub fn card(view: &View) -> Card {
-    // The question, the answers' line or two, and a line of air.
-    let room = view.rows.saturating_sub(if view.columns < 60 { 6 } else { 4 }).max(8);
+    // The answers and the line to type on stand below.
+    let room = view.rows.saturating_sub(if view.columns < 60 { 4 } else { 2 }).max(8);
     let mut command = command(view);
     let mut warnings: Vec<Line> = warnings::of(view.asked).iter().flat_map(|warning| warning_lines(view, warning)).collect();
     let mut blocks = blocks(view);
-    let height = |blocks: &[Block]| blocks.iter().map(|block| block.lines.len()).sum::<usize>();
-    let fixed = 3 + usize::from(!warnings.is_empty());
+    // The lines of air, and the title.
+    let fixed = 4 + usize::from(!warnings.is_empty());
+    let first: usize = blocks.iter().filter(|block| block.rank <= 1).map(|block| block.lines.len()).sum();
+    let mut whole = true;
+    if fixed + command.len() + warnings.len() + first + 1 > room {
+        // What cannot be on the card whole leaves room for what it is about.
+        let spare = room.saturating_sub(fixed + first + 2);
+        whole &= cut(&mut warnings, spare.max(4) / 2, |lines| Line::of(Style::Alert, format!("! … {lines} more lines of warnings")));
+        let spare = spare.saturating_sub(warnings.len());
+        whole &= cut(&mut command, spare.max(4), |lines| bar(false).and(Style::Alert, format!("… {lines} more lines of it")));
+    }
     let mut left_out = 0;
     while fixed + command.len() + warnings.len() + height(&blocks) + usize::from(left_out > 0) > room {
         let Some((at, _)) = blocks.iter().enumerate().filter(|(_, block)| block.rank > 0).max_by_key(|(at, block)| (block.rank, *at))
@@ -82,26 +100,7 @@ pub fn card(view: &View) -> Card {
         };
         left_out += blocks.remove(at).lines.len();
     }
-    let mut whole = true;
-    let spare = room.saturating_sub(fixed + height(&blocks) + usize::from(left_out > 0));
-    if command.len() + warnings.len() > spare {
-        let most = (spare / 3).max(2);
-        if warnings.len() > most && command.len() + warnings.len() > spare {
-            let cut = warnings.len() - most + 1;
-            warnings.truncate(most - 1);
-            warnings.push(Line::of(Style::Alert, format!("! … {cut} more lines of warnings")));
-            whole = false;
-        }
-        let most = spare.saturating_sub(warnings.len()).max(3);
-        if command.len() > most {
-            let cut = command.len() - (most - 1);
-            command.truncate(most - 1);
-            command
-                .push(bar(false).and(Style::Alert, text::ellipsis(&format!("… {cut} more lines of it"), view.columns.saturating_sub(2))));
-            whole = false;
-        }
-    }
-    let mut lines = vec![title(view)];
+    let mut lines = vec![Line::default(), title(view)];
     lines.append(&mut command);
     lines.push(Line::default());
     if !warnings.is_empty() {
@@ -114,6 +113,21 @@ pub fn card(view: &View) -> Card {
     }
     lines.push(Line::default());
     Card { lines, whole }
+}
+
+fn height(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| block.lines.len()).sum()
+}
+
+/// Cuts lines to at most so many, the last of which says how many are not there. Whether nothing was cut.
+fn cut(lines: &mut Vec<Line>, most: usize, say: impl Fn(usize) -> Line) -> bool {
+    if lines.len() <= most {
+        return true;
+    }
+    let gone = lines.len() - (most - 1);
+    lines.truncate(most - 1);
+    lines.push(say(gone));
+    false
 }
 
 /// Everything: one word of the command a line, every reason, fact, digest and term.
@@ -134,13 +148,13 @@ pub fn everything(view: &View) -> Everything {
 fn title(view: &View) -> Line {
     let risk = view.asked.asked().risk;
     let badge = format!(" {} RISK ", risk.word().to_uppercase());
-    let digest = format!(" {} ", view.asked.digest().short());
+    let digest = format!(" gate {} ", view.asked.digest().short());
     let style = match risk {
         Risk::Critical => Style::Badge,
         Risk::High => Style::Alert,
         Risk::Medium | Risk::Low => Style::Bold,
     };
-    let rule = view.columns.min(100).saturating_sub(2 + text::width(&badge) + text::width(&digest) + 2);
+    let rule = view.columns.min(READABLE).saturating_sub(2 + text::width(&badge) + text::width(&digest) + 2);
     Line::of(Style::Plain, "━━")
         .and(style, badge)
         .and(Style::Plain, "━".repeat(rule.max(1)))
@@ -169,9 +183,9 @@ pub(super) fn hidden(asked: &ApprovalRequest) -> Vec<(usize, usize, usize)> {
 
 fn warning_lines(view: &View, warning: &str) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (index, line) in text::wrap(warning, view.columns.saturating_sub(3)).into_iter().enumerate() {
+    for (index, line) in text::wrap(warning, view.columns.min(READABLE).saturating_sub(3)).into_iter().enumerate() {
         let start = if index == 0 { "! " } else { "  " };
-        lines.push(Line::of(Style::Alert, start).and(if index == 0 { Style::Bold } else { Style::Plain }, line));
+        lines.push(Line::of(Style::Alert, start).and(Style::Bold, line));
     }
     lines
 }
@@ -189,8 +203,8 @@ pub(super) fn field(view: &View, label: &str, values: &[(Style, String)]) -> Vec
             _ => " ".repeat(indent),
         };
         // On a narrow screen the first line is shortened by its label.
-        let first = view.columns.saturating_sub(text::width(&start) + 1).max(8);
-        let rest = view.columns.saturating_sub(indent + 1).max(8);
+        let first = view.columns.min(READABLE).saturating_sub(text::width(&start) + 1).max(8);
+        let rest = view.columns.min(READABLE).saturating_sub(indent + 1).max(8);
         let mut wrapped = text::wrap(value, first);
         if first != rest && wrapped.len() > 1 {
             let head = wrapped.remove(0);
@@ -214,12 +228,7 @@ fn blocks(view: &View) -> Vec<Block> {
         }
     };
     for (name, value) in &asked.target {
-        add(1, &text::visible(name), vec![(Style::Bold, text::quote(value.as_bytes()))]);
-    }
-    add(4, "directory", vec![(Style::Plain, directory(view))]);
-    add(5, "program", vec![(Style::Plain, program(view))]);
-    if let Some(stdin) = stdin(view) {
-        add(4, "stdin", vec![(Style::Plain, stdin)]);
+        add(0, &text::visible(name), vec![(Style::Bold, text::quote(value.as_bytes()))]);
     }
     for (at, reason) in asking(&asked.reasons).enumerate() {
         let mut said = Vec::new();
@@ -241,6 +250,11 @@ fn blocks(view: &View) -> Vec<Block> {
     if !view.asked.request().context().ancestry.is_empty() {
         add(3, "through", vec![(Style::Plain, ancestry(view))]);
     }
+    add(4, "directory", vec![(Style::Plain, directory(view))]);
+    add(5, "program", vec![(Style::Plain, program(view))]);
+    if let Some(stdin) = stdin(view) {
+        add(4, "stdin", vec![(Style::Plain, stdin)]);
+    }
     add(7, "before", before(view));
     let mut wanted: Vec<_> = Vec::new();
     for justification in &asked.terms.justification {
@@ -249,7 +263,7 @@ fn blocks(view: &View) -> Vec<Block> {
         }
     }
     add(5, "wanted", wanted);
-    add(2, "time left", vec![(Style::Plain, text::duration(time_left(view.asked, view.now)))]);
+    add(2, "time left", vec![(Style::Plain, text::duration(rounded(time_left(view.asked, view.now))))]);
     blocks
 }
 
@@ -316,8 +330,8 @@ fn who(view: &View) -> String {
     let from = who.ssh_client.as_ref().map(|from| format!(", from {}", text::quote(from.as_bytes()))).unwrap_or_default();
     match &context.asker {
         Asker::Person => format!("{user}{host}{from}"),
-        Asker::Agent(name) => format!("agent {} as {user}{host}{from}", text::quote(name.as_bytes())),
-        Asker::Ci(name) => format!("CI job {} as {user}{host}{from}", text::quote(name.as_bytes())),
+        Asker::Agent(name) => format!("agent {} (claimed), as {user}{host}{from}", text::quote(name.as_bytes())),
+        Asker::Ci(name) => format!("CI job {} (claimed), as {user}{host}{from}", text::quote(name.as_bytes())),
     }
 }
 
@@ -339,9 +353,19 @@ fn before(view: &View) -> Vec<(Style, String)> {
         let when = text::ago(past.wall, view.now.wall);
         let how = if past.outcome.is_empty() { String::new() } else { format!(", {}", text::visible(&past.outcome)) };
         let refused = matches!(past.decision.as_str(), "denied" | "rejected");
-        let what = if past.command == this { "the same command".to_owned() } else { text::visible(&past.command) };
+        let what = unlike(&this, &past.command);
         let line = format!("{when} {}{how}: {what}", text::visible(&past.decision));
         out.push((if refused { Style::Bold } else { Style::Plain }, text::ellipsis(&line, room)));
     }
     out
+}
+
+/// A command of earlier, less the words that it begins with as this one does.
+fn unlike(this: &str, that: &str) -> String {
+    if this == that {
+        return "the same command".to_owned();
+    }
+    let same = this.split(' ').zip(that.split(' ')).take_while(|(a, b)| a == b).count();
+    let rest: Vec<&str> = that.split(' ').skip(same).collect();
+    if same < 2 || rest.is_empty() { text::visible(that) } else { format!("… {}", text::visible(&rest.join(" "))) }
 }

@@ -56,6 +56,8 @@ struct Prompt<'a> {
     /// The columns that the card was drawn for.
     columns: usize,
     word: String,
+    /// Whether escape sequences may be written at all.
+    ansi: bool,
     colour: bool,
     everything: Everything,
     /// Kept while this question is the one that is open at the terminal.
@@ -68,8 +70,20 @@ impl<'a> Prompt<'a> {
         let set = |name| environment.get(name).is_some_and(|value| !value.is_empty());
         let dumb = environment.get("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         let everything = Everything { lines: Vec::new(), read_to: 0 };
-        let colour = !dumb && !set("NO_COLOR");
-        Self { asked, past, terminal, stage: Stage::Answer, read: false, columns: 0, word: String::new(), colour, everything, claim: None }
+        let (ansi, colour) = (!dumb, !dumb && !set("NO_COLOR"));
+        Self {
+            asked,
+            past,
+            terminal,
+            stage: Stage::Answer,
+            read: false,
+            columns: 0,
+            word: String::new(),
+            ansi,
+            colour,
+            everything,
+            claim: None,
+        }
     }
 
     fn run(&mut self) -> io::Result<Answered> {
@@ -170,6 +184,10 @@ impl<'a> Prompt<'a> {
             Stage::Comment => self.review(Answer::Reject, &text, "").map(Some),
             Stage::Justify => self.justify(&text),
             Stage::Read(from) => {
+                if self.ansi {
+                    // The line that said where the page ends is not part of the text.
+                    self.terminal.write(b"\x1b[A\r\x1b[2K")?;
+                }
                 match text.as_str() {
                     "q" => self.ask_again("")?,
                     "all" => self.page(from, usize::MAX)?,
@@ -286,6 +304,14 @@ impl<'a> Prompt<'a> {
 
     fn answers(&self) -> Vec<Line> {
         let bold = |text: &str| Line::of(Style::Bold, text);
+        let wide = self.word.len().max(4);
+        if !self.read {
+            let mut line = Line::of(Style::Plain, "First ").and(Style::Bold, "show").and(Style::Plain, " to read it all");
+            if self.columns >= 60 {
+                line = line.and(Style::Plain, ", then ").and(Style::Bold, self.word.as_str()).and(Style::Plain, " to run it");
+            }
+            return vec![line.and(Style::Plain, "; ").and(Style::Bold, "no").and(Style::Plain, " to refuse.")];
+        }
         if self.columns >= 60 {
             let mut line = Line::of(Style::Plain, "Type ").and(Style::Bold, self.word.as_str()).and(Style::Plain, " to run it, ");
             line = line
@@ -296,9 +322,9 @@ impl<'a> Prompt<'a> {
             return vec![line];
         }
         vec![
-            bold(&self.word).and(Style::Plain, "  runs it"),
-            bold("no").and(Style::Plain, format!("{}  refuses", " ".repeat(self.word.len().saturating_sub(2)))),
-            bold("show").and(Style::Plain, format!("{}  all details", " ".repeat(self.word.len().saturating_sub(4)))),
+            bold(&format!("{:wide$}", self.word)).and(Style::Plain, "  runs it"),
+            bold(&format!("{:wide$}", "no")).and(Style::Plain, "  refuses"),
+            bold(&format!("{:wide$}", "show")).and(Style::Plain, "  all details"),
         ]
     }
 

@@ -32,16 +32,16 @@ pub(super) fn of(asked: &ApprovalRequest) -> Vec<String> {
     let context = request.context();
     let mut out = Vec::new();
     if let Place::Untrusted(why) = &request.program().place {
-        out.push(format!("this program may not be what its name says: {}", text::visible(why)));
+        out.push(format!("untrusted program: {}", text::visible(why)));
     }
     if request.program().sha256.is_none() {
-        out.push("not pinned: gate could not take the program's SHA-256, so another one may run".to_owned());
+        out.push("not pinned: without its SHA-256 another program may run".to_owned());
     }
     words(asked, &mut out);
     loaders(asked, &mut out);
     match context.stdin {
-        Stdin::Unseen => out.push("stdin is a pipe or socket: nobody can see what will come through it".to_owned()),
-        Stdin::File { sha256: None, .. } => out.push("stdin is a file that is not pinned: it may change before it is read".to_owned()),
+        Stdin::Unseen => out.push("stdin is a pipe: nobody can see what comes through it".to_owned()),
+        Stdin::File { sha256: None, .. } => out.push("stdin is a file that may change before it is read".to_owned()),
         Stdin::File { .. } | Stdin::Tty | Stdin::Empty => {}
     }
     if context.cwd.is_none() {
@@ -74,7 +74,7 @@ fn words(asked: &ApprovalRequest, out: &mut Vec<String>) {
         }
     }
     if !unseen.is_empty() {
-        out.push(format!("characters that cannot be seen, or that move others, in {}; shown as escapes", named(&unseen)));
+        out.push(format!("unseen characters in {}, shown as escapes", named(&unseen)));
     }
     for (index, why) in alike.iter().take(NAMED) {
         out.push(format!("look-alike in {}: {}", named(&[*index]), text::visible(why)));
@@ -83,7 +83,7 @@ fn words(asked: &ApprovalRequest, out: &mut Vec<String>) {
         out.push(format!("look-alikes in {} more words", alike.len() - NAMED));
     }
     if !turned.is_empty() {
-        out.push(format!("right-to-left letters in {}: the terminal may show their parts in another order", named(&turned)));
+        out.push(format!("right-to-left letters in {}: the terminal may change their order", named(&turned)));
     }
 }
 
@@ -95,13 +95,18 @@ fn shown(asked: &ApprovalRequest, index: usize, word: &[u8]) -> Vec<u8> {
 }
 
 fn named(indices: &[usize]) -> String {
-    let names: Vec<String> = indices
-        .iter()
-        .take(NAMED)
-        .map(|index| if *index == 0 { "the program's name".to_owned() } else { format!("argument {index}") })
-        .collect();
-    let more = indices.len().saturating_sub(NAMED);
-    if more > 0 { format!("{} and {more} more", names.join(", ")) } else { names.join(", ") }
+    let arguments: Vec<String> = indices.iter().filter(|index| **index > 0).take(NAMED).map(usize::to_string).collect();
+    let more = indices.iter().filter(|index| **index > 0).count() - arguments.len();
+    let mut parts = Vec::new();
+    if indices.first() == Some(&0) {
+        parts.push("the program's name".to_owned());
+    }
+    if !arguments.is_empty() {
+        let many = if arguments.len() > 1 { "s" } else { "" };
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        parts.push(format!("argument{many} {}{rest}", arguments.join(", ")));
+    }
+    parts.join(" and ")
 }
 
 fn loaders(asked: &ApprovalRequest, out: &mut Vec<String>) {
@@ -118,6 +123,6 @@ fn loaders(asked: &ApprovalRequest, out: &mut Vec<String>) {
         let more = found.len().saturating_sub(2 * NAMED);
         found.truncate(2 * NAMED);
         let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-        out.push(format!("set, and able to make programs run other code: {}{rest}", found.join(" ")));
+        out.push(format!("can make programs run other code: {}{rest}", found.join(" ")));
     }
 }

@@ -67,9 +67,9 @@ pub fn ellipsis(text: &str, room: usize) -> String {
 
 /// A part of a quoted command that is never broken over lines: a character, or a whole escape.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Chunk {
+struct Chunk<'a> {
     /// What is shown.
-    text: String,
+    text: &'a str,
     /// Something that the eye would not see or a person must not miss: an escape, a hidden part.
     marked: bool,
     /// A newline of the argument: the next chunk is better read on a line of its own.
@@ -86,10 +86,9 @@ pub struct Row {
 }
 
 /// Takes one word of a command apart where it may be broken over lines.
-fn chunks<W: AsRef<[u8]>>(words: &[W], index: usize, hidden: &[(usize, usize, usize)]) -> Vec<Chunk> {
-    let text = quote::one(index, words[index].as_ref(), hidden);
+fn chunks(text: &str) -> Vec<Chunk<'_>> {
     let mut out = Vec::new();
-    let mut rest = text.as_str();
+    let mut rest = text;
     let mut mode = None;
     while let Some(c) = rest.chars().next() {
         let (length, marked) = match (mode, c) {
@@ -119,7 +118,7 @@ fn chunks<W: AsRef<[u8]>>(words: &[W], index: usize, hidden: &[(usize, usize, us
         };
         let (now, later) = rest.split_at(length.min(rest.len()));
         let newline = mode == Some('$') && now == "\\n";
-        out.push(Chunk { text: now.to_owned(), marked, newline });
+        out.push(Chunk { text: now, marked, newline });
         rest = later;
     }
     out
@@ -142,8 +141,9 @@ fn lay<W: AsRef<[u8]>>(words: &[W], which: Range<usize>, hidden: &[(usize, usize
     let mut out = vec![Row::default()];
     let mut used = 0;
     for index in which {
-        let pieces = chunks(words, index, hidden);
-        let wide: usize = pieces.iter().map(|piece| width(&piece.text)).sum();
+        let text = quote::one(index, words[index].as_ref(), hidden);
+        let pieces = chunks(&text);
+        let wide: usize = pieces.iter().map(|piece| width(piece.text)).sum();
         let scripted = pieces.iter().any(|piece| piece.newline);
         if used > 0 && (used + 1 + wide <= room || scripted && used + 8 <= room) {
             push(&mut out, " ", false);
@@ -154,12 +154,12 @@ fn lay<W: AsRef<[u8]>>(words: &[W], which: Range<usize>, hidden: &[(usize, usize
         }
         let mut fresh = false;
         for piece in pieces {
-            let columns = width(&piece.text);
+            let columns = width(piece.text);
             if fresh && piece.text != "'" || used + columns > room {
                 out.push(Row { inside: true, runs: Vec::new() });
                 used = 0;
             }
-            push(&mut out, &piece.text, piece.marked);
+            push(&mut out, piece.text, piece.marked);
             used += columns;
             fresh = piece.newline;
         }

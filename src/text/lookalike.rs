@@ -32,7 +32,7 @@ fn run(letters: &str) -> Option<String> {
         }
     }
     if let (true, Some((c, name))) = (latin, odd) {
-        return Some(format!("mixes Latin and {name} letters: `{c}` is U+{:04X}", u32::from(c)));
+        return Some(format!("`{c}` is {name} (U+{:04X}) among Latin letters", u32::from(c)));
     }
     // A whole word of another script that an eye reads as Latin: `сор`.
     let whole = letters.chars().all(|c| "аԁеһіјӏорсѕуԛԝхʏѵԍАВЕНІЈКМОРЅТХУΑΒΕΖΗΙΚΜΝΟΡΤΥΧονρυ".contains(c));
