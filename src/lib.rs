@@ -3,11 +3,36 @@
 //! This file is the floor plan: the rooms in floor order, the ground floor first. Imports go down only.
 
 // Ground floor: pure. No I/O, no clock, no environment.
-pub mod approval;
-pub mod policy;
+pub mod text;
+
+pub mod key;
+
 pub mod request;
+
 pub mod shell;
+
 pub mod tool;
 
-/// The process exit codes of gate itself.
+pub mod policy;
+
+pub mod approval;
+
+pub mod record;
+
+// First floor: doors to the outside; they do not know each other, but for `sys`, the door to the system.
+pub mod sys;
+
+pub mod audit;
+
+pub mod channel;
+
+pub mod config;
+
+// Second floor: what a person or a program calls.
 pub mod exit_codes;
+
+pub mod error;
+
+pub mod cli;
+
+pub mod commands;

@@ -103,3 +103,10 @@ pub struct RunHow {
     /// How long the command may run before it is ended by SIGTERM, then SIGKILL.
     pub timeout: Option<Duration>,
 }
+
+impl RunHow {
+    /// Whether a variable is taken out of what the command gets.
+    pub fn strips(&self, name: &[u8]) -> bool {
+        self.strip.iter().any(|pattern| super::pattern::fits(pattern.as_bytes(), name))
+    }
+}

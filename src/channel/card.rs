@@ -1,0 +1,371 @@
+//! The card: what runs and how bad it is first, then where, why and who. Pure.
+
+use std::time::Duration;
+
+use super::details;
+use super::paint::{Line, Style};
+use super::warnings;
+use crate::approval::{ApprovalRequest, Past, Stamp};
+use crate::policy::{Effect, Reason, Risk};
+use crate::request::{Asker, Kind, Stdin};
+use crate::text;
+
+/// Prose in wider lines is hard to read.
+const READABLE: usize = 100;
+
+/// What a card is drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// What is asked.
+    pub asked: &'a ApprovalRequest,
+    /// Similar commands of earlier, the latest first.
+    pub past: &'a [Past],
+    /// The moment it is.
+    pub now: Stamp,
+    /// How many columns the terminal has.
+    pub columns: usize,
+    /// How many lines it has.
+    pub rows: usize,
+}
+
+/// A card that fits the screen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Card {
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// Whether the whole command and all warnings are on it; else they must be read by `show` before it may run.
+    pub whole: bool,
+}
+
+/// Everything there is to show, for reading page by page.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Everything {
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// After which line the whole command and all warnings have been shown.
+    pub read_to: usize,
+}
+
+/// The word that lets it run. From high risk on it differs from request to request, so that no habit can type it.
+pub fn run_word(asked: &ApprovalRequest, alone: bool) -> String {
+    let digest = asked.digest().short();
+    match asked.asked().risk {
+        Risk::Low | Risk::Medium if alone => "run".to_owned(),
+        Risk::Low | Risk::Medium | Risk::High | Risk::Critical => {
+            format!("run {}", digest.rsplit('-').next().unwrap_or(&digest))
+        }
+    }
+}
+
+/// How long the request may still wait.
+pub fn time_left(asked: &ApprovalRequest, now: Stamp) -> Duration {
+    asked.created().boot.saturating_add(asked.asked().terms.within).saturating_sub(now.boot)
+}
+
+/// Seconds are noise while there are minutes.
+fn rounded(left: Duration) -> Duration {
+    let seconds = left.as_secs();
+    if seconds < 120 { left } else { Duration::from_secs(seconds.div_ceil(60) * 60) }
+}
+
+/// Lines with how gladly they are given up when the screen is small: 0 never.
+struct Block {
+    lines: Vec<Line>,
+    rank: u8,
+}
+
+/// Draws the card for a screen: all of it where it fits, else without what matters least, and it says so.
+pub fn card(view: &View) -> Card {
+    // The answers and the line to type on stand below.
+    let room = view.rows.saturating_sub(if view.columns < 60 { 4 } else { 2 }).max(8);
+    let mut command = command(view);
+    let mut warnings: Vec<Line> = warnings::of(view.asked).iter().flat_map(|warning| warning_lines(view, warning)).collect();
+    let mut blocks = blocks(view);
+    // The lines of air, and the title.
+    let fixed = 4 + usize::from(!warnings.is_empty());
+    let first: usize = blocks.iter().filter(|block| block.rank <= 1).map(|block| block.lines.len()).sum();
+    let mut whole = true;
+    if fixed + command.len() + warnings.len() + first + 1 > room {
+        // What cannot be on the card whole leaves room for what it is about.
+        let spare = room.saturating_sub(fixed + first + 2);
+        whole &= cut(&mut warnings, spare.max(4) / 2, |lines| Line::of(Style::Alert, format!("! … {lines} more lines of warnings")));
+        let spare = spare.saturating_sub(warnings.len());
+        whole &= cut(&mut command, spare.max(4), |lines| bar(false).and(Style::Alert, format!("… {lines} more lines of it")));
+    }
+    let mut left_out = 0;
+    while fixed + command.len() + warnings.len() + height(&blocks) + usize::from(left_out > 0) > room {
+        let Some((at, _)) = blocks.iter().enumerate().filter(|(_, block)| block.rank > 0).max_by_key(|(at, block)| (block.rank, *at))
+        else {
+            break;
+        };
+        left_out += blocks.remove(at).lines.len();
+    }
+    let mut lines = vec![Line::default(), title(view)];
+    lines.append(&mut command);
+    lines.push(Line::default());
+    if !warnings.is_empty() {
+        lines.append(&mut warnings);
+        lines.push(Line::default());
+    }
+    lines.extend(blocks.into_iter().flat_map(|block| block.lines));
+    if left_out > 0 {
+        lines.push(Line::of(Style::Plain, format!("… {left_out} more lines: show")));
+    }
+    lines.push(Line::default());
+    Card { lines, whole }
+}
+
+fn height(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| block.lines.len()).sum()
+}
+
+/// Cuts lines to at most so many, the last of which says how many are not there. Whether nothing was cut.
+fn cut(lines: &mut Vec<Line>, most: usize, say: impl Fn(usize) -> Line) -> bool {
+    if lines.len() <= most {
+        return true;
+    }
+    let gone = lines.len() - (most - 1);
+    lines.truncate(most - 1);
+    lines.push(say(gone));
+    false
+}
+
+/// Everything: one word of the command a line, every reason, fact, digest and term.
+pub fn everything(view: &View) -> Everything {
+    let mut lines = vec![title(view)];
+    lines.extend(details::words(view));
+    lines.push(Line::default());
+    for warning in warnings::of(view.asked) {
+        lines.extend(warning_lines(view, &warning));
+    }
+    let read_to = lines.len();
+    lines.push(Line::default());
+    lines.extend(blocks(view).into_iter().flat_map(|block| block.lines));
+    lines.extend(details::more(view));
+    Everything { lines, read_to }
+}
+
+fn title(view: &View) -> Line {
+    let risk = view.asked.asked().risk;
+    let badge = format!(" {} RISK ", risk.word().to_uppercase());
+    let digest = format!(" gate {} ", view.asked.digest().short());
+    let style = match risk {
+        Risk::Critical => Style::Badge,
+        Risk::High => Style::Alert,
+        Risk::Medium | Risk::Low => Style::Bold,
+    };
+    let rule = view.columns.min(READABLE).saturating_sub(2 + text::width(&badge) + text::width(&digest) + 2);
+    Line::of(Style::Plain, "━━")
+        .and(style, badge)
+        .and(Style::Plain, "━".repeat(rule.max(1)))
+        .and(Style::Plain, digest)
+        .and(Style::Plain, "━━")
+}
+
+/// What stands left of a command, where no argument can reach: whole words begin at `│`, a word goes on at `┆`.
+pub(super) fn bar(inside: bool) -> Line {
+    Line::of(Style::Plain, if inside { "┆ " } else { "│ " })
+}
+
+fn command(view: &View) -> Vec<Line> {
+    let words: Vec<&[u8]> = view.asked.request().argv().bytes().collect();
+    let rows = text::rows(&words, &hidden(view.asked), view.columns.saturating_sub(3));
+    rows.into_iter().map(|row| command_line(bar(row.inside), row)).collect()
+}
+
+pub(super) fn command_line(start: Line, row: text::Row) -> Line {
+    row.runs.into_iter().fold(start, |line, (marked, run)| line.and(if marked { Style::Marked } else { Style::Bold }, run))
+}
+
+pub(super) fn hidden(asked: &ApprovalRequest) -> Vec<(usize, usize, usize)> {
+    asked.asked().hidden.iter().map(|part| (part.word, part.start, part.end)).collect()
+}
+
+fn warning_lines(view: &View, warning: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (index, line) in text::wrap(warning, view.columns.min(READABLE).saturating_sub(3)).into_iter().enumerate() {
+        let start = if index == 0 { "! " } else { "  " };
+        lines.push(Line::of(Style::Alert, start).and(Style::Bold, line));
+    }
+    lines
+}
+
+/// A label and its values, each value on lines of its own: side by side on a wide screen, run in on a narrow one.
+pub(super) fn field(view: &View, label: &str, values: &[(Style, String)]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let wide = view.columns >= 60;
+    let indent = if wide { 14 } else { 2 };
+    let label = text::ellipsis(label, if wide { 13 } else { 20 });
+    for (index, (style, value)) in values.iter().enumerate() {
+        let start = match (wide, index) {
+            (true, 0) => format!("{label}{}", " ".repeat(14 - text::width(&label))),
+            (false, 0) => format!("{label}: "),
+            _ => " ".repeat(indent),
+        };
+        // On a narrow screen the first line is shortened by its label.
+        let first = view.columns.min(READABLE).saturating_sub(text::width(&start) + 1).max(8);
+        let rest = view.columns.min(READABLE).saturating_sub(indent + 1).max(8);
+        let mut wrapped = text::wrap(value, first);
+        if first != rest && wrapped.len() > 1 {
+            let head = wrapped.remove(0);
+            let tail = value[head.len()..].trim_start();
+            wrapped = std::iter::once(head.clone()).chain(text::wrap(tail, rest)).collect();
+        }
+        for (at, line) in wrapped.into_iter().enumerate() {
+            let start = if at == 0 { start.clone() } else { " ".repeat(indent) };
+            lines.push(Line::of(Style::Plain, start).and(*style, line));
+        }
+    }
+    lines
+}
+
+fn blocks(view: &View) -> Vec<Block> {
+    let asked = view.asked.asked();
+    let mut blocks = Vec::new();
+    let mut add = |rank: u8, label: &str, values: Vec<(Style, String)>| {
+        if !values.is_empty() {
+            blocks.push(Block { lines: field(view, label, &values), rank });
+        }
+    };
+    for (name, value) in &asked.target {
+        add(0, &text::visible(name), vec![(Style::Bold, text::quote(value.as_bytes()))]);
+    }
+    for (at, reason) in asking(&asked.reasons).enumerate() {
+        let mut said = Vec::new();
+        if !reason.text.is_empty() {
+            said.push((Style::Plain, text::visible(&reason.text)));
+        }
+        said.push((Style::Plain, format!("rule {}, {}, {} layer", text::visible(&reason.rule), reason.risk.word(), reason.layer)));
+        add(if at == 0 { 1 } else { 3 }, if at == 0 { "why" } else { "and" }, said);
+    }
+    let instead: Vec<_> =
+        asking(&asked.reasons).filter_map(|reason| reason.instead.as_deref()).map(|text| (Style::Plain, text::visible(text))).collect();
+    add(4, "safer", instead);
+    let previews: Vec<_> = asking(&asked.reasons)
+        .filter(|reason| !reason.preview.is_empty())
+        .map(|reason| (Style::Plain, text::command(&reason.preview.iter().map(String::as_bytes).collect::<Vec<_>>(), &[])))
+        .collect();
+    add(6, "preview", previews);
+    add(2, "asked by", vec![(Style::Plain, who(view))]);
+    if !view.asked.request().context().ancestry.is_empty() {
+        add(3, "through", vec![(Style::Plain, ancestry(view))]);
+    }
+    add(4, "directory", vec![(Style::Plain, directory(view))]);
+    add(5, "program", vec![(Style::Plain, program(view))]);
+    if let Some(stdin) = stdin(view) {
+        add(4, "stdin", vec![(Style::Plain, stdin)]);
+    }
+    add(7, "before", before(view));
+    let mut wanted: Vec<_> = Vec::new();
+    for justification in &asked.terms.justification {
+        if let Some(wants) = wants(justification) {
+            wanted.push((Style::Plain, wants));
+        }
+    }
+    add(5, "wanted", wanted);
+    add(2, "time left", vec![(Style::Plain, text::duration(rounded(time_left(view.asked, view.now))))]);
+    blocks
+}
+
+/// What a justification must be, in words.
+pub(super) fn wants(justification: &crate::policy::Justification) -> Option<String> {
+    match justification {
+        crate::policy::Justification::None => None,
+        crate::policy::Justification::Text => Some("a justification".to_owned()),
+        crate::policy::Justification::Pattern(pattern) => Some(format!("a justification that fits {}", text::quote(pattern.as_bytes()))),
+    }
+}
+
+fn asking(reasons: &[Reason]) -> impl Iterator<Item = &Reason> {
+    let mut sorted: Vec<&Reason> = reasons.iter().filter(|reason| reason.effect == Effect::Ask).collect();
+    sorted.sort_by_key(|reason| std::cmp::Reverse(reason.risk));
+    sorted.into_iter()
+}
+
+fn directory(view: &View) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    match &view.asked.request().context().cwd {
+        Some(cwd) => text::quote(cwd.path.as_os_str().as_bytes()),
+        None => "deleted".to_owned(),
+    }
+}
+
+fn program(view: &View) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    let program = view.asked.request().program();
+    let mut out = text::quote(program.path.as_os_str().as_bytes());
+    if program.real != program.path {
+        out.push_str(" → ");
+        out.push_str(&text::quote(program.real.as_os_str().as_bytes()));
+    }
+    match &program.kind {
+        Kind::Elf => {}
+        Kind::Script { interpreter, argument } => {
+            let mut words = vec![interpreter.as_os_str().as_bytes()];
+            words.extend(argument.iter().map(|argument| argument.as_bytes()));
+            out.push_str(&format!(", a script run by {}", text::command(&words, &[])));
+        }
+        Kind::Text => out.push_str(", a text run by /bin/sh"),
+    }
+    out
+}
+
+fn stdin(view: &View) -> Option<String> {
+    match view.asked.request().context().stdin {
+        Stdin::Tty | Stdin::Empty | Stdin::Unseen => None,
+        Stdin::File { offset: 0, size, .. } => Some(format!("a file of {size} bytes")),
+        Stdin::File { offset, size, .. } => Some(format!("a file of {size} bytes, read from byte {offset}")),
+    }
+}
+
+fn who(view: &View) -> String {
+    let context = view.asked.request().context();
+    let who = &context.who;
+    let user = match &who.user {
+        Some(name) if who.uid == 0 => format!("{} (root)", text::quote(name.as_bytes())).replace("root (root)", "root"),
+        Some(name) => format!("{} (uid {})", text::quote(name.as_bytes()), who.uid),
+        None => format!("uid {}", who.uid),
+    };
+    let host = if context.host.is_empty() { String::new() } else { format!(" on {}", text::quote(context.host.as_bytes())) };
+    let from = who.ssh_client.as_ref().map(|from| format!(", from {}", text::quote(from.as_bytes()))).unwrap_or_default();
+    match &context.asker {
+        Asker::Person => format!("{user}{host}{from}"),
+        Asker::Agent(name) => format!("agent {} (claimed), as {user}{host}{from}", text::quote(name.as_bytes())),
+        Asker::Ci(name) => format!("CI job {} (claimed), as {user}{host}{from}", text::quote(name.as_bytes())),
+    }
+}
+
+fn ancestry(view: &View) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    let names: Vec<String> = view.asked.request().context().ancestry.iter().map(|above| text::quote(above.name.as_bytes())).collect();
+    names.join(" ← ")
+}
+
+fn before(view: &View) -> Vec<(Style, String)> {
+    let words: Vec<&[u8]> = view.asked.request().argv().bytes().collect();
+    let this = text::command(&words, &hidden(view.asked));
+    if view.past.is_empty() {
+        return vec![(Style::Plain, "nothing like it in the log".to_owned())];
+    }
+    let room = view.columns.saturating_sub(if view.columns >= 60 { 15 } else { 3 });
+    let mut out = Vec::new();
+    for past in view.past {
+        let when = text::ago(past.wall, view.now.wall);
+        let how = if past.outcome.is_empty() { String::new() } else { format!(", {}", text::visible(&past.outcome)) };
+        let refused = matches!(past.decision.as_str(), "denied" | "rejected");
+        let what = unlike(&this, &past.command);
+        let line = format!("{when} {}{how}: {what}", text::visible(&past.decision));
+        out.push((if refused { Style::Bold } else { Style::Plain }, text::ellipsis(&line, room)));
+    }
+    out
+}
+
+/// A command of earlier, less the words that it begins with as this one does.
+fn unlike(this: &str, that: &str) -> String {
+    if this == that {
+        return "the same command".to_owned();
+    }
+    let same = this.split(' ').zip(that.split(' ')).take_while(|(a, b)| a == b).count();
+    let rest: Vec<&str> = that.split(' ').skip(same).collect();
+    if same < 2 || rest.is_empty() { text::visible(that) } else { format!("… {}", text::visible(&rest.join(" "))) }
+}
