@@ -1,7 +1,7 @@
 //! What may run: rules in layers, and the one decision that comes of them.
 
 mod decision;
-mod pattern;
+pub(crate) mod pattern;
 mod reason;
 mod target;
 mod terms;
