@@ -7,5 +7,8 @@ pub mod approval;
 pub mod policy;
 pub mod request;
 
+// First floor: doors to the outside.
+pub mod sys;
+
 /// The process exit codes of gate itself.
 pub mod exit_codes;
