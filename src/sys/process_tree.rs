@@ -12,11 +12,19 @@ const MOST: usize = 32;
 
 /// The processes above this one, nearest first, up to process 1.
 pub fn ancestry() -> Vec<Ancestor> {
+    this().as_ref().map(above).unwrap_or_default()
+}
+
+/// The same for another process; empty when it is gone.
+pub fn ancestry_of(pid: i32) -> Vec<Ancestor> {
+    read(pid).as_ref().map(above).unwrap_or_default()
+}
+
+fn above(of: &Stat) -> Vec<Ancestor> {
     let mut above = Vec::new();
-    let mut next = nix::unistd::getppid().as_raw();
-    let mut younger = u64::MAX;
+    let (mut next, mut younger) = (of.parent, of.start);
     while next > 0 && above.len() < MOST {
-        let Some(stat) = read("/proc", next) else { break };
+        let Some(stat) = read(next) else { break };
         // A parent that is younger than its child is another process that got the same number.
         if stat.start > younger {
             break;
@@ -29,7 +37,7 @@ pub fn ancestry() -> Vec<Ancestor> {
 
 /// When a process started, in clock ticks since boot; none when it is gone.
 pub fn start_of(pid: i32) -> Option<u64> {
-    read("/proc", pid).map(|stat| stat.start)
+    read(pid).map(|stat| stat.start)
 }
 
 /// What `proc_pid_stat(5)` says of a process.
@@ -46,8 +54,8 @@ pub(super) fn this() -> Option<Stat> {
     parse(&fs::read("/proc/self/stat").ok()?)
 }
 
-fn read(proc: &str, pid: i32) -> Option<Stat> {
-    parse(&fs::read(format!("{proc}/{pid}/stat")).ok()?)
+fn read(pid: i32) -> Option<Stat> {
+    parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// Reads a stat line. The command stands in parentheses and may hold anything, parentheses too.
