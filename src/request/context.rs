@@ -66,35 +66,60 @@ pub struct Ancestor {
     pub pid: i32,
     /// The base name of its executable, or its `comm` where that cannot be read.
     pub name: OsString,
-    /// When it started, in clock ticks since boot (proc_pid_stat(5) field 22).
+    /// When it started, in clock ticks since boot (`proc_pid_stat(5)` field 22).
     pub start: u64,
 }
 
-/// The variables that the command will get, as bytes, in the caller's order.
+/// The variables that the command will get: each `NAME=value` as bytes, in the caller's order.
+///
+/// An entry without `=` is no variable to anybody who reads the list, but `execve` would pass it on, so it stays.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Environment(Vec<(OsString, OsString)>);
+pub struct Environment(Vec<OsString>);
 
 impl Environment {
-    /// Takes the variables.
+    /// Takes variables.
     pub fn new(variables: Vec<(OsString, OsString)>) -> Self {
-        Self(variables)
+        let joined = |(mut entry, value): (OsString, OsString)| {
+            entry.push("=");
+            entry.push(value);
+            entry
+        };
+        Self(variables.into_iter().map(joined).collect())
+    }
+
+    /// Takes the list as `execve` knows it.
+    pub fn from_entries(entries: Vec<OsString>) -> Self {
+        Self(entries)
+    }
+
+    /// The list as `execve` wants it, entries without `=` too.
+    pub fn entries(&self) -> impl Iterator<Item = &OsStr> {
+        self.0.iter().map(OsString::as_os_str)
     }
 
     /// The first value of a variable, which is what `getenv` gives.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.iter().find(|(key, _)| key.as_bytes() == name.as_bytes()).map(|(_, value)| value.as_os_str())
+        self.iter().find(|(key, _)| key.as_bytes() == name.as_bytes()).map(|(_, value)| value)
     }
 
-    /// All variables in order.
+    /// All variables in order; an entry without `=` is none.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(key, value)| (key.as_os_str(), value.as_os_str()))
+        self.0.iter().filter_map(|entry| split(entry))
     }
 
     /// The same without the variables that `drop` names.
     #[must_use]
     pub fn without(&self, drop: impl Fn(&[u8]) -> bool) -> Self {
-        Self(self.0.iter().filter(|(key, _)| !drop(key.as_bytes())).cloned().collect())
+        let named = |entry: &OsString| split(entry).map_or(entry.as_bytes(), |(key, _)| key.as_bytes()).to_vec();
+        Self(self.0.iter().filter(|entry| !drop(&named(entry))).cloned().collect())
     }
+}
+
+/// The name and the value of an entry; a `=` in front belongs to the name.
+fn split(entry: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let bytes = entry.as_bytes();
+    let equals = bytes.iter().skip(1).position(|byte| *byte == b'=')? + 1;
+    Some((OsStr::from_bytes(&bytes[..equals]), OsStr::from_bytes(&bytes[equals + 1..])))
 }
 
 /// What the command will find on descriptor 0.

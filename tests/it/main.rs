@@ -1,1 +1,7 @@
-fn main() {}
+//! The tests of gate, in one binary; each module is a sentence's subject.
+
+mod facts;
+mod facts_git;
+mod facts_git_config;
+mod facts_kube;
+mod facts_process;

@@ -1,0 +1,119 @@
+//! Live facts: what the tools' own files and this process say, read without running anything.
+
+mod aws;
+mod git;
+pub mod git_config;
+mod git_repository;
+mod kube;
+pub mod kubeconfig;
+pub(in crate::sys) mod reader;
+mod terraform;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::names;
+use crate::policy::Target;
+use crate::request::{Context, Fact, FactName};
+
+/// What is known about a fact, for the target that the argv names. What cannot be told for sure is unknown.
+pub fn fact(name: &FactName, context: &Context, target: &Target) -> Fact {
+    let here = Here { context, target };
+    let found = match name {
+        FactName::User => user(context),
+        FactName::Uid => Ok(Fact::known(context.who.uid.to_string())),
+        FactName::Groups => groups(context),
+        FactName::Host => Ok(Fact::known(context.host.clone())),
+        FactName::Cwd => here.cwd().and_then(text).map(Fact::known),
+        FactName::Tty => context.who.tty.as_deref().map_or(Ok(Fact::Absent), |tty| text(tty).map(Fact::known)),
+        FactName::Asker => Ok(Fact::known(context.asker.to_string())),
+        FactName::Env(name) => here.variable(name).and_then(|value| {
+            let Some(value) = value else { return Ok(Fact::Absent) };
+            value.to_str().map(Fact::known).ok_or_else(|| format!("the value of `{name}` is not UTF-8"))
+        }),
+        FactName::KubeContext => here.fixed().and_then(|()| kube::context(&here)),
+        FactName::KubeNamespace => here.fixed().and_then(|()| kube::namespace(&here)),
+        FactName::GitRemote => here.fixed().and_then(|()| git::remote(&here)),
+        FactName::GitBranch => here.fixed().and_then(|()| git::branch(&here)),
+        FactName::AwsProfile => here.fixed().and_then(|()| aws::profile(&here)),
+        FactName::TfWorkspace => here.fixed().and_then(|()| terraform::workspace(&here)),
+    };
+    found.unwrap_or_else(Fact::Unknown)
+}
+
+/// The request's surroundings and what its argv says about the target.
+struct Here<'a> {
+    context: &'a Context,
+    target: &'a Target,
+}
+
+impl<'a> Here<'a> {
+    fn fixed(&self) -> Result<(), String> {
+        if self.target.dynamic { Err("the target is only known when the command runs".to_owned()) } else { Ok(()) }
+    }
+
+    fn cwd(&self) -> Result<&'a Path, String> {
+        match &self.context.cwd {
+            Some(cwd) => Ok(&cwd.path),
+            None => Err("the working directory was deleted".to_owned()),
+        }
+    }
+
+    /// A path as the command will understand it.
+    fn resolve(&self, path: &Path) -> Result<PathBuf, String> {
+        if path.is_absolute() { Ok(path.to_owned()) } else { Ok(self.cwd()?.join(path)) }
+    }
+
+    /// The directory that the tool works in.
+    fn directory(&self) -> Result<PathBuf, String> {
+        match &self.target.directory {
+            Some(directory) if !directory.as_os_str().is_empty() => self.resolve(directory),
+            _ => Ok(self.cwd()?.to_owned()),
+        }
+    }
+
+    /// The value of a variable. Programs differ in which value counts when a name stands there twice.
+    fn variable(&self, name: &str) -> Result<Option<&'a OsStr>, String> {
+        let mut values = self.context.environment.iter().filter(|(key, _)| key.as_bytes() == name.as_bytes());
+        let first = values.next().map(|(_, value)| value);
+        let differ = values.any(|(_, value)| Some(value) != first);
+        if differ { Err(format!("`{name}` is set twice")) } else { Ok(first) }
+    }
+
+    /// The value of a variable that counts as not set when it is empty.
+    fn filled(&self, name: &str) -> Result<Option<&'a OsStr>, String> {
+        Ok(self.variable(name)?.filter(|value| !value.is_empty()))
+    }
+
+    /// The same as text.
+    fn filled_text(&self, name: &str) -> Result<Option<String>, String> {
+        let Some(value) = self.filled(name)? else { return Ok(None) };
+        value.to_str().map(|value| Some(value.to_owned())).ok_or_else(|| format!("the value of `{name}` is not UTF-8"))
+    }
+}
+
+fn user(context: &Context) -> Result<Fact, String> {
+    match &context.who.user {
+        Some(name) => Ok(Fact::known(name.clone())),
+        None => Err(format!("uid {} has no name", context.who.uid)),
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn groups(context: &Context) -> Result<Fact, String> {
+    let mut gids = vec![context.who.gid, nix::unistd::getegid().as_raw()];
+    let more = nix::unistd::getgroups().map_err(|error| format!("the groups cannot be read: {error}"))?;
+    gids.extend(more.into_iter().map(nix::unistd::Gid::as_raw));
+    let names = gids.into_iter().map(names::group).collect::<Result<Vec<String>, String>>()?;
+    Ok(reader::Reader::default().fact(names))
+}
+
+#[cfg(target_vendor = "apple")]
+fn groups(_: &Context) -> Result<Fact, String> {
+    Err("the groups cannot be read on this system".to_owned())
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| format!("`{}` is not UTF-8", path.display()))
+}
