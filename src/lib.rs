@@ -4,8 +4,16 @@
 
 // Ground floor: pure. No I/O, no clock, no environment.
 pub mod approval;
+pub mod key;
 pub mod policy;
+pub mod record;
 pub mod request;
+pub mod text;
+
+// First floor: the doors to the outside.
+pub mod audit;
+pub mod sys;
+
 
 /// The process exit codes of gate itself.
 pub mod exit_codes;

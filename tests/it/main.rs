@@ -1,1 +1,3 @@
-fn main(){}
+//! Tests on the real binary and on the rooms' own promises.
+
+mod log;
