@@ -3,6 +3,7 @@
 pub mod asker;
 pub mod clock;
 pub mod context;
+pub mod durable;
 pub mod exec;
 pub mod files;
 pub mod harden;
@@ -17,6 +18,8 @@ pub mod signals;
 pub mod stdio;
 pub mod supervise;
 pub mod tty;
+/// The size of the terminal.
+pub mod window;
 
 /// The error that the last system call left behind.
 fn check(result: libc::c_int) -> std::io::Result<libc::c_int> {

@@ -5,3 +5,4 @@ mod facts_git;
 mod facts_git_config;
 mod facts_kube;
 mod facts_process;
+mod log;

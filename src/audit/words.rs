@@ -1,0 +1,57 @@
+//! How records read in one line.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::record::{Body, Kind};
+use crate::text;
+
+/// A command as a shell would take it, made visible.
+pub(super) fn command(cmd: &Value) -> String {
+    match cmd.get("argv") {
+        Some(Value::Array(words)) => words.iter().map(word).collect::<Vec<_>>().join(" "),
+        Some(Value::Object(blob)) => {
+            let number = |name| blob.get(name).and_then(Value::as_u64).unwrap_or_default();
+            let program = cmd.get("program").and_then(Value::as_str).unwrap_or("?");
+            format!("{} … ({} words, {} bytes)", text::escape(program.as_bytes()), number("count"), number("len"))
+        }
+        _ => String::new(),
+    }
+}
+
+/// One word: bytes made visible, quoted where a shell would need it.
+fn word(value: &Value) -> String {
+    let shown = match value {
+        Value::String(word) => text::escape(word.as_bytes()),
+        Value::Object(bytes) => match bytes.get("b64").and_then(Value::as_str).and_then(|b64| STANDARD.decode(b64).ok()) {
+            Some(bytes) => text::escape(&bytes),
+            None => hidden(bytes.get("hidden")),
+        },
+        _ => "?".to_owned(),
+    };
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !shown.is_empty() && shown.chars().all(plain) { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
+}
+
+fn hidden(size: Option<&Value>) -> String {
+    size.and_then(Value::as_u64).map_or_else(|| "?".to_owned(), |size| format!("hidden, {size} bytes"))
+}
+
+/// How a command ended, if this record says so.
+pub(super) fn outcome(body: &Body<'_>) -> Option<String> {
+    match body.kind {
+        Kind::ExecEnd => {
+            let outcome = body.value("outcome")?;
+            let number = |name| outcome.get(name).and_then(Value::as_i64);
+            match (number("exit"), number("signal")) {
+                (Some(exit), _) => Some(format!("exit {exit}")),
+                (None, Some(signal)) => Some(format!("signal {signal}")),
+                (None, None) => Some("unknown".to_owned()),
+            }
+        }
+        Kind::ExecFail => Some("did not start".to_owned()),
+        Kind::ExecReplace => Some("replaced gate".to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,83 @@
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::key::{SigningKey, Vkey, is_key_name};
+
+const MAX_SIGNATURES: usize = 100;
+
+/// Text that is not a signed note.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotANote;
+
+/// A signed text that people can read (C2SP signed-note v1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Note {
+    text: String,
+    signatures: Vec<Line>,
+}
+
+/// One signature line of a note.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    name: String,
+    id: [u8; 4],
+    signature: Vec<u8>,
+}
+
+impl Note {
+    /// Signs a text, which ends with a newline.
+    pub fn sign(text: String, name: &Vkey, key: &SigningKey) -> Self {
+        let signature = key.sign(text.as_bytes()).to_vec();
+        Self { text, signatures: vec![Line { name: name.name().to_owned(), id: name.id(), signature }] }
+    }
+
+    /// Reads a note; nothing about its signatures is believed yet.
+    pub fn parse(note: &str) -> Result<Self, NotANote> {
+        if note.chars().any(|c| c < ' ' && c != '\n') {
+            return Err(NotANote);
+        }
+        let at = note.rfind("\n\n").ok_or(NotANote)?;
+        let (text, lines) = (&note[..=at], &note[at + 2..]);
+        let lines = lines.strip_suffix('\n').ok_or(NotANote)?;
+        let signatures: Vec<Line> = lines.split('\n').take(MAX_SIGNATURES + 1).map(Line::parse).collect::<Result<_, _>>()?;
+        if signatures.len() > MAX_SIGNATURES {
+            return Err(NotANote);
+        }
+        Ok(Self { text: text.to_owned(), signatures })
+    }
+
+    /// What is signed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the key signed this text: a line is its own and holds, and no line that says it is the key's fails.
+    pub fn is_signed_by(&self, vkey: &Vkey) -> bool {
+        let mut own = self.signatures.iter().filter(|line| line.name == vkey.name() && line.id == vkey.id()).peekable();
+        own.peek().is_some() && own.all(|line| vkey.public().verifies(self.text.as_bytes(), &line.signature))
+    }
+}
+
+impl Line {
+    fn parse(line: &str) -> Result<Self, NotANote> {
+        let (name, signature) = line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(NotANote)?;
+        let bytes = STANDARD.decode(signature).map_err(|_| NotANote)?;
+        let (id, signature) = bytes.split_first_chunk::<4>().ok_or(NotANote)?;
+        if !is_key_name(name) || signature.is_empty() {
+            return Err(NotANote);
+        }
+        Ok(Self { name: name.to_owned(), id: *id, signature: signature.to_vec() })
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.text)?;
+        self.signatures.iter().try_for_each(|line| {
+            let bytes = [line.id.as_slice(), &line.signature].concat();
+            writeln!(f, "— {} {}", line.name, STANDARD.encode(bytes))
+        })
+    }
+}
