@@ -99,10 +99,14 @@ impl World {
     }
 
     /// Writes a file below the `/etc/gate` of this world.
-    pub fn system_file(mut self, path: &str, text: impl AsRef<[u8]>) -> Self {
+    pub fn system_file(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        self.etc(&format!("gate/{path}"), text)
+    }
+
+    /// Writes a file below the `/etc` of this world, which only its own commands see.
+    pub fn etc(mut self, path: &str, text: impl AsRef<[u8]>) -> Self {
         self.system = true;
-        let path = format!("etc/gate/{path}");
-        let world = self.file(&path, text);
+        let world = self.file(&format!("etc/{path}"), text);
         set_mode(&world.root().join("etc"), 0o755);
         world
     }
