@@ -54,7 +54,7 @@ pub fn run(args: &DemoArgs) -> Result<u8, Error> {
     let stage = Stage::set().map_err(|error| Error::new(INTERNAL, format!("the scratch directory could not be made: {error}")))?;
     let told = stage.tell();
     if args.keep {
-        say(&stage.by_hand());
+        stage.keep().map_err(|error| Error::new(INTERNAL, format!("`{}` could not be prepared: {error}", stage.root.display())))?;
     } else {
         fs::remove_dir_all(&stage.root)
             .map_err(|error| Error::new(INTERNAL, format!("`{}` could not be removed: {error}", stage.root.display())))?;
@@ -105,7 +105,8 @@ impl Stage {
         self.git(&["init", "--quiet", "--bare", "../remote.git"])?;
         self.git(&["init", "--quiet"])?;
         self.git(&["remote", "add", "origin", "../remote.git"])?;
-        let write = |name: &str, text: &str| fs::write(self.root.join("project").join(name), text).map_err(|error| format!("`{name}`: {error}"));
+        let write =
+            |name: &str, text: &str| fs::write(self.root.join("project").join(name), text).map_err(|error| format!("`{name}`: {error}"));
         write(".gate.toml", PROJECT_POLICY)?;
         write("payments.txt", "one\n")?;
         self.git(&["add", "."])?;
@@ -199,9 +200,17 @@ impl Stage {
         fs::write(&log, bytes).map_err(failed)
     }
 
-    fn by_hand(&self) -> String {
-        let root = self.root.display();
-        format!("\nKept. To go on by hand:\n  export HOME={root}/home\n  cd {root}/project\n  gate -- git push --force origin feature\n")
+    /// Leaves a script that moves a shell into the scratch home, and says so.
+    fn keep(&self) -> io::Result<()> {
+        let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+        let bin = self.root.join("bin");
+        private_directory(&bin)?;
+        std::os::unix::fs::symlink(&self.gate, bin.join("gate"))?;
+        let enter = self.root.join("enter");
+        let (home, bin, project) = (self.root.join("home"), bin, self.root.join("project"));
+        fs::write(&enter, format!("export HOME={} PATH={}:\"$PATH\"\ncd {}\n", quoted(&home), quoted(&bin), quoted(&project)))?;
+        say(&format!("\nThe scratch directory stays. To go on by hand in it:\n  . {}\n", enter.display()));
+        Ok(())
     }
 }
 
