@@ -12,6 +12,7 @@ pub mod host;
 mod names;
 mod path;
 pub mod process_tree;
+pub mod pty;
 pub mod random;
 pub mod resolve;
 pub mod signals;

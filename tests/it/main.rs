@@ -1,8 +1,13 @@
 //! The tests of gate, in one binary; each module is a sentence's subject.
 
+mod bad_input;
+mod docs;
 mod facts;
 mod facts_git;
 mod facts_git_config;
 mod facts_kube;
 mod facts_process;
+mod floors;
+mod killed;
 mod log;
+mod world;
