@@ -51,7 +51,7 @@ const SHOWN: usize = 160;
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = crate::text::escape(self.file.as_bytes());
-        let message = crate::text::escape_lines(&self.message);
+        let message = crate::text::escape(self.message.as_bytes());
         let Some((line, column, text, width)) = &self.at else {
             return write!(f, "{file}: {message}");
         };

@@ -1,13 +1,41 @@
 //! What may run: rules in layers, and the one decision that comes of them.
+#![forbid(unsafe_code)]
 
+mod decide;
 mod decision;
+mod error;
+mod file;
+mod grammar_file;
+mod index;
+mod layers;
+mod matching;
+mod needs;
+mod paths;
 pub(crate) mod pattern;
+mod preview;
+mod raw;
 mod reason;
+mod rule;
 mod target;
 mod terms;
+mod tests;
+mod truth;
 
 pub use crate::tool::Hidden;
 pub use decision::{Allowed, Asked, Decision, Denied};
+pub use error::PolicyError;
+pub use file::FileKind;
+pub use layers::{LayerFiles, Layers, Policy, PolicyFile, Tools};
+pub use needs::Needs;
 pub use reason::{Effect, Layer, Reason, RunHow, StdinRule};
 pub use target::Target;
 pub use terms::{Assurance, Channel, Escalation, Justification, NoCommonChannel, Risk, Terms};
+pub use tests::{EmbeddedFile, Failure, check_file, embedded_file};
+
+use crate::request::{Context, Place};
+
+/// Where a program that another one runs was found.
+fn inner_place(context: &Context, name: &[u8]) -> Place {
+    // What was not looked up is not trusted.
+    context.inner_places.get(name).cloned().unwrap_or_else(|| Place::Untrusted("it was not looked up".to_owned()))
+}

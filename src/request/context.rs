@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::facts::Facts;
+use super::program::Place;
 
 /// Who started the command, as the kernel and the claims of the environment have it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -162,6 +164,8 @@ pub struct Context {
     pub stdin: Stdin,
     /// What rules asked about.
     pub facts: Facts,
+    /// Where the programs were found that the command itself would run, by the name it gives them.
+    pub inner_places: BTreeMap<Vec<u8>, Place>,
     /// The request of a gate above this one.
     pub parent: Option<String>,
 }

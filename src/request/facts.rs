@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The name of something a rule can ask about.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum FactName {
     /// The login name of the real uid. Proved.
     User,
@@ -18,6 +20,8 @@ pub enum FactName {
     Tty,
     /// `person`, `agent:NAME` or `ci:NAME`. Claimed.
     Asker,
+    /// What descriptor 0 is: `tty`, `empty`, `file` or `pipe`. Proved.
+    Stdin,
     /// A variable of the environment. Claimed.
     Env(String),
     /// The kubeconfig's current context, or the one that the argv names. Claimed.
@@ -45,6 +49,7 @@ impl FactName {
             "cwd" => Self::Cwd,
             "tty" => Self::Tty,
             "asker" => Self::Asker,
+            "stdin" => Self::Stdin,
             "kube_context" => Self::KubeContext,
             "kube_namespace" => Self::KubeNamespace,
             "git_remote" => Self::GitRemote,
@@ -57,7 +62,7 @@ impl FactName {
 
     /// Whether the caller could have written the value.
     pub fn claimed(&self) -> bool {
-        !matches!(self, Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty)
+        !matches!(self, Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty | Self::Stdin)
     }
 }
 
@@ -71,6 +76,7 @@ impl fmt::Display for FactName {
             Self::Cwd => "cwd",
             Self::Tty => "tty",
             Self::Asker => "asker",
+            Self::Stdin => "stdin",
             Self::Env(name) => return write!(f, "env.{name}"),
             Self::KubeContext => "kube_context",
             Self::KubeNamespace => "kube_namespace",

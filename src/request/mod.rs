@@ -5,6 +5,7 @@ mod context;
 mod facts;
 mod program;
 
+pub(crate) use argv::base_name;
 pub use argv::{Argv, EmptyArgv};
 pub use context::{Ancestor, Asker, Context, Cwd, Environment, Stdin, Who};
 pub use facts::{Fact, FactName, Facts};

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::names;
 use crate::policy::Target;
-use crate::request::{Context, Fact, FactName};
+use crate::request::{Context, Fact, FactName, Stdin};
 
 /// What is known about a fact, for the target that the argv names. What cannot be told for sure is unknown.
 pub fn fact(name: &FactName, context: &Context, target: &Target) -> Fact {
@@ -28,6 +28,12 @@ pub fn fact(name: &FactName, context: &Context, target: &Target) -> Fact {
         FactName::Cwd => here.cwd().and_then(text).map(Fact::known),
         FactName::Tty => context.who.tty.as_deref().map_or(Ok(Fact::Absent), |tty| text(tty).map(Fact::known)),
         FactName::Asker => Ok(Fact::known(context.asker.to_string())),
+        FactName::Stdin => Ok(Fact::known(match context.stdin {
+            Stdin::Tty => "tty",
+            Stdin::Empty => "empty",
+            Stdin::File { .. } => "file",
+            Stdin::Unseen => "pipe",
+        })),
         FactName::Env(name) => here.variable(name).and_then(|value| {
             let Some(value) = value else { return Ok(Fact::Absent) };
             value.to_str().map(Fact::known).ok_or_else(|| format!("the value of `{name}` is not UTF-8"))

@@ -1,0 +1,3 @@
+//! What a person or a program calls; each file is one subcommand.
+
+pub mod demo;

@@ -1,0 +1,385 @@
+//! One decision of all rules: deny beats ask beats allow, order is irrelevant, every rule that took part is named.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::decision::{Allowed, Asked, Decision, Denied};
+use super::error::PolicyError;
+use super::layers::{Placed, Policy, View};
+use super::matching::{self, Scene};
+use super::needs::Needs;
+use super::pattern::fits;
+use super::reason::{Effect, Layer, Reason, RunHow};
+use super::rule::Rule;
+use super::terms::{Risk, Terms};
+use super::truth::Truth;
+use super::{inner_place, preview, target};
+use crate::request::{Argv, FactName, Facts, Place, Program, Request};
+use crate::tool::{Arg, Reading, hidden, readings};
+
+/// How many commands deep a wrapper is followed.
+const DEPTH: usize = 8;
+/// How many commands one argv may hold.
+const WIDTH: usize = 256;
+
+/// Variables by which any program runs other code than its own.
+const LOADERS: &[&str] = &["LD_*", "BASH_ENV", "BASH_FUNC_*", "GIT_CONFIG_*"];
+
+/// Names that stand for many programs: the typed one says which.
+const MULTI_CALL: &[&str] = &["busybox", "toybox", "coreutils", "pyenv", "rbenv", "nodenv", "asdf", "mise"];
+
+/// What one rule, or the lack of one, contributes.
+#[derive(Clone)]
+pub(super) struct Fired {
+    pub reason: Reason,
+    pub terms: Option<String>,
+    pub how: RunHow,
+    pub env_allow: Vec<String>,
+}
+
+/// What was gathered over an argv and everything that it would run.
+pub(super) struct Gathered {
+    pub effect: Effect,
+    pub fired: Vec<Fired>,
+    pub asked: BTreeSet<FactName>,
+    pub needs: Needs,
+}
+
+/// Surroundings that a judgement is made in; captured or assumed.
+pub(super) struct Given<'a> {
+    pub program: &'a Program,
+    pub facts: &'a Facts,
+    pub cwd: Option<&'a Path>,
+    pub variables: &'a dyn Fn(&str) -> bool,
+    pub inner_place: &'a dyn Fn(&[u8]) -> Place,
+    pub names: &'a Vec<(String, Vec<String>)>,
+}
+
+impl Policy {
+    /// Decides one request.
+    pub fn decide(&self, request: &Request) -> Result<Decision, PolicyError> {
+        let context = request.context();
+        let names = self.names().to_vec();
+        let given = Given {
+            program: request.program(),
+            facts: &context.facts,
+            cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
+            variables: &|pattern| context.environment.iter().any(|(name, _)| fits(pattern.as_bytes(), std::os::unix::ffi::OsStrExt::as_bytes(name))),
+            inner_place: &|name| inner_place(context, name),
+            names: &names,
+        };
+        let gathered = self.gather(request.argv(), &given)?;
+        let words: Vec<&[u8]> = request.argv().bytes().collect();
+        let view = self.view(request.argv().name())?;
+        let args = Self::args(&words);
+        let readings = readings(&view.grammar, &args);
+        let hidden = hidden(&readings, &words);
+        let risk = gathered.fired.iter().filter(|fired| fired.reason.effect == gathered.effect).map(|fired| fired.reason.risk).max().unwrap_or_default();
+        let mut how = combined_how(&gathered.fired);
+        let observed = gathered.effect == Effect::Ask && gathered.fired.iter().all(|fired| fired.reason.effect != Effect::Ask || fired.reason.observed);
+        let reasons: Vec<Reason> = gathered.fired.iter().map(|fired| fired.reason.clone()).collect();
+        let policy_digest = self.digest();
+        Ok(match gathered.effect {
+            Effect::Allow => Decision::Allow(Allowed { reasons, how, hidden, policy_digest, observed: false }),
+            Effect::Ask if observed => Decision::Allow(Allowed { reasons, how, hidden, policy_digest, observed: true }),
+            Effect::Deny => Decision::Deny(Denied { reasons, risk, hidden, policy_digest }),
+            Effect::Ask => {
+                how.outcome = true;
+                let target = target::shown(&context.facts);
+                match self.combined_terms(&gathered.fired) {
+                    Ok(terms) => Decision::Ask(Asked { reasons, terms, risk, how, hidden, target, policy_digest }),
+                    Err(reason) => {
+                        let reasons = reasons.into_iter().chain([*reason]).collect();
+                        Decision::Deny(Denied { reasons, risk, hidden, policy_digest })
+                    }
+                }
+            }
+        })
+    }
+
+    /// What must be captured before this argv can be decided.
+    pub fn needs(&self, argv: &Argv, program: &Program, cwd: Option<&Path>) -> Result<Needs, PolicyError> {
+        let names = self.names().to_vec();
+        let given = Given { program, facts: &Facts::default(), cwd, variables: &|_| false, inner_place: &|_| Place::Trusted, names: &names };
+        let gathered = self.gather(argv, &given)?;
+        let mut needs = gathered.needs;
+        needs.facts.extend(gathered.asked);
+        if gathered.effect == Effect::Ask {
+            needs.facts.extend(needs.target_facts.iter().cloned());
+        }
+        Ok(needs)
+    }
+
+    pub(super) fn args<'a>(words: &[&'a [u8]]) -> Vec<Arg<'a>> {
+        words.iter().enumerate().skip(1).map(|(index, word)| Arg::known(index, word)).collect()
+    }
+
+    /// Judges an argv and everything inside it.
+    pub(super) fn gather(&self, argv: &Argv, given: &Given<'_>) -> Result<Gathered, PolicyError> {
+        let mut all = Gathered { effect: Effect::Allow, fired: Vec::new(), asked: BTreeSet::new(), needs: Needs::default() };
+        let words: Vec<&[u8]> = argv.bytes().collect();
+        let args = Self::args(&words);
+        let mut left = WIDTH;
+        self.judge(argv.name(), &args, given, 0, &mut left, &mut all)?;
+        let real = given.program.real_name();
+        let typed = argv.name();
+        // A link to another tool counts as that tool too, where policies know it; the stricter answer holds.
+        if real != typed && !MULTI_CALL.iter().any(|name| name.as_bytes() == real) && self.view(real)?.known && self.view(typed)?.grammar.names != self.view(real)?.grammar.names {
+            self.judge(real, &args, given, 0, &mut left, &mut all)?;
+        }
+        if let Place::Untrusted(why) = &given.program.place
+            && !self.trusted().iter().any(|directory| given.program.lies_below(Path::new(directory)))
+        {
+            all.add(Effect::Ask, untrusted(self, why));
+        }
+        if all.fired.is_empty() {
+            all.add(self.unmatched(), self.unmatched_reason());
+        }
+        Ok(all)
+    }
+
+    fn judge(&self, name: &[u8], args: &[Arg<'_>], given: &Given<'_>, depth: usize, left: &mut usize, all: &mut Gathered) -> Result<(), PolicyError> {
+        if depth > DEPTH || *left == 0 {
+            all.add(self.unmatched().max(Effect::Ask), built_in("too-deep", Effect::Ask, "It runs more commands inside commands than gate follows.", self.observes(Layer::Embedded)));
+            return Ok(());
+        }
+        *left -= 1;
+        let view = self.view(name)?;
+        let tried = readings(&view.grammar, args);
+        all.needs.take(&view.grammar, &tried, depth);
+        let own_target = all.needs.owns_target(depth);
+        let mut effect = Effect::Allow;
+        for reading in &tried {
+            effect = effect.max(self.judge_reading(&view, reading, given, own_target, all));
+        }
+        all.effect = all.effect.max(effect);
+        for reading in &tried {
+            for command in &reading.inner {
+                self.judge_inner(command, given, depth, left, all)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_inner(&self, command: &[Arg<'_>], given: &Given<'_>, depth: usize, left: &mut usize, all: &mut Gathered) -> Result<(), PolicyError> {
+        match command.split_first() {
+            Some((program, rest)) if program.is_known() && !program.text.is_empty() => {
+                let name = crate::request::base_name(&program.text);
+                all.needs.inner.insert(program.text.to_vec());
+                if let Place::Untrusted(why) = (given.inner_place)(&program.text) {
+                    all.add(Effect::Ask, untrusted(self, &why));
+                }
+                self.judge(name, rest, given, depth + 1, left, all)
+            }
+            _ => {
+                all.add(self.unmatched(), self.opaque("the program that it runs is only known when it runs"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Judges one reading: fires every rule that fits it, and gives what it comes to.
+    fn judge_reading(&self, view: &View, reading: &Reading<'_>, given: &Given<'_>, own_target: bool, all: &mut Gathered) -> Effect {
+        let asked = RefCell::new(std::mem::take(&mut all.asked));
+        let scene = Scene { facts: given.facts, names: given.names, cwd: given.cwd, own_target, asked: &asked };
+        let mut allowed: Vec<Fired> = Vec::new();
+        let mut strictest: Option<Effect> = None;
+        for at in view.index.candidates(reading) {
+            let placed = &view.rules[at];
+            if let Some((effect, terms)) = fired(placed, reading, &scene) {
+                let found = self.fired(placed, effect, terms, reading);
+                if effect == Effect::Allow {
+                    allowed.push(found);
+                } else {
+                    strictest = strictest.max(Some(effect));
+                    all.push(found);
+                }
+            }
+        }
+        all.asked = asked.into_inner();
+        if let Some(why) = reading.opaque {
+            all.add(self.unmatched(), self.opaque(why));
+            strictest = strictest.max(Some(self.unmatched()));
+        }
+        if !allowed.is_empty()
+            && let Some(by) = other_code(view, reading, given, &allowed)
+        {
+            let text = format!("`{by}` makes it run other code than its own.");
+            all.add(self.unmatched(), built_in("runs-other-code", self.unmatched(), &text, self.observes(Layer::Embedded)));
+            allowed.clear();
+            strictest = strictest.max(Some(self.unmatched()));
+        }
+        match (strictest, allowed.is_empty()) {
+            (strictest, false) => {
+                allowed.into_iter().for_each(|found| all.push(found));
+                strictest.unwrap_or(Effect::Allow)
+            }
+            (Some(strictest), true) => strictest,
+            (None, true) => {
+                all.add(self.unmatched(), self.unmatched_reason());
+                self.unmatched()
+            }
+        }
+    }
+
+    fn fired(&self, placed: &Placed, effect: Effect, terms: Option<String>, reading: &Reading<'_>) -> Fired {
+        let rule = &placed.rule;
+        let reason = Reason {
+            rule: rule.id.clone(),
+            layer: placed.layer,
+            effect,
+            risk: rule.risk,
+            data: rule.data.clone(),
+            text: rule.reason.clone(),
+            instead: rule.instead.clone(),
+            preview: preview::of(&rule.preview, reading),
+            observed: effect == Effect::Ask && self.observes(placed.layer),
+        };
+        let how = RunHow {
+            outcome: rule.outcome.unwrap_or(false),
+            stdin: rule.stdin,
+            pins: preview::pins(&rule.pin, reading),
+            strip: rule.strip.clone(),
+            timeout: rule.timeout,
+        };
+        Fired { reason, terms, how, env_allow: rule.env_allow.clone() }
+    }
+
+    fn unmatched_reason(&self) -> Fired {
+        let mut found = built_in("unmatched", self.unmatched(), "No rule speaks of this command.", self.observes(Layer::User));
+        found.how.outcome = self.outcome();
+        found
+    }
+
+    fn opaque(&self, why: &str) -> Fired {
+        built_in("opaque", self.unmatched(), &format!("What it would run cannot be told: {why}."), self.observes(Layer::User))
+    }
+
+    fn combined_terms(&self, fired: &[Fired]) -> Result<Terms, Box<Reason>> {
+        let mut terms: Option<Terms> = None;
+        for found in fired.iter().filter(|found| found.reason.effect == Effect::Ask) {
+            let own = self.terms(found.terms.as_deref(), found.reason.risk);
+            terms = Some(match terms {
+                None => own,
+                Some(so_far) => so_far.and(&own).map_err(|_| {
+                    let text = "The rules that ask agree on no channel, so nobody could be asked.";
+                    Box::new(built_in("no-common-channel", Effect::Deny, text, false).reason)
+                })?,
+            });
+        }
+        Ok(terms.unwrap_or_default())
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, effect: Effect, fired: Fired) {
+        self.effect = self.effect.max(effect);
+        self.push(Fired { reason: Reason { effect, ..fired.reason }, ..fired });
+    }
+
+    fn push(&mut self, fired: Fired) {
+        if !self.fired.iter().any(|known| known.reason == fired.reason) {
+            self.fired.push(fired);
+        }
+    }
+}
+
+/// Whether a rule fires, and with which effect and terms after amends. Where an amend may or may not hold, the stricter of both counts.
+fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -> Option<(Effect, Option<String>)> {
+    struct Variant<'a> {
+        effect: Effect,
+        terms: Option<&'a String>,
+        disabled: bool,
+        amended: bool,
+    }
+    let rule: &Rule = &placed.rule;
+    if placed.amends.is_empty() {
+        return matching::fires(rule, rule.effect, false, reading, scene).then(|| (rule.effect, rule.terms.clone()));
+    }
+    let mut variants = vec![Variant { effect: rule.effect, terms: rule.terms.as_ref(), disabled: false, amended: false }];
+    for amend in &placed.amends {
+        let holds = matching::amend_holds(&amend.when, &amend.unless, reading, scene);
+        if holds == Truth::No {
+            continue;
+        }
+        let changed: Vec<Variant<'_>> = variants
+            .iter()
+            .map(|variant| Variant {
+                effect: amend.effect.unwrap_or(variant.effect),
+                terms: amend.terms.as_ref().or(variant.terms),
+                disabled: variant.disabled || amend.disable,
+                amended: true,
+            })
+            .collect();
+        if holds == Truth::Yes {
+            variants = changed;
+        } else {
+            variants.extend(changed);
+        }
+    }
+    let fires = |variant: &Variant<'_>| !variant.disabled && matching::fires(rule, variant.effect, variant.amended, reading, scene);
+    let firing: Vec<&Variant<'_>> = variants.iter().filter(|variant| fires(variant)).collect();
+    let strictest = firing.iter().max_by_key(|variant| variant.effect)?;
+    if strictest.effect == Effect::Allow && firing.len() < variants.len() {
+        return None;
+    }
+    Some((strictest.effect, strictest.terms.cloned()))
+}
+
+/// The variable or option by which an allowed command would run other code, unless a rule that allows it names that.
+fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, allowed: &[Fired]) -> Option<String> {
+    let named = |name: &str| allowed.iter().any(|found| found.env_allow.iter().any(|pattern| pattern == name || fits(pattern.as_bytes(), name.as_bytes())));
+    let variable = LOADERS.iter().copied().chain(view.grammar.executes.iter().map(String::as_str).filter(|name| !name.starts_with('-')));
+    for pattern in variable {
+        if !named(pattern) && (given.variables)(pattern) {
+            return Some(pattern.to_owned());
+        }
+    }
+    let options = view.grammar.executes.iter().filter(|name| name.starts_with('-'));
+    options.filter(|name| !named(name)).find(|name| reading.options.iter().any(|option| option.is(name))).cloned()
+}
+
+fn untrusted(policy: &Policy, why: &str) -> Fired {
+    let text = format!("The program lies where others than root could have put it: {why}.");
+    let mut found = built_in("untrusted-program", Effect::Ask, &text, policy.observes(Layer::User));
+    found.reason.instead = Some("use the system's own copy, or list its directory under `trusted_programs`".to_owned());
+    found
+}
+
+fn built_in(id: &str, effect: Effect, text: &str, observed: bool) -> Fired {
+    let reason = Reason {
+        rule: id.to_owned(),
+        layer: Layer::Embedded,
+        effect,
+        risk: Risk::Medium,
+        data: Vec::new(),
+        text: text.to_owned(),
+        instead: None,
+        preview: Vec::new(),
+        observed: effect == Effect::Ask && observed,
+    };
+    Fired { reason, terms: None, how: RunHow::default(), env_allow: Vec::new() }
+}
+
+/// The stricter of each wish.
+fn combined_how(fired: &[Fired]) -> RunHow {
+    let mut how = RunHow::default();
+    for found in fired {
+        how.outcome |= found.how.outcome;
+        how.stdin = how.stdin.max(found.how.stdin);
+        how.pins.extend(&found.how.pins);
+        how.strip.extend(found.how.strip.iter().cloned());
+        how.timeout = match (how.timeout, found.how.timeout) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+    how.pins.sort_unstable();
+    how.pins.dedup();
+    how.strip.sort();
+    how.strip.dedup();
+    // A limit needs somebody who watches the clock.
+    how.outcome |= how.timeout.is_some();
+    how
+}

@@ -1,0 +1,408 @@
+//! The layers of policy: what each file said, and which of it concerns one program.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::error::PolicyError;
+use super::file::{self, FileKind};
+use super::index::Index;
+use super::reason::{Effect, Layer};
+use super::rule::{Amend, Embedded, File, Head, Rule};
+use super::terms::{Risk, Terms};
+use crate::tool::Grammar;
+
+/// The tool files inside gate, as the build laid them down.
+#[derive(Clone, Copy)]
+pub struct Tools {
+    /// Program name to file, sorted by name.
+    pub names: &'static [(&'static str, u16)],
+    /// Each file's grammar and rules (postcard).
+    pub files: &'static [&'static [u8]],
+    /// All rule ids, sorted.
+    pub ids: &'static [&'static str],
+    /// The hash that policies are named by; the build script does without one.
+    pub sha256: fn(&[u8]) -> [u8; 32],
+}
+
+/// A policy file as it was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyFile {
+    /// Its path, for people and the record.
+    pub name: String,
+    /// The family: the file's name without `.toml`.
+    pub family: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+/// One layer's files.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LayerFiles {
+    /// `policy.toml`.
+    pub head: Option<PolicyFile>,
+    /// `policies/*.toml`, sorted by name.
+    pub tools: Vec<PolicyFile>,
+}
+
+/// All layers' files, as found on this machine.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Layers {
+    /// `/etc/gate`.
+    pub system: Option<LayerFiles>,
+    /// The user's configuration directory.
+    pub user: Option<LayerFiles>,
+    /// Each `.gate.toml` from the working directory up.
+    pub projects: Vec<PolicyFile>,
+    /// What `~` stands for in the user's head.
+    pub home: Option<String>,
+}
+
+/// A rule with its layer and what more trusted layers amend.
+pub(super) struct Placed {
+    pub layer: Layer,
+    pub rule: Rule,
+    /// The amends of it, the least trusted layer's first.
+    pub amends: Vec<Amend>,
+}
+
+/// What all layers say of one program name.
+pub(super) struct View {
+    pub grammar: Grammar,
+    /// Whether a file describes or names the program.
+    pub known: bool,
+    pub rules: Vec<Placed>,
+    pub index: Index,
+}
+
+/// Rules in layers. Loaded once; each program's part is read when it is first needed.
+pub struct Policy {
+    layers: Layers,
+    tools: Tools,
+    heads: Vec<(Layer, Head)>,
+    /// Rules of heads and project files.
+    loose: Vec<(Layer, Rule)>,
+    names: Vec<(String, Vec<String>)>,
+    trusted: Vec<String>,
+    views: RefCell<BTreeMap<Vec<u8>, Rc<View>>>,
+    used: RefCell<BTreeSet<(String, [u8; 32])>>,
+}
+
+/// The most rules that all files of one program may hold.
+const MOST_RULES: usize = 200_000;
+
+impl Policy {
+    /// Reads the heads and project files; tool files wait until a program asks for them.
+    pub fn load(layers: Layers, tools: Tools) -> Result<Self, PolicyError> {
+        let mut policy = Self {
+            heads: Vec::new(),
+            loose: Vec::new(),
+            names: Vec::new(),
+            trusted: Vec::new(),
+            views: RefCell::default(),
+            used: RefCell::default(),
+            layers,
+            tools,
+        };
+        let mut seen = BTreeMap::new();
+        for (layer, kind, found) in policy.head_files() {
+            let read = file::read(&found.name, &found.bytes, kind)?;
+            policy.note(&found);
+            for rule in read.rules {
+                if let Some(other) = seen.insert(rule.id.clone(), found.name.clone()).or_else(|| policy.embedded_id(&rule.id).then(|| "gate's own rules".to_owned())) {
+                    let message = format!("the id `{}` stands in {other} too", rule.id);
+                    return Err(PolicyError::whole(&found.name, message).hint("records and amends name rules by id, so each needs its own"));
+                }
+                policy.loose.push((layer, rule));
+            }
+            if matches!(kind, FileKind::SystemHead | FileKind::UserHead) {
+                policy.heads.push((layer, read.head));
+            }
+        }
+        policy.settle()?;
+        Ok(policy)
+    }
+
+    fn head_files(&self) -> Vec<(Layer, FileKind, PolicyFile)> {
+        let head = |files: &Option<LayerFiles>| files.as_ref().and_then(|files| files.head.clone());
+        let mut all = Vec::new();
+        all.extend(head(&self.layers.system).map(|found| (Layer::System, FileKind::SystemHead, found)));
+        all.extend(head(&self.layers.user).map(|found| (Layer::User, FileKind::UserHead, found)));
+        all.extend(self.layers.projects.iter().map(|found| (Layer::Project, FileKind::Project, found.clone())));
+        all
+    }
+
+    /// Works out what holds for all programs, the most trusted layer first.
+    fn settle(&mut self) -> Result<(), PolicyError> {
+        for (_, head) in &self.heads {
+            for (name, patterns) in &head.names {
+                if !self.names.iter().any(|(known, _)| known == name) {
+                    self.names.push((name.clone(), patterns.clone()));
+                }
+            }
+            for directory in &head.trusted_programs {
+                let expanded = match (directory.strip_prefix('~'), &self.layers.home) {
+                    (Some(rest), Some(home)) => format!("{home}{rest}"),
+                    (Some(_), None) => continue,
+                    (None, _) => directory.clone(),
+                };
+                self.trusted.push(expanded);
+            }
+        }
+        self.check_amends()
+    }
+
+    fn check_amends(&self) -> Result<(), PolicyError> {
+        let mut others: Option<Vec<(Layer, String, bool)>> = None;
+        for (layer, head) in &self.heads {
+            for amend in &head.amends {
+                let file = self.head_name(*layer);
+                if let Some(terms) = &amend.terms {
+                    self.terms_named(terms).ok_or_else(|| unknown_terms(&file, terms))?;
+                }
+                if self.embedded_id(&amend.id) {
+                    continue;
+                }
+                if others.is_none() {
+                    others = Some(self.all_ids()?);
+                }
+                let found = others.iter().flatten().find(|(_, id, _)| *id == amend.id);
+                match found {
+                    Some((of, _, _)) if of > layer => {}
+                    Some((of, _, _)) => return Err(PolicyError::whole(&file, format!("`{}` is a rule of the {of} layer, which this layer may not amend", amend.id))),
+                    None => {
+                        return Err(PolicyError::whole(&file, format!("there is no rule `{}` to amend", amend.id)).hint("`gate policy show` lists all ids"));
+                    }
+                }
+            }
+        }
+        for (_, rule) in &self.loose {
+            self.check_terms(rule)?;
+        }
+        Ok(())
+    }
+
+    fn check_terms(&self, rule: &Rule) -> Result<(), PolicyError> {
+        match &rule.terms {
+            Some(terms) if self.terms_named(terms).is_none() => Err(unknown_terms(&rule.id, terms)),
+            _ => Ok(()),
+        }
+    }
+
+    fn head_name(&self, layer: Layer) -> String {
+        let files = if layer == Layer::System { &self.layers.system } else { &self.layers.user };
+        files.as_ref().and_then(|files| files.head.as_ref()).map_or_else(|| layer.to_string(), |head| head.name.clone())
+    }
+
+    /// The ids of everything but gate's own rules.
+    fn all_ids(&self) -> Result<Vec<(Layer, String, bool)>, PolicyError> {
+        let mut ids: Vec<(Layer, String, bool)> = self.loose.iter().map(|(layer, rule)| (*layer, rule.id.clone(), rule.locked)).collect();
+        for (layer, files) in self.tool_layers() {
+            for found in &files.tools {
+                let read = file::read(&found.name, &found.bytes, FileKind::Tool)?;
+                ids.extend(read.rules.into_iter().map(|rule| (layer, rule.id, rule.locked)));
+            }
+        }
+        Ok(ids)
+    }
+
+    fn tool_layers(&self) -> impl Iterator<Item = (Layer, &LayerFiles)> {
+        let system = self.layers.system.iter().map(|files| (Layer::System, files));
+        system.chain(self.layers.user.iter().map(|files| (Layer::User, files)))
+    }
+
+    fn embedded_id(&self, id: &str) -> bool {
+        self.tools.ids.binary_search(&id).is_ok()
+    }
+
+    fn note(&self, found: &PolicyFile) {
+        self.used.borrow_mut().insert((found.name.clone(), (self.tools.sha256)(&found.bytes)));
+    }
+
+    /// The files of the machine that took part so far, each with its SHA-256.
+    pub fn used(&self) -> Vec<(String, [u8; 32])> {
+        self.used.borrow().iter().cloned().collect()
+    }
+
+    /// One SHA-256 over gate's own tables and the files that took part.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut all = Vec::new();
+        for (name, _) in self.tools.names {
+            all.extend_from_slice(name.as_bytes());
+            all.push(0);
+        }
+        for (name, digest) in self.used.borrow().iter() {
+            all.extend_from_slice(name.as_bytes());
+            all.push(0);
+            all.extend_from_slice(digest);
+        }
+        (self.tools.sha256)(&all)
+    }
+
+    /// What all layers say of one program name; read when first asked for.
+    pub(super) fn view(&self, name: &[u8]) -> Result<Rc<View>, PolicyError> {
+        if let Some(view) = self.views.borrow().get(name) {
+            return Ok(Rc::clone(view));
+        }
+        let view = Rc::new(self.build_view(name)?);
+        self.views.borrow_mut().insert(name.to_vec(), Rc::clone(&view));
+        Ok(view)
+    }
+
+    fn build_view(&self, name: &[u8]) -> Result<View, PolicyError> {
+        let embedded = self.embedded(name)?;
+        let mut grammar = embedded.as_ref().map(|(grammar, _)| grammar.clone());
+        let mut rules: Vec<(Layer, Rule)> = Vec::new();
+        for (layer, files) in self.tool_layers() {
+            for found in &files.tools {
+                if !concerns(found, name, grammar.as_ref()) {
+                    continue;
+                }
+                let read = file::read(&found.name, &found.bytes, FileKind::Tool)?;
+                let own = read.grammar.as_ref().map(|own| own.names.clone());
+                let for_name = match &own {
+                    Some(names) => names.iter().any(|own| own.as_bytes() == name),
+                    None => found.family.as_bytes() == name || grammar.as_ref().is_some_and(|grammar| grammar.names.contains(&found.family)),
+                };
+                if !for_name {
+                    continue;
+                }
+                if let (Some(own), Some(_)) = (&read.grammar, &embedded) {
+                    let message = format!("gate has a grammar of `{}` already", own.names.join("`, `"));
+                    return Err(PolicyError::whole(&found.name, message).hint("leave out `[tool]`: the file then adds rules to the tool that it is named after"));
+                }
+                self.note(found);
+                self.check_file(found, &read)?;
+                grammar = grammar.or(read.grammar);
+                rules.extend(read.rules.into_iter().map(|rule| (layer, rule)));
+            }
+        }
+        let known = grammar.is_some() || !rules.is_empty();
+        let mut named = false;
+        for (layer, rule) in &self.loose {
+            let by_name = rule.tools.iter().any(|tool| tool.as_bytes() == name);
+            named |= by_name;
+            if by_name || rule.tools.iter().any(|tool| tool == "*") {
+                rules.push((*layer, rule.clone()));
+            }
+        }
+        let mode = self.embedded_mode();
+        let own = embedded.map(|(_, rules)| rules).unwrap_or_default();
+        rules.extend(own.into_iter().filter(|rule| mode == Embedded::On || mode == Embedded::DenyOnly && rule.effect == Effect::Deny).map(|rule| (Layer::Embedded, rule)));
+        if rules.len() > MOST_RULES {
+            return Err(PolicyError::whole("policy", format!("more than {MOST_RULES} rules speak of one program")));
+        }
+        let rules: Vec<Placed> = rules.into_iter().map(|(layer, rule)| self.placed(layer, rule)).collect();
+        let index = Index::of(rules.iter().map(|placed| &placed.rule));
+        Ok(View { grammar: grammar.unwrap_or_else(Grammar::unknown), known: known || named, rules, index })
+    }
+
+    fn check_file(&self, found: &PolicyFile, read: &File) -> Result<(), PolicyError> {
+        for rule in &read.rules {
+            self.check_terms(rule)?;
+            if self.embedded_id(&rule.id) || self.loose.iter().any(|(_, other)| other.id == rule.id) {
+                return Err(PolicyError::whole(&found.name, format!("the id `{}` stands elsewhere too", rule.id)).hint("records and amends name rules by id, so each needs its own"));
+            }
+        }
+        Ok(())
+    }
+
+    fn placed(&self, layer: Layer, rule: Rule) -> Placed {
+        let mut amends = Vec::new();
+        for (by, head) in self.heads.iter().rev() {
+            let may = *by < layer && (!rule.locked || *by == Layer::System);
+            amends.extend(head.amends.iter().filter(|amend| may && amend.id == rule.id).cloned());
+        }
+        Placed { layer, rule, amends }
+    }
+
+    fn embedded(&self, name: &[u8]) -> Result<Option<(Grammar, Vec<Rule>)>, PolicyError> {
+        let Ok(at) = self.tools.names.binary_search_by(|(known, _)| known.as_bytes().cmp(name)) else {
+            return Ok(None);
+        };
+        let blob = self.tools.files.get(usize::from(self.tools.names[at].1)).copied().unwrap_or_default();
+        postcard::from_bytes(blob).map(Some).map_err(|_| PolicyError::whole("gate", "gate's own tool files cannot be read"))
+    }
+
+    fn first<T>(&self, get: impl Fn(&Head) -> Option<T>) -> Option<T> {
+        self.heads.iter().find_map(|(_, head)| get(head))
+    }
+
+    fn embedded_mode(&self) -> Embedded {
+        self.first(|head| head.embedded).unwrap_or(Embedded::On)
+    }
+
+    /// What nothing matches is answered by.
+    pub fn unmatched(&self) -> Effect {
+        self.first(|head| head.unmatched).unwrap_or(Effect::Ask)
+    }
+
+    /// Whether what no rule speaks of is supervised.
+    pub(super) fn outcome(&self) -> bool {
+        self.first(|head| head.outcome).unwrap_or(false)
+    }
+
+    /// Whether asks of a layer are only observed: its own head or a more trusted one says so, the most trusted that states it first.
+    pub(super) fn observes(&self, layer: Layer) -> bool {
+        self.heads.iter().filter(|(of, _)| *of <= layer).find_map(|(_, head)| head.observe).unwrap_or(false)
+    }
+
+    pub(super) fn names(&self) -> &[(String, Vec<String>)] {
+        &self.names
+    }
+
+    /// Directories whose programs are trusted beside what root owns.
+    pub(super) fn trusted(&self) -> &[String] {
+        &self.trusted
+    }
+
+    fn terms_named(&self, name: &str) -> Option<Terms> {
+        self.first(|head| head.terms.iter().find(|(known, _)| known == name).map(|(_, part)| part.complete()))
+    }
+
+    /// The terms that a rule names, or else those of its risk.
+    pub(super) fn terms(&self, named: Option<&str>, risk: Risk) -> Terms {
+        named.and_then(|name| self.terms_named(name)).or_else(|| self.terms_named(risk.word())).unwrap_or_default()
+    }
+
+    /// The heads by layer.
+    pub(crate) fn heads(&self) -> &[(Layer, Head)] {
+        &self.heads
+    }
+
+    /// The files that were given.
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// The rules of heads and project files.
+    pub(crate) fn loose_rules(&self) -> &[(Layer, Rule)] {
+        &self.loose
+    }
+
+    /// gate's own tables.
+    pub(crate) fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
+    /// The same files with other sets of names, for tests that bring their own.
+    pub(super) fn with_names(&self, names: &[(String, Vec<String>)]) -> Vec<(String, Vec<String>)> {
+        names.iter().chain(&self.names).cloned().collect()
+    }
+}
+
+fn unknown_terms(at: &str, terms: &str) -> PolicyError {
+    PolicyError::whole(at, format!("there are no terms `{terms}`")).hint(format!("write `[terms.{terms}]` in the layer's `policy.toml`"))
+}
+
+/// Whether a tool file could speak of this program: named after it, or holding its name. A name that is spelled with escapes is looked for too.
+fn concerns(found: &PolicyFile, name: &[u8], grammar: Option<&Grammar>) -> bool {
+    found.family.as_bytes() == name
+        || grammar.is_some_and(|grammar| grammar.names.contains(&found.family))
+        || !name.is_empty() && contains(&found.bytes, name)
+        || contains(&found.bytes, b"\\")
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

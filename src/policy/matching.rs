@@ -1,0 +1,292 @@
+//! Whether one rule fits one reading.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::paths;
+use super::pattern::fits;
+use super::reason::Effect;
+use super::rule::{Args, Conditions, Rule};
+use super::truth::{Truth, all, any};
+use crate::request::{Fact, FactName, Facts};
+use crate::tool::{Arg, Certainty, Opt, Reading, Takes};
+
+/// Sets of patterns by name.
+pub(crate) type Names = Vec<(String, Vec<String>)>;
+
+/// What conditions are held against.
+pub(super) struct Scene<'a> {
+    pub facts: &'a Facts,
+    pub names: &'a Names,
+    pub cwd: Option<&'a Path>,
+    /// Whether the target facts are those of the command being judged.
+    pub own_target: bool,
+    /// The facts that a rule which otherwise fits asked about.
+    pub asked: &'a RefCell<BTreeSet<FactName>>,
+}
+
+/// Which doubt is the strict one: asks and denials fire on a maybe, an allow does not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stance {
+    Strict,
+    Allow,
+}
+
+/// Whether a rule fires with this effect. `accounted`: an amend said so of words and operands as they are.
+pub(super) fn fires(rule: &Rule, effect: Effect, accounted: bool, reading: &Reading<'_>, scene: &Scene<'_>) -> bool {
+    let stance = if effect == Effect::Allow { Stance::Allow } else { Stance::Strict };
+    let exact = stance == Stance::Allow && !accounted;
+    let Some((words, taken)) = words(rule, reading, exact) else {
+        return false;
+    };
+    let rest = reading.operands.get(taken..).unwrap_or_default();
+    let fit = words
+        .and(options(&rule.options, reading, scene, stance))
+        .and(operands(&rule.operands, rest, reading, scene, stance))
+        .and(statement(&rule.statement, reading, stance));
+    if stance == Stance::Strict {
+        return fit != Truth::No
+            && conditions(&rule.when, rest, reading, scene, Stance::Strict) != Truth::No
+            && (rule.unless.is_empty() || conditions(&rule.unless, rest, reading, scene, Stance::Allow) != Truth::Yes);
+    }
+    fit == Truth::Yes
+        && reading.options_known()
+        && reading.words_known
+        && (reading.statements.is_none() || rule.statement.only.is_some())
+        && (accounted || rest.iter().all(|operand| accounts(&rule.operands, operand, scene)))
+        && conditions(&rule.when, rest, reading, scene, Stance::Allow) == Truth::Yes
+        && (rule.unless.is_empty() || conditions(&rule.unless, rest, reading, scene, Stance::Strict) == Truth::No)
+}
+
+/// Whether the conditions of an amend hold: surely, perhaps, or not.
+pub(super) fn amend_holds(when: &Conditions, unless: &Conditions, reading: &Reading<'_>, scene: &Scene<'_>) -> Truth {
+    let operands = &reading.operands;
+    let strict = |given: &Conditions| conditions(given, operands, reading, scene, Stance::Strict);
+    let sure = |given: &Conditions| conditions(given, operands, reading, scene, Stance::Allow);
+    let lifted = |truth: Truth| if unless.is_empty() { Truth::No } else { truth };
+    if sure(when) == Truth::Yes && lifted(strict(unless)) == Truth::No {
+        Truth::Yes
+    } else if strict(when) == Truth::No || lifted(sure(unless)) == Truth::Yes {
+        Truth::No
+    } else {
+        Truth::Maybe
+    }
+}
+
+/// Whether the rule's words lead the command's, and how many operands they took.
+fn words(rule: &Rule, reading: &Reading<'_>, exact: bool) -> Option<(Truth, usize)> {
+    if exact && rule.words.len() < reading.words.len() {
+        return None;
+    }
+    if reading.loose && !rule.words.is_empty() {
+        let mut left = reading.words.iter().chain(&reading.operands);
+        let found = rule.words.iter().all(|wanted| left.any(|arg| spells(wanted, arg) != Truth::No));
+        return found.then_some((Truth::Maybe, 0));
+    }
+    let mut sequence = reading.words.iter().chain(&reading.operands);
+    let mut truth = Truth::Yes;
+    for wanted in &rule.words {
+        let arg = sequence.next()?;
+        if arg.certainty == Certainty::Anything {
+            return Some((Truth::Maybe, 0));
+        }
+        truth = truth.and(spells(wanted, arg));
+        if truth == Truth::No {
+            return None;
+        }
+    }
+    Some((truth, rule.words.len().saturating_sub(reading.words.len())))
+}
+
+fn spells(alternatives: &[String], arg: &Arg<'_>) -> Truth {
+    if !arg.is_known() {
+        return Truth::Maybe;
+    }
+    alternatives.iter().any(|word| fits(word.as_bytes(), &arg.text)).into()
+}
+
+fn options(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+    if args.is_empty() {
+        return Truth::Yes;
+    }
+    let one = |pattern: &String, stance: Stance| option_given(pattern, reading, scene, stance);
+    let mut truth = Truth::Yes;
+    if let Some(patterns) = &args.any {
+        truth = truth.and(any(patterns.iter().map(|pattern| one(pattern, stance))));
+    }
+    if let Some(patterns) = &args.all {
+        truth = truth.and(all(patterns.iter().map(|pattern| one(pattern, stance))));
+    }
+    if let Some(patterns) = &args.none {
+        // The doubt turns round: what must not be there is looked for strictly.
+        let flipped = if stance == Stance::Strict { Stance::Allow } else { Stance::Strict };
+        truth = truth.and(any(patterns.iter().map(|pattern| one(pattern, flipped))).not());
+    }
+    if let Some(patterns) = &args.only {
+        truth = truth.and(all(reading.options.iter().map(|given| any(patterns.iter().map(|pattern| option_fits(pattern, given, scene, stance))))));
+    }
+    truth
+}
+
+/// Whether an option that the pattern names was given: one occurrence suffices for the strict, the allowing want all of them so.
+fn option_given(pattern: &str, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+    let fits_one = |given: &Opt<'_>| option_fits(pattern, given, scene, stance);
+    if stance == Stance::Strict {
+        let hiding = reading.loose || reading.operands.iter().chain(&reading.words).any(|arg| arg.certainty == Certainty::Anything);
+        return any(reading.options.iter().map(fits_one)).max(if hiding { Truth::Maybe } else { Truth::No });
+    }
+    let name = split(pattern).0;
+    let mut same = reading.options.iter().filter(|given| named(name, given) != Truth::No).peekable();
+    if same.peek().is_none() || reading.loose {
+        return Truth::No;
+    }
+    all(same.map(|given| if given.negated || switched_off(given) { Truth::No } else { fits_one(given) }))
+}
+
+fn split(pattern: &str) -> (&str, Option<&str>) {
+    pattern.split_once('=').map_or((pattern, None), |(name, value)| (name, Some(value)))
+}
+
+fn named(name: &str, given: &Opt<'_>) -> Truth {
+    if given.is(name) || name.contains('*') && fits(name.as_bytes(), &given.raw) {
+        Truth::Yes
+    } else if given.could_be(name) {
+        Truth::Maybe
+    } else {
+        Truth::No
+    }
+}
+
+fn option_fits(pattern: &str, given: &Opt<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+    let (name, wanted) = split(pattern);
+    let named = named(name, given);
+    match (wanted, &given.value) {
+        _ if named == Truth::No => Truth::No,
+        (None, _) => named,
+        (Some(wanted), Some(value)) => named.and(arg_fits(wanted, value, scene, stance)),
+        // An unknown option may yet take the next argument: another reading has it as the value.
+        (Some(_), None) => named.and(if given.spec.is_none() { Truth::Maybe } else { Truth::No }),
+    }
+}
+
+/// `--flag=false`, in the spellings that Go's `strconv.ParseBool` and kubectl's dry run know.
+fn switched_off(given: &Opt<'_>) -> bool {
+    given.spec.is_some_and(|spec| spec.takes != Takes::Value)
+        && given.value.as_ref().is_some_and(|value| !value.is_known() || matches!(&*value.text.to_ascii_lowercase(), b"false" | b"f" | b"0" | b"no" | b"none" | b"off"))
+}
+
+fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+    if args.is_empty() {
+        return Truth::Yes;
+    }
+    let doubt = if reading.loose { Truth::Maybe } else { Truth::Yes };
+    let hiding = if given.iter().any(|arg| arg.certainty == Certainty::Anything) { Truth::Maybe } else { Truth::No };
+    let some = |pattern: &String, stance: Stance| any(given.iter().map(|arg| arg_fits(pattern, arg, scene, stance))).min(doubt).max(hiding);
+    let mut truth = Truth::Yes;
+    if let Some(patterns) = &args.any {
+        truth = truth.and(any(patterns.iter().map(|pattern| some(pattern, stance))));
+    }
+    if let Some(patterns) = &args.all {
+        truth = truth.and(all(patterns.iter().map(|pattern| some(pattern, stance))));
+    }
+    if let Some(patterns) = &args.none {
+        let flipped = if stance == Stance::Strict { Stance::Allow } else { Stance::Strict };
+        truth = truth.and(any(patterns.iter().map(|pattern| some(pattern, flipped))).not());
+    }
+    if let Some(patterns) = &args.only {
+        truth = truth.and(all(given.iter().map(|arg| any(patterns.iter().map(|pattern| arg_fits(pattern, arg, scene, stance))))));
+    }
+    truth
+}
+
+/// Whether an allow rule names this operand.
+fn accounts(args: &Args, operand: &Arg<'_>, scene: &Scene<'_>) -> bool {
+    let mut patterns = [&args.any, &args.all, &args.only].into_iter().flatten().flatten();
+    patterns.any(|pattern| arg_fits(pattern, operand, scene, Stance::Allow) == Truth::Yes)
+}
+
+/// Whether one argument fits a pattern. `*` fits everything, what is only known when it runs included.
+fn arg_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+    if pattern == "*" {
+        return Truth::Yes;
+    }
+    if !arg.is_known() {
+        return Truth::Maybe;
+    }
+    match stance {
+        Stance::Strict => paths::could_fit(pattern, &arg.text, scene.cwd),
+        Stance::Allow => paths::surely_fits(pattern, &arg.text, scene.cwd).into(),
+    }
+}
+
+fn statement(args: &Args, reading: &Reading<'_>, stance: Stance) -> Truth {
+    if args.is_empty() {
+        return Truth::Yes;
+    }
+    let Some(given) = &reading.statements else {
+        return Truth::No;
+    };
+    let one = |pattern: &String, label: &str, known: bool| if known { Truth::from(fits(pattern.as_bytes(), label.as_bytes())) } else { Truth::Maybe };
+    let some = |pattern: &String| any(given.iter().map(|statement| one(pattern, &statement.label, statement.known)));
+    let mut truth = Truth::from(!given.is_empty() || stance == Stance::Strict);
+    if let Some(patterns) = &args.any {
+        truth = truth.and(any(patterns.iter().map(some)));
+    }
+    if let Some(patterns) = &args.all {
+        truth = truth.and(all(patterns.iter().map(some)));
+    }
+    if let Some(patterns) = &args.none {
+        truth = truth.and(any(patterns.iter().map(some)).not());
+    }
+    if let Some(patterns) = &args.only {
+        truth = truth.and(all(given.iter().map(|statement| any(patterns.iter().map(|pattern| one(pattern, &statement.label, statement.known))))));
+    }
+    truth
+}
+
+fn conditions(given: &Conditions, rest: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+    let mut truth = options(&given.options, reading, scene, stance).and(operands(&given.operands, rest, reading, scene, stance));
+    if truth == Truth::No {
+        return truth;
+    }
+    for (name, patterns) in &given.facts {
+        scene.asked.borrow_mut().insert(name.clone());
+        truth = truth.and(fact(name, patterns, scene, stance));
+    }
+    truth
+}
+
+fn fact(name: &FactName, patterns: &[String], scene: &Scene<'_>, stance: Stance) -> Truth {
+    if is_target(name) && !scene.own_target {
+        return Truth::Maybe;
+    }
+    match scene.facts.get(name) {
+        Some(Fact::Known { values, .. }) => {
+            let mut fitting = values.iter().map(|value| any(patterns.iter().map(|pattern| value_fits(pattern, value, scene.names))));
+            // Of several remotes or groups one suffices to be strict, and it takes all to be lenient.
+            if stance == Stance::Strict { any(fitting) } else { Truth::from(!values.is_empty()).and(fitting.by_ref().min().unwrap_or(Truth::No)) }
+        }
+        // What is surely absent is so only as far as the caller cannot have taken it away.
+        Some(Fact::Absent) if !name.claimed() => Truth::No,
+        Some(Fact::Absent | Fact::Unknown(_)) | None => Truth::Maybe,
+    }
+}
+
+/// Whether a fact is about what the command acts on.
+pub(super) fn is_target(name: &FactName) -> bool {
+    matches!(
+        name,
+        FactName::KubeContext | FactName::KubeNamespace | FactName::GitRemote | FactName::GitBranch | FactName::AwsProfile | FactName::TfWorkspace
+    )
+}
+
+fn value_fits(pattern: &str, value: &str, names: &Names) -> Truth {
+    match pattern.strip_prefix('@') {
+        Some(set) => {
+            let found = names.iter().find(|(name, _)| name == set);
+            found.is_some_and(|(_, patterns)| patterns.iter().any(|pattern| fits(pattern.as_bytes(), value.as_bytes()))).into()
+        }
+        None => fits(pattern.as_bytes(), value.as_bytes()).into(),
+    }
+}

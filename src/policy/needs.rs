@@ -1,0 +1,49 @@
+use std::collections::BTreeSet;
+
+use super::target::{self, Target};
+use crate::request::FactName;
+use crate::tool::{Grammar, Reading, TargetKind};
+
+/// What must be captured before a decision.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Needs {
+    /// The facts that rules ask about.
+    pub facts: BTreeSet<FactName>,
+    /// What the argv says about its target.
+    pub target: Target,
+    /// The programs that it would run, as they are written.
+    pub inner: BTreeSet<Vec<u8>>,
+    /// The facts of the target that a card shows.
+    pub(super) target_facts: Vec<FactName>,
+    /// How deep the command stands whose target this is.
+    owner: Option<usize>,
+}
+
+impl Needs {
+    /// Notes the target of a command; the first one that has any keeps it.
+    pub(super) fn take(&mut self, grammar: &Grammar, readings: &[Reading<'_>], depth: usize) {
+        let Some(kind) = grammar.target else { return };
+        if self.owner.is_some() {
+            // Two commands with targets of their own: facts would be those of only one.
+            self.owner = Some(usize::MAX);
+            return;
+        }
+        self.owner = Some(depth);
+        self.target_facts = match kind {
+            TargetKind::Kubeconfig => vec![FactName::KubeContext, FactName::KubeNamespace],
+            TargetKind::Git => vec![FactName::GitBranch, FactName::GitRemote],
+            TargetKind::Aws => vec![FactName::AwsProfile],
+            TargetKind::Terraform => vec![FactName::TfWorkspace],
+        };
+        let mut targets = readings.iter().map(|reading| target::of(kind, reading));
+        self.target = targets.next().unwrap_or_default();
+        if targets.any(|other| other != self.target) {
+            self.target = Target { dynamic: true, ..Target::default() };
+        }
+    }
+
+    /// Whether the captured target facts are those of the command at this depth.
+    pub(super) fn owns_target(&self, depth: usize) -> bool {
+        self.owner.is_none_or(|owner| owner == depth)
+    }
+}

@@ -1,0 +1,113 @@
+//! The tests that stand in policy files, run on the same engine that decides.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use super::decide::Given;
+use super::error::PolicyError;
+use super::file::{self, FileKind};
+use super::layers::{Policy, PolicyFile};
+use super::reason::Effect;
+use super::rule::{Expect, Test};
+use crate::request::{Argv, Fact, Facts, Place, Program};
+
+/// A test that did not come out as it says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// What was expected and what came, at its place.
+    pub error: PolicyError,
+}
+
+/// A tool file inside gate, ready to be laid down by the build.
+pub struct EmbeddedFile {
+    /// The program names that it describes.
+    pub names: Vec<String>,
+    /// The ids of its rules.
+    pub ids: Vec<String>,
+    /// Grammar and rules (postcard).
+    pub blob: Vec<u8>,
+}
+
+/// Where tests take place: paths in them are relative to it.
+const CWD: &str = "/home/ann/work";
+
+/// Reads a tool file for the build.
+pub fn embedded_file(name: &str, bytes: &[u8]) -> Result<EmbeddedFile, PolicyError> {
+    let read = file::read(name, bytes, FileKind::Embedded)?;
+    let grammar = read.grammar.ok_or_else(|| PolicyError::whole(name, "a tool file inside gate needs `[tool]`"))?;
+    let blob = postcard::to_stdvec(&(&grammar, &read.rules)).map_err(|error| PolicyError::whole(name, error.to_string()))?;
+    Ok(EmbeddedFile { names: grammar.names, ids: read.rules.into_iter().map(|rule| rule.id).collect(), blob })
+}
+
+/// Runs all tests of one file against the whole policy. Gives how many there are, and those that failed.
+pub fn check_file(policy: &Policy, found: &PolicyFile, kind: FileKind) -> Result<(usize, Vec<Failure>), PolicyError> {
+    let read = file::read(&found.name, &found.bytes, kind)?;
+    let text = String::from_utf8_lossy(&found.bytes);
+    let mut failures = Vec::new();
+    for test in &read.tests {
+        if let Some(message) = run(policy, test)? {
+            failures.push(Failure { error: PolicyError::at(&found.name, &text, test.span.clone(), message) });
+        }
+    }
+    Ok((read.tests.len(), failures))
+}
+
+/// Runs one test; what came instead, where it failed.
+fn run(policy: &Policy, test: &Test) -> Result<Option<String>, PolicyError> {
+    let words: Vec<OsString> = test.argv.iter().cloned().map(OsString::from_vec).collect();
+    let Ok(argv) = Argv::new(words) else {
+        return Ok(Some("there is no command".to_owned()));
+    };
+    let mut program = Program::unresolved(argv.typed().to_owned());
+    program.real = Path::new("/usr/bin").join(OsString::from_vec(argv.name().to_vec()));
+    let mut facts = Facts::default();
+    for (name, values) in &test.context {
+        facts.insert(name.clone(), Fact::Known { values: values.clone(), files: Vec::new() });
+    }
+    let names = policy.with_names(&test.names);
+    let cwd = test.context.iter().find(|(name, _)| *name == crate::request::FactName::Cwd).and_then(|(_, values)| values.first());
+    let given = Given {
+        program: &program,
+        facts: &facts,
+        cwd: Some(Path::new(cwd.map_or(CWD, String::as_str))),
+        // A variable counts as set where the test's context names it.
+        variables: &|pattern| {
+            test.context.iter().any(|(name, _)| match name {
+                crate::request::FactName::Env(variable) => super::pattern::fits(pattern.as_bytes(), variable.as_bytes()),
+                _ => false,
+            })
+        },
+        inner_place: &|_| Place::Trusted,
+        names: &names,
+    };
+    let gathered = policy.gather(&argv, &given)?;
+    let mut came: Vec<&str> = gathered.fired.iter().map(|fired| fired.reason.rule.as_str()).collect();
+    came.sort_unstable();
+    came.dedup();
+    Ok(match &test.expect {
+        Expect::Rule(id, wanted) => {
+            let takes_part = came.contains(&id.as_str());
+            (takes_part != *wanted).then(|| {
+                let verb = if *wanted { "does not match" } else { "matches" };
+                format!("rule `{id}` {verb} this; what does: {} ({})", listed(&came), gathered.effect.word())
+            })
+        }
+        Expect::Decision(effect, rules) => mismatch(*effect, rules.as_ref(), gathered.effect, &came),
+    })
+}
+
+fn mismatch(wanted: Effect, rules: Option<&Vec<String>>, came: Effect, by: &[&str]) -> Option<String> {
+    let mut named: Vec<&str> = rules.into_iter().flatten().map(String::as_str).collect();
+    named.sort_unstable();
+    named.dedup();
+    if wanted == came && (rules.is_none() || named == by) {
+        return None;
+    }
+    let expected = if rules.is_some() { format!(" by {}", listed(&named)) } else { String::new() };
+    Some(format!("this test wants {}{expected} and gets {} by {}", wanted.word(), came.word(), listed(by)))
+}
+
+fn listed(ids: &[&str]) -> String {
+    ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
+}
