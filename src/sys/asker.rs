@@ -10,6 +10,7 @@ use crate::request::{Ancestor, Asker, Environment};
 /// Variables that coding agents set for the commands they run. Settings that a person may export are not marks.
 const AGENTS: &[(&str, &str)] = &[
     ("CLAUDECODE", "claude-code"),
+    ("CLAUDE_CODE", "claude-code"),
     ("CLAUDE_CODE_ENTRYPOINT", "claude-code"),
     ("CODEX_THREAD_ID", "codex"),
     ("CODEX_SANDBOX", "codex"),
@@ -19,20 +20,23 @@ const AGENTS: &[(&str, &str)] = &[
     ("GEMINI_CLI", "gemini-cli"),
     ("COPILOT_AGENT", "copilot"),
     ("COPILOT_CLI", "copilot"),
-    ("COPILOT_AGENT_START_TIME_SEC", "copilot"),
+    ("COPILOT_AGENT_SESSION_ID", "copilot"),
+    ("COPILOT_AGENT_JOB_ID", "copilot"),
     ("OPENCODE", "opencode"),
     ("OPENCODE_CLIENT", "opencode"),
     ("AMP_CURRENT_THREAD_ID", "amp"),
     ("GOOSE_TERMINAL", "goose"),
     ("CLINE_ACTIVE", "cline"),
+    ("CLINE_TASK_ID", "cline"),
     ("ROO_ACTIVE", "roo-code"),
     ("AUGMENT_AGENT", "augment"),
     ("ANTIGRAVITY_AGENT", "antigravity"),
     ("QWEN_CODE", "qwen-code"),
     ("TRAE_AI_SHELL_ID", "trae"),
     ("CRUSH", "crush"),
-    ("AIDER_SESSION", "aider"),
-    ("DEVIN_SESSION_ID", "devin"),
+    ("GROK_AGENT", "grok"),
+    ("PI_CODING_AGENT", "pi"),
+    ("WINDSURF_CASCADE_TERMINAL", "windsurf"),
 ];
 
 /// Variables whose value names the agent (`AI_AGENT=tool@version`, `AGENT=goose`).
@@ -67,7 +71,6 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("BITBUCKET_BUILD_NUMBER", "bitbucket"),
     ("CODEBUILD_BUILD_ID", "codebuild"),
     ("CODEBUILD_BUILD_ARN", "codebuild"),
-    ("WOODPECKER", "woodpecker"),
     ("DRONE", "drone"),
     ("TRAVIS", "travis"),
     ("APPVEYOR", "appveyor"),
