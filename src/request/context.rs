@@ -101,7 +101,7 @@ impl Environment {
 
     /// The first value of a variable, which is what `getenv` gives.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.iter().find(|(key, _)| key.as_bytes() == name.as_bytes()).map(|(_, value)| value)
+        self.0.iter().find_map(|entry| entry.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=")).map(OsStr::from_bytes)
     }
 
     /// All variables in order; an entry without `=` is none.

@@ -2,6 +2,7 @@
 //!
 //! All of it is claimed: whoever starts a command can set or remove a mark.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::request::{Ancestor, Asker, Environment};
@@ -9,6 +10,7 @@ use crate::request::{Ancestor, Asker, Environment};
 /// Variables that coding agents set for the commands they run. Settings that a person may export are not marks.
 const AGENTS: &[(&str, &str)] = &[
     ("CLAUDECODE", "claude-code"),
+    ("CLAUDE_CODE", "claude-code"),
     ("CLAUDE_CODE_ENTRYPOINT", "claude-code"),
     ("CODEX_THREAD_ID", "codex"),
     ("CODEX_SANDBOX", "codex"),
@@ -18,20 +20,23 @@ const AGENTS: &[(&str, &str)] = &[
     ("GEMINI_CLI", "gemini-cli"),
     ("COPILOT_AGENT", "copilot"),
     ("COPILOT_CLI", "copilot"),
-    ("COPILOT_AGENT_START_TIME_SEC", "copilot"),
+    ("COPILOT_AGENT_SESSION_ID", "copilot"),
+    ("COPILOT_AGENT_JOB_ID", "copilot"),
     ("OPENCODE", "opencode"),
     ("OPENCODE_CLIENT", "opencode"),
     ("AMP_CURRENT_THREAD_ID", "amp"),
     ("GOOSE_TERMINAL", "goose"),
     ("CLINE_ACTIVE", "cline"),
+    ("CLINE_TASK_ID", "cline"),
     ("ROO_ACTIVE", "roo-code"),
     ("AUGMENT_AGENT", "augment"),
     ("ANTIGRAVITY_AGENT", "antigravity"),
     ("QWEN_CODE", "qwen-code"),
     ("TRAE_AI_SHELL_ID", "trae"),
     ("CRUSH", "crush"),
-    ("AIDER_SESSION", "aider"),
-    ("DEVIN_SESSION_ID", "devin"),
+    ("GROK_AGENT", "grok"),
+    ("PI_CODING_AGENT", "pi"),
+    ("WINDSURF_CASCADE_TERMINAL", "windsurf"),
 ];
 
 /// Variables whose value names the agent (`AI_AGENT=tool@version`, `AGENT=goose`).
@@ -66,7 +71,6 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("BITBUCKET_BUILD_NUMBER", "bitbucket"),
     ("CODEBUILD_BUILD_ID", "codebuild"),
     ("CODEBUILD_BUILD_ARN", "codebuild"),
-    ("WOODPECKER", "woodpecker"),
     ("DRONE", "drone"),
     ("TRAVIS", "travis"),
     ("APPVEYOR", "appveyor"),
@@ -98,8 +102,8 @@ fn agent_by_variable(environment: &Environment) -> Option<String> {
     if let Some(name) = marked(environment, AGENTS) {
         return Some(name.to_owned());
     }
-    let value = NAMED.iter().find_map(|name| set(environment, name))?;
-    Some(tidy(value).unwrap_or_else(|| "unknown".to_owned()))
+    let value = NAMED.iter().find_map(|name| environment.get(name).filter(|value| says_yes(value.as_bytes())))?;
+    Some(tidy(value.as_bytes()).unwrap_or_else(|| "unknown".to_owned()))
 }
 
 fn agent_by_program(ancestry: &[Ancestor]) -> Option<String> {
@@ -107,14 +111,18 @@ fn agent_by_program(ancestry: &[Ancestor]) -> Option<String> {
     ancestry.iter().find_map(named).map(|(_, name)| (*name).to_owned())
 }
 
+/// The first row of the table whose variable is set, in one pass over the environment.
 fn marked(environment: &Environment, marks: &[(&str, &'static str)]) -> Option<&'static str> {
-    marks.iter().find(|(variable, _)| set(environment, variable).is_some()).map(|(_, name)| *name)
+    let row = |(name, value): (&OsStr, &OsStr)| {
+        let row = marks.iter().position(|(mark, _)| mark.as_bytes() == name.as_bytes());
+        row.filter(|_| says_yes(value.as_bytes()))
+    };
+    environment.iter().filter_map(row).min().map(|row| marks[row].1)
 }
 
-/// The value of a mark, where it is not an empty one or a no.
-fn set<'a>(environment: &'a Environment, variable: &str) -> Option<&'a [u8]> {
-    let value = environment.get(variable)?.as_bytes();
-    (!matches!(value, b"" | b"0" | b"false" | b"FALSE" | b"False")).then_some(value)
+/// Whether a mark's value is neither empty nor a no.
+fn says_yes(value: &[u8]) -> bool {
+    !matches!(value, b"" | b"0" | b"false" | b"FALSE" | b"False")
 }
 
 /// The tool's name without its version, where it reads like a name and cannot be taken for a pattern.

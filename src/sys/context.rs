@@ -72,7 +72,7 @@ fn who(environment: &Environment) -> Result<Who, io::Error> {
         uid,
         euid: unistd::geteuid().as_raw(),
         gid: unistd::getgid().as_raw(),
-        user: names::user(uid).ok().flatten(),
+        user: names::user(uid),
         login_uid: login_uid(),
         tty: process_tree::this().and_then(|stat| terminal(stat.terminal)),
         ssh_client: ssh_client(environment),
@@ -81,8 +81,8 @@ fn who(environment: &Environment) -> Result<Who, io::Error> {
 }
 
 fn login_uid() -> Option<u32> {
-    let text = fs::read_to_string("/proc/self/loginuid").ok()?;
-    text.trim().parse().ok().filter(|uid| *uid != NO_LOGIN)
+    let bytes = process_tree::proc("self/loginuid")?;
+    std::str::from_utf8(&bytes).ok()?.trim().parse().ok().filter(|uid| *uid != NO_LOGIN)
 }
 
 /// The usual path of a terminal's device number (drivers/tty, Documentation/admin-guide/devices.txt).

@@ -9,7 +9,7 @@ pub mod files;
 pub mod harden;
 pub mod held;
 pub mod host;
-mod names;
+pub mod names;
 mod path;
 pub mod process_tree;
 pub mod pty;
@@ -18,6 +18,7 @@ pub mod resolve;
 pub mod signals;
 pub mod stdio;
 pub mod supervise;
+pub mod target;
 pub mod tty;
 /// The size of the terminal.
 pub mod window;

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -51,11 +52,19 @@ pub(super) struct Stat {
 
 /// This process.
 pub(super) fn this() -> Option<Stat> {
-    parse(&fs::read("/proc/self/stat").ok()?)
+    parse(&proc("self/stat")?)
 }
 
 fn read(pid: i32) -> Option<Stat> {
-    parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse(&proc(&format!("{pid}/stat"))?)
+}
+
+/// Reads a file of `/proc`, whose size nobody knows before.
+pub(super) fn proc(name: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(1024);
+    // `take` keeps the library from asking for the size first.
+    fs::File::open(Path::new("/proc").join(name)).ok()?.take(1 << 16).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Reads a stat line. The command stands in parentheses and may hold anything, parentheses too.

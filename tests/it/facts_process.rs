@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use gate::request::{Ancestor, Asker, Environment};
-use gate::sys::{asker, context, process_tree};
+use gate::sys::{asker, context, names, process_tree};
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     Environment::new(variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
@@ -109,4 +109,16 @@ fn an_agent_above_is_found_when_the_ancestors_are_known() {
     let above = [("bash", 9), ("aider", 8), ("systemd", 1)].map(|(name, pid)| Ancestor { pid, name: name.into(), start: 1 });
     assert_eq!(asker::of(&environment(&[]), &above), Asker::Agent("aider".to_owned()));
     assert_eq!(asker::of(&environment(&[]), &above[..1]), Asker::Person);
+}
+
+#[test]
+fn a_number_that_no_file_names_has_no_name_and_harms_nobody() {
+    assert_eq!(names::user(0).as_deref(), Some("root"));
+    assert_eq!(names::home(0), Some(printed("sh", &["-c", "echo ~root"]).into()));
+    assert_eq!(names::user(3_999_999_999), None);
+    assert_eq!(names::home(3_999_999_999), None);
+    assert_eq!(names::group(0).unwrap(), printed("id", &["-gn", "root"]));
+    let unnamed = names::group(3_999_999_999);
+    let why = "the name of gid 3999999999 is not in `/etc/group`";
+    assert!(unnamed == Ok("3999999999".to_owned()) || unnamed == Err(why.to_owned()), "{unnamed:?}");
 }

@@ -64,8 +64,9 @@ pub(in crate::sys) fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
         Err(error) if absent(&error) => return Ok(None),
         Err(error) => return Err(said(&error)),
     };
-    regular(&file.metadata().map_err(|error| said(&error))?)?;
-    let mut bytes = Vec::new();
+    let metadata = file.metadata().map_err(|error| said(&error))?;
+    regular(&metadata)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
     file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
     // A file may grow while it is read.
     if bytes.len() as u64 > LIMIT {
