@@ -19,6 +19,8 @@ pub mod approval;
 
 pub mod record;
 
+pub mod embedded;
+
 // First floor: doors to the outside; they do not know each other, but for `sys`, the door to the system.
 pub mod sys;
 
@@ -26,13 +28,11 @@ pub mod audit;
 
 pub mod channel;
 
-pub mod config;
 
 // Second floor: what a person or a program calls.
 pub mod exit_codes;
 
 pub mod error;
 
-pub mod cli;
 
 pub mod commands;

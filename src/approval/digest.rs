@@ -4,6 +4,13 @@ use std::time::Duration;
 use crate::policy::Asked;
 use crate::request::Request;
 
+/// SHA-256 (FIPS 180-4).
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    digest
+}
+
 /// SHA-256 of a canonical approval request. Computed once, shown everywhere, compared again at exec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
@@ -11,9 +18,7 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// Hashes canonical bytes.
     pub(crate) fn of(canonical: &[u8]) -> Self {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, canonical).as_ref());
-        Self(bytes)
+        Self(sha256(canonical))
     }
 
     /// The bytes.

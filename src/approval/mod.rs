@@ -7,7 +7,7 @@ mod review;
 mod verify;
 
 pub use asked::{ApprovalRequest, Past};
-pub use digest::{Digest, Stamp};
+pub use digest::{Digest, Stamp, sha256};
 pub use grant::{Basis, Grant};
 pub use review::{Answer, Approver, Refusal, Review};
 pub use verify::verify;
