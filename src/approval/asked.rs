@@ -15,7 +15,7 @@ pub struct ApprovalRequest {
 impl ApprovalRequest {
     /// Puts request and terms together and computes the digest over both.
     pub fn new(request: Request, asked: Asked, nonce: [u8; 16], created: Stamp) -> Self {
-        let digest = Digest::of(&super::digest::canonical(&request, &asked, &nonce, created));
+        let digest = Digest::of(&super::canonical::canonical(&request, &asked, &nonce, created));
         Self { request, asked, nonce, created, digest }
     }
 

@@ -1,8 +1,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::policy::Asked;
-use crate::request::Request;
 
 /// SHA-256 (FIPS 180-4).
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -52,9 +50,4 @@ pub struct Stamp {
     pub wall: i64,
     /// Time since boot by `CLOCK_BOOTTIME`.
     pub boot: Duration,
-}
-
-/// RFC 8785 bytes of everything that approvers decide about.
-pub(super) fn canonical(request: &Request, asked: &Asked, nonce: &[u8; 16], created: Stamp) -> Vec<u8> {
-    format!("{request:?}{asked:?}{nonce:?}{created:?}").into_bytes()
 }

@@ -54,6 +54,12 @@ impl Grant {
         }
     }
 
+    /// The same, supervised: somebody wants to know how it ends.
+    pub fn watched(mut self) -> Self {
+        self.how.outcome = true;
+        self
+    }
+
     /// What may run.
     pub fn request(&self) -> &Request {
         &self.request

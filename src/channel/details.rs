@@ -37,10 +37,10 @@ pub(super) fn more(view: &View) -> Vec<Line> {
         add(&text::visible(&name.to_string()), format!("{value}{claimed}"));
     }
     if let Some(sha256) = request.program().sha256 {
-        add("program is", format!("sha256 {}", hex(&sha256)));
+        add("program is", format!("sha256 {}", text::hex(&sha256)));
     }
     if let Stdin::File { sha256: Some(sha256), .. } = context.stdin {
-        add("stdin is", format!("sha256 {}", hex(&sha256)));
+        add("stdin is", format!("sha256 {}", text::hex(&sha256)));
     }
     for pin in &asked.how.pins {
         if let Some(word) = request.argv().words().get(*pin) {
@@ -67,10 +67,6 @@ pub(super) fn more(view: &View) -> Vec<Line> {
     add("proves", "confirm: somebody at this terminal answered, perhaps the one who asks; the record says no more".to_owned());
     add("request", request.id().to_string());
     add("digest", view.asked.digest().to_string());
-    add("policy", hex(&asked.policy_digest));
+    add("policy", text::hex(&asked.policy_digest));
     lines
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -11,6 +11,8 @@ pub struct Needs {
     pub facts: BTreeSet<FactName>,
     /// What the argv says about its target.
     pub target: Target,
+    /// The subcommand's words as the tool reads them.
+    pub words: Vec<String>,
     /// The programs that it would run, as they are written.
     pub inner: BTreeSet<Vec<u8>>,
     /// The facts of the target that a card shows.
@@ -22,6 +24,12 @@ pub struct Needs {
 impl Needs {
     /// Notes the target of a command; the first one that has any keeps it.
     pub(super) fn take(&mut self, grammar: &Grammar, readings: &[Reading<'_>], depth: usize) {
+        if depth == 0
+            && let Some(first) = readings.first()
+            && self.words.is_empty()
+        {
+            self.words = first.words.iter().map(|word| String::from_utf8_lossy(&word.text).into_owned()).collect();
+        }
         let Some(kind) = grammar.target else { return };
         if self.owner.is_some() {
             // Two commands with targets of their own: facts would be those of only one.

@@ -8,6 +8,7 @@ mod kind;
 mod note;
 mod proof;
 mod signature;
+pub mod story;
 mod tree;
 mod value;
 
@@ -19,5 +20,7 @@ pub use kind::Kind;
 pub use note::{Line, NotANote, Note};
 pub use proof::{BadProof, consistency, inclusion, verify_consistency, verify_inclusion};
 pub use signature::{PAYLOAD_TYPE, signed_bytes};
-pub use tree::{Hash, empty_root, hex, leaf_hash, node_hash, range_root, unhex};
+pub use crate::text::hex;
+pub(crate) use tree::sha256;
+pub use tree::{Hash, empty_root, leaf_hash, node_hash, range_root, unhex};
 pub use value::{MAX_INLINE_ARGV, argv_value, bytes_value, integer};

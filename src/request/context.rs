@@ -164,6 +164,10 @@ pub struct Context {
     pub stdin: Stdin,
     /// What rules asked about.
     pub facts: Facts,
+    /// The subcommand's words as the tool reads them.
+    pub words: Vec<String>,
+    /// Files that a rule pins, each with its SHA-256.
+    pub pinned: Vec<(PathBuf, [u8; 32])>,
     /// Where the programs were found that the command itself would run, by the name it gives them.
     pub inner_places: BTreeMap<Vec<u8>, Place>,
     /// The request of a gate above this one.
