@@ -55,3 +55,30 @@ pub(super) fn outcome(body: &Body<'_>) -> Option<String> {
         _ => None,
     }
 }
+
+/// A time as people read it: UTC, to the second.
+pub(super) fn time(wall: i64) -> String {
+    match jiff::Timestamp::from_nanosecond(wall.into()) {
+        Ok(time) => format!("{time:.0}").replacen('T', " ", 1),
+        Err(_) => "?".to_owned(),
+    }
+}
+
+/// Text made visible.
+pub(super) fn shown(text: &str) -> String {
+    text::escape(text.as_bytes())
+}
+
+/// JSON in ASCII: what a terminal could act on stands there as an escape that any reader undoes.
+pub fn ascii_json(value: &Value) -> String {
+    let mut ascii = String::new();
+    for c in value.to_string().chars() {
+        if c.is_ascii() && c != '\u{7f}' {
+            ascii.push(c);
+        } else {
+            let mut units = [0; 2];
+            ascii.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    ascii
+}

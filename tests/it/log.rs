@@ -24,5 +24,18 @@ fn smoke() {
         log.append(&[Draft::new(Kind::Heartbeat, None, Map::new())], now()).unwrap();
     }
     println!("{:?}", t.elapsed() / 300);
-    println!("{}", String::from_utf8_lossy(&std::process::Command::new("sh").arg("-c").arg(format!("ls -la {0}; sqlite3 {0}/audit.db 'select body from entry limit 3;select * from head;pragma synchronous'", place.directory.display())).output().unwrap().stdout));
+    println!(
+        "{}",
+        String::from_utf8_lossy(
+            &std::process::Command::new("sh")
+                .arg("-c")
+                .arg(format!(
+                    "ls -la {0}; sqlite3 {0}/audit.db 'select body from entry limit 3;select * from head;pragma synchronous'",
+                    place.directory.display()
+                ))
+                .output()
+                .unwrap()
+                .stdout
+        )
+    );
 }
