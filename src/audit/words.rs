@@ -20,18 +20,16 @@ pub(super) fn command(cmd: &Value) -> String {
     }
 }
 
-/// One word: bytes made visible, quoted where a shell would need it.
+/// One word, as a shell would take it.
 fn word(value: &Value) -> String {
-    let shown = match value {
-        Value::String(word) => text::escape(word.as_bytes()),
+    match value {
+        Value::String(word) => text::quote(word.as_bytes()),
         Value::Object(bytes) => match bytes.get("b64").and_then(Value::as_str).and_then(|b64| STANDARD.decode(b64).ok()) {
-            Some(bytes) => text::escape(&bytes),
+            Some(bytes) => text::quote(&bytes),
             None => hidden(bytes.get("hidden")),
         },
         _ => "?".to_owned(),
-    };
-    let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !shown.is_empty() && shown.chars().all(plain) { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
+    }
 }
 
 fn hidden(size: Option<&Value>) -> String {

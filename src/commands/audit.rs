@@ -75,6 +75,9 @@ struct ListArgs {
     /// Prints one JSON object in each line
     #[arg(long)]
     json: bool,
+    /// Prints every entry as JSON, the oldest first
+    #[arg(long, conflicts_with_all = ["since", "user", "rule", "decision", "risk", "limit"])]
+    entries: bool,
 }
 
 #[derive(Debug, Args)]
@@ -165,6 +168,9 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
 }
 
 fn list(reader: &Reader, args: &ListArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
+    if args.entries {
+        return entries(reader);
+    }
     let since = args.since.as_deref().map(|when| since(when, around.now)).transpose()?;
     let filter = Filter {
         since,
@@ -189,6 +195,19 @@ fn list(reader: &Reader, args: &ListArgs, around: &Surroundings<'_>) -> Result<u
         printed = print(&table(&lines, look(around)));
     }
     finish(printed, SOUND)
+}
+
+fn entries(reader: &Reader) -> Result<u8, Error> {
+    let mut next = 0;
+    loop {
+        let found = reader.find(&Wanted::From(next)).map_err(cannot)?;
+        let Some(last) = found.last() else { return Ok(SOUND) };
+        next = last.seq + 1;
+        let printed = print(&found.iter().map(json_of).collect::<String>());
+        if printed.is_err() {
+            return finish(printed, SOUND);
+        }
+    }
 }
 
 fn look(around: &Surroundings<'_>) -> Look {
