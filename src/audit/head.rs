@@ -22,7 +22,7 @@ impl Head {
     /// Reads the head; none where it is missing or malformed, which no gate wrote.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         const QUERY: &str = "SELECT origin,size,frontier,prev,note,log_key,record_key,epoch FROM head WHERE id=1";
-        Ok(connection.prepare(QUERY)?.query_row([], |row| Self::from_row(row)).optional()?.flatten())
+        Ok(connection.prepare(QUERY)?.query_row([], Self::from_row).optional()?.flatten())
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {

@@ -112,10 +112,12 @@ fn unchanging(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// Type, name, table and text of what a schema holds.
+type Object = (String, String, String, Option<String>);
+
 /// Refuses a database whose tables are not gate's very own: a view or a trigger could show anything.
 fn expect_schema(connection: &Connection, path: &Path) -> Result<(), Error> {
     let failed = |error| Error::sqlite(path, &error);
-    type Object = (String, String, String, Option<String>);
     let mut statement = connection.prepare("SELECT type,name,tbl_name,sql FROM sqlite_schema LIMIT 100").map_err(failed)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).map_err(failed)?;
     let found: BTreeSet<Object> = rows.collect::<Result<_, _>>().map_err(failed)?;

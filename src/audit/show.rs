@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use rusqlite::Params;
 use serde_json::Value;
 
@@ -108,7 +110,7 @@ fn flatten(path: &str, value: &Value, lines: &mut String) {
                 Value::String(text) => words::shown(text),
                 other => words::ascii_json(other),
             };
-            lines.push_str(&format!("  {:<24}  {shown}\n", words::shown(path)));
+            let _ = writeln!(lines, "  {:<24}  {shown}", words::shown(path));
         }
     }
 }

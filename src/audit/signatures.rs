@@ -28,6 +28,9 @@ struct Job {
     key: PublicKey,
 }
 
+/// Takes entries, and gives back those whose signature does not hold.
+type Worker = (SyncSender<Vec<Job>>, JoinHandle<Vec<u64>>);
+
 /// The check of record signatures, on all cores beside the walk.
 pub(super) struct Signed {
     /// One of so many is checked; 0 for none.
@@ -35,7 +38,7 @@ pub(super) struct Signed {
     random: RandomState,
     batch: Vec<Job>,
     count: u64,
-    workers: Vec<(SyncSender<Vec<Job>>, JoinHandle<Vec<u64>>)>,
+    workers: Vec<Worker>,
     next: usize,
 }
 
@@ -91,7 +94,9 @@ impl Signed {
             report.wrong(None, "the record signatures could not be checked: a thread was lost");
         }
         bad.sort_unstable();
-        bad.into_iter().for_each(|seq| report.wrong(Some(seq), "is not signed by the record key"));
+        for seq in bad {
+            report.wrong(Some(seq), "is not signed by the record key");
+        }
         report.signatures = self.count;
     }
 }

@@ -207,7 +207,9 @@ impl<'a> Walk<'a> {
         if entry.epoch != self.epoch {
             faults.push("is signed with a key that was not in use");
         }
-        faults.into_iter().for_each(|what| self.report.wrong(Some(entry.seq), what));
+        for what in faults {
+            self.report.wrong(Some(entry.seq), what);
+        }
         self.indices.expect(entry.seq, &body);
         self.unfinished.see(entry.seq, &body);
         self.signed.entry(entry.seq, entry.body, entry.signature, self.head.record_key.public());

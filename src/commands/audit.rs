@@ -360,6 +360,7 @@ fn finish(printed: io::Result<()>, ending: u8) -> Result<u8, Error> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn cannot(error: audit::Error) -> Error {
     let shown = Error::new(CANNOT_CHECK, text::escape(error.to_string().as_bytes()));
     match error.hint_text() {

@@ -25,14 +25,11 @@ pub(super) fn in_words(report: &Report) -> String {
             some => format!("{some} record signatures checked"),
         };
         say(format!("sound: {} entries as they were written, {signatures}", report.size));
-        match report.anchored {
-            Some(size) => {
-                say(format!("anchored: the checkpoint kept elsewhere vouches for the first {size} entries, {} follow", report.size - size))
-            }
-            None => {
-                say("not anchored: only the log's own key vouches for this; whoever holds it could have written all of it anew".to_owned());
-                say("to anchor it, keep the output of `gate audit checkpoint` elsewhere, and verify with `--against FILE`".to_owned());
-            }
+        if let Some(size) = report.anchored {
+            say(format!("anchored: the checkpoint kept elsewhere vouches for the first {size} entries, {} follow", report.size - size));
+        } else {
+            say("not anchored: only the log's own key vouches for this; whoever holds it could have written all of it anew".to_owned());
+            say("to anchor it, keep the output of `gate audit checkpoint` elsewhere, and verify with `--against FILE`".to_owned());
         }
     }
     if report.unfinished.0 > 0 {
