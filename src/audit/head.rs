@@ -1,7 +1,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::key::{SigningKey, Vkey};
-use crate::record::{Checkpoint, Frontier, Hash};
+use crate::record::{Checkpoint, Frontier, Hash, Note};
 
 /// The log's end: all that an append has to read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ impl Head {
     /// Reads the head; none where it is missing or malformed, which no gate wrote.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         const QUERY: &str = "SELECT origin,size,frontier,prev,note,log_key,record_key,epoch FROM head WHERE id=1";
-        Ok(connection.prepare(QUERY)?.query_row([], |row| Self::from_row(row)).optional()?.flatten())
+        Ok(connection.prepare(QUERY)?.query_row([], Self::from_row).optional()?.flatten())
     }
 
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
@@ -47,6 +47,12 @@ impl Head {
     /// and signing once more is faster than verifying.
     pub(super) fn is_signed_by(&self, key: &SigningKey) -> bool {
         self.checkpoint().sign(&self.log_key, key).to_string() == self.note
+    }
+
+    /// Whether the checkpoint is the log key's over this very tree, for those who have the public key only.
+    pub(super) fn holds(&self) -> bool {
+        let note = Note::parse(&self.note).ok().filter(|note| note.is_signed_by(&self.log_key));
+        note.is_some_and(|note| note.text() == self.checkpoint().text())
     }
 
     /// Signs what the head now stands for, and writes it.

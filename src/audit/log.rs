@@ -262,7 +262,9 @@ pub(super) fn write_entries(
         }
     }
     head.write(transaction, &keys.log)?;
-    stored.iter_mut().for_each(|stored| stored.size = head.frontier.size());
+    for entry in &mut stored {
+        entry.size = head.frontier.size();
+    }
     Ok(stored)
 }
 

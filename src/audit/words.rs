@@ -20,18 +20,16 @@ pub(super) fn command(cmd: &Value) -> String {
     }
 }
 
-/// One word: bytes made visible, quoted where a shell would need it.
+/// One word, as a shell would take it.
 fn word(value: &Value) -> String {
-    let shown = match value {
-        Value::String(word) => text::escape(word.as_bytes()),
+    match value {
+        Value::String(word) => text::quote(word.as_bytes()),
         Value::Object(bytes) => match bytes.get("b64").and_then(Value::as_str).and_then(|b64| STANDARD.decode(b64).ok()) {
-            Some(bytes) => text::escape(&bytes),
+            Some(bytes) => text::quote(&bytes),
             None => hidden(bytes.get("hidden")),
         },
         _ => "?".to_owned(),
-    };
-    let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !shown.is_empty() && shown.chars().all(plain) { shown } else { format!("'{}'", shown.replace('\'', r"'\''")) }
+    }
 }
 
 fn hidden(size: Option<&Value>) -> String {
@@ -54,4 +52,31 @@ pub(super) fn outcome(body: &Body<'_>) -> Option<String> {
         Kind::ExecReplace => Some("replaced gate".to_owned()),
         _ => None,
     }
+}
+
+/// A time as people read it: UTC, to the second.
+pub(super) fn time(wall: i64) -> String {
+    match jiff::Timestamp::from_nanosecond(wall.into()) {
+        Ok(time) => format!("{time:.0}").replacen('T', " ", 1),
+        Err(_) => "?".to_owned(),
+    }
+}
+
+/// Text made visible.
+pub(super) fn shown(text: &str) -> String {
+    text::escape(text.as_bytes())
+}
+
+/// JSON in ASCII: what a terminal could act on stands there as an escape that any reader undoes.
+pub fn ascii_json(value: &Value) -> String {
+    let mut ascii = String::new();
+    for c in value.to_string().chars() {
+        if c.is_ascii() && c != '\u{7f}' {
+            ascii.push(c);
+        } else {
+            let mut units = [0; 2];
+            ascii.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    ascii
 }

@@ -1,3 +1,12 @@
 //! What a person or a program calls; each file is one subcommand.
 
+pub mod audit;
+pub mod check;
+pub mod completions;
 pub mod demo;
+pub mod doctor;
+pub mod policy;
+mod refusal;
+pub mod run;
+pub mod surroundings;
+mod tested;

@@ -20,7 +20,9 @@ pub fn empty_root() -> Hash {
 
 pub(crate) fn sha256(parts: &[&[u8]]) -> Hash {
     let mut context = Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
     hash
@@ -45,7 +47,7 @@ pub fn range_root<E>(from: u64, to: u64, node: &mut impl FnMut(u8, u64) -> Resul
 /// The largest power of two below `size`.
 pub(super) fn split(size: u64) -> u64 {
     debug_assert!(size > 1);
-    1 << (63 - (size - 1).leading_zeros())
+    1 << (size - 1).ilog2()
 }
 
 /// Reads a hash back; only lower case is hex here.

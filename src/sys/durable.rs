@@ -176,8 +176,8 @@ mod linux {
     use std::io;
     use std::path::Path;
 
-    const FUSE: u64 = 0x6573_5546;
-    const NETWORK: [(u64, &str); 14] = [
+    const FUSE: i64 = 0x6573_5546;
+    const NETWORK: [(i64, &str); 14] = [
         (0x6969, "NFS"),
         (0x517b, "SMB"),
         (0xff53_4d42, "CIFS"),
@@ -195,9 +195,7 @@ mod linux {
     ];
 
     pub(super) fn network_file_system(directory: &Path) -> io::Result<Option<String>> {
-        let kind = nix::sys::statfs::statfs(directory)?.filesystem_type().0;
-        // The type is a signed 32-bit number on some platforms; its low half is what the kernel means.
-        let kind = u64::from_ne_bytes(i64::from(kind).to_ne_bytes()) & 0xffff_ffff;
+        let kind = nix::sys::statfs::statfs(directory)?.filesystem_type().0 & 0xffff_ffff;
         if kind == FUSE {
             return fuse(directory);
         }
@@ -221,7 +219,7 @@ mod linux {
     }
 }
 
-/// When a process started, in clock ticks since boot (proc_pid_stat(5) field 22); none when there is no such process.
+/// When a process started, in clock ticks since boot (field 22 of `/proc/PID/stat`); none when there is no such process.
 pub fn process_start(pid: i32) -> Option<u64> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 2;

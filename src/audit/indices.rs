@@ -1,0 +1,117 @@
+use std::hash::{BuildHasher, RandomState};
+
+use super::error::Error;
+use super::reader::Reader;
+use super::verify::Report;
+use crate::record::{Body, Kind, hex, members};
+
+/// What the indices and side tables have to hold, as far as the entries say. Each is a sum over keyed hashes:
+/// the key is drawn anew for each check, so nobody can have prepared other rows with the same sum.
+#[derive(Default)]
+pub(super) struct Indices {
+    keys: RandomState,
+    requests: Sum,
+    programs: Sum,
+    uses: Sum,
+    blobs: Vec<(u64, String)>,
+}
+
+/// A set of rows: how many, and the sum of their hashes.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Sum {
+    count: u64,
+    sum: u64,
+}
+
+impl Sum {
+    fn add(&mut self, hash: u64) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(hash);
+    }
+}
+
+impl Indices {
+    pub(super) fn expect(&mut self, seq: u64, body: &Body<'_>) {
+        if let Some(request) = body.request {
+            self.requests.add(self.keys.hash_one((request, seq)));
+        }
+        if let Some(jti) = body.raw("jti") {
+            self.uses.add(self.keys.hash_one((unquote(jti).as_str(), seq)));
+        }
+        let Some(cmd) = body.raw("cmd").and_then(|cmd| members(cmd.as_bytes()).ok()) else { return };
+        for (name, value) in cmd {
+            match name {
+                "program" if body.kind == Kind::Decision => self.programs.add(self.keys.hash_one((unquote(value).as_str(), seq))),
+                "argv" if value.starts_with('{') => {
+                    let blob = members(value.as_bytes()).ok().and_then(|argv| argv.into_iter().find(|(name, _)| *name == "blob"));
+                    self.blobs.extend(blob.map(|(_, sha256)| (seq, unquote(sha256))));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn finish(&self, reader: &Reader, size: u64, report: &mut Report) -> Result<(), Error> {
+        let lists = [
+            ("index of requests", self.requests, "SELECT req,seq FROM entry INDEXED BY entry_req WHERE req IS NOT NULL ORDER BY req,seq"),
+            (
+                "index of programs",
+                self.programs,
+                "SELECT program,seq FROM entry INDEXED BY entry_program WHERE program IS NOT NULL ORDER BY program,seq",
+            ),
+            ("list of used grants", self.uses, "SELECT jti,seq FROM token ORDER BY jti"),
+        ];
+        for (name, expected, query) in lists {
+            if self.scan(reader, query).map_err(|error| reader.failed(&error))? != Some(expected) {
+                report.wrong(None, format!("the {name} does not say what the entries say"));
+            }
+        }
+        self.beside(reader, size, report).map_err(|error| reader.failed(&error))
+    }
+
+    /// Sums an index up; none where it is out of order, since a look-up would miss what a scan sees.
+    fn scan(&self, reader: &Reader, query: &str) -> rusqlite::Result<Option<Sum>> {
+        let mut statement = reader.connection().prepare(query)?;
+        let mut rows = statement.query([])?;
+        let mut sum = Sum::default();
+        let mut before: (Vec<u8>, i64) = (Vec::new(), -1);
+        while let Some(row) = rows.next()? {
+            let (Ok(text), seq) = (row.get_ref(0)?.as_str(), row.get::<_, i64>(1)?) else { return Ok(None) };
+            if (before.0.as_slice(), before.1) >= (text.as_bytes(), seq) {
+                return Ok(None);
+            }
+            before.0.clear();
+            before.0.extend_from_slice(text.as_bytes());
+            before.1 = seq;
+            let Ok(seq) = u64::try_from(seq) else { return Ok(None) };
+            sum.add(self.keys.hash_one((text, seq)));
+        }
+        Ok(Some(sum))
+    }
+
+    /// What records name by digest has to be there, and to have that digest; disclosures may have been erased.
+    fn beside(&self, reader: &Reader, size: u64, report: &mut Report) -> rusqlite::Result<()> {
+        let sha256 = |data: &[u8]| ring::digest::digest(&ring::digest::SHA256, data);
+        let mut one = reader.connection().prepare("SELECT data FROM blob WHERE sha256=?1")?;
+        for (seq, digest) in &self.blobs {
+            let mut rows = one.query([digest])?;
+            let data = rows.next()?.map(|row| row.get_ref(0)).transpose()?;
+            if data.and_then(|data| data.as_blob().ok()).is_none_or(|data| hex(sha256(data).as_ref()) != *digest) {
+                report.wrong(Some(*seq), "has a long argv, and its bytes are missing or changed");
+            }
+        }
+        let mut statement = reader.connection().prepare(
+            "SELECT (SELECT count(*) FROM disclosure WHERE seq<0 OR seq>=?1)+(SELECT count(*) FROM outbox WHERE seq<0 OR seq>=?1)",
+        )?;
+        let strays: i64 = statement.query_row([i64::try_from(size).unwrap_or(i64::MAX)], |row| row.get(0))?;
+        if strays > 0 {
+            report.wrong(None, "disclosures or the outbox name entries that are not there");
+        }
+        Ok(())
+    }
+}
+
+/// A JSON string's text; anything else as it stands.
+fn unquote(raw: &str) -> String {
+    serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned())
+}

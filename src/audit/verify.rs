@@ -1,0 +1,285 @@
+use rusqlite::Row;
+
+use super::error::{Error, Kind};
+use super::head::Head;
+use super::indices::Indices;
+use super::nodes::Nodes;
+use super::reader::Reader;
+use super::signatures::{Signatures, Signed};
+use super::unfinished::Unfinished;
+use crate::key::Vkey;
+use crate::record::{Body, Checkpoint, Frontier, Hash, Kind as RecordKind, MAX_BODY, Note, leaf_hash};
+
+/// So many problems are kept in words; the others are counted.
+const KEPT: usize = 20;
+
+/// What to check, and against what.
+#[derive(Clone, Debug, Default)]
+pub struct Check {
+    /// Which record signatures.
+    pub signatures: Signatures,
+    /// An earlier checkpoint of this log, as text, that was kept elsewhere.
+    pub against: Option<String>,
+}
+
+/// Something that is not as gate wrote it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// Which entry; none for the log as a whole.
+    pub seq: Option<u64>,
+    /// What is wrong, in words.
+    pub what: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The log's origin, as it says itself.
+    pub origin: String,
+    /// How many entries were read.
+    pub size: u64,
+    /// The signed checkpoint at its end.
+    pub checkpoint: String,
+    /// The public key that the checkpoint holds under.
+    pub key: String,
+    /// What is wrong; the first ones.
+    pub problems: Vec<Problem>,
+    /// How many things are wrong.
+    pub wrong: u64,
+    /// How many record signatures were checked.
+    pub signatures: u64,
+    /// Up to which size a checkpoint kept elsewhere vouches for the log.
+    pub anchored: Option<u64>,
+    /// Commands that started, and whose end is not recorded: how many, and the first entries.
+    pub unfinished: (u64, Vec<u64>),
+}
+
+impl Report {
+    pub(super) fn wrong(&mut self, seq: Option<u64>, what: impl Into<String>) {
+        self.wrong += 1;
+        if self.problems.len() < KEPT {
+            self.problems.push(Problem { seq, what: what.into() });
+        }
+    }
+}
+
+impl Reader {
+    /// Reads everything, hashes it again, builds the tree again, and compares.
+    pub fn verify(&self, check: &Check) -> Result<Report, Error> {
+        // One transaction: what is compared is one moment of the log, whoever writes meanwhile.
+        let snapshot = self.connection().unchecked_transaction().map_err(|error| self.failed(&error))?;
+        let head = self.head()?;
+        let mut walk = Walk::new(self, &head, check)?;
+        self.entries(&mut walk)?;
+        let report = walk.finish()?;
+        snapshot.finish().map_err(|error| self.failed(&error))?;
+        Ok(report)
+    }
+
+    fn entries(&self, walk: &mut Walk<'_>) -> Result<(), Error> {
+        const QUERY: &str = "SELECT seq,body,sig,keyid,leaf FROM entry ORDER BY seq";
+        let failed = |error| self.failed(&error);
+        let mut statement = self.connection().prepare(QUERY).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            match Entry::of(row) {
+                Some(entry) => walk.entry(&entry)?,
+                None => walk.report.wrong(Some(walk.frontier.size()), "has columns of other types than gate writes"),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A row of the table, nothing of it believed.
+struct Entry<'a> {
+    seq: u64,
+    body: &'a [u8],
+    signature: &'a [u8],
+    epoch: u64,
+    leaf: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    fn of(row: &'a Row<'_>) -> Option<Self> {
+        let number = |column| row.get_ref(column).ok()?.as_i64().ok().and_then(|number| u64::try_from(number).ok());
+        let bytes = |column| row.get_ref(column).ok()?.as_blob().ok();
+        Some(Self { seq: number(0)?, body: bytes(1)?, signature: bytes(2)?, epoch: number(3)?, leaf: bytes(4)? })
+    }
+}
+
+/// The way through all entries from the first to the last.
+struct Walk<'a> {
+    reader: &'a Reader,
+    head: &'a Head,
+    report: Report,
+    frontier: Frontier,
+    prev: Hash,
+    next: u64,
+    /// The record key's epoch, as the entries so far say.
+    epoch: u64,
+    nodes: Nodes<'a>,
+    indices: Indices,
+    unfinished: Unfinished,
+    signed: Signed,
+    /// Checkpoints that have to hold when the tree has their size, largest first.
+    checkpoints: Vec<(Checkpoint, &'static str)>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(reader: &'a Reader, head: &'a Head, check: &Check) -> Result<Self, Error> {
+        let mut report =
+            Report { origin: head.origin.clone(), checkpoint: head.note.clone(), key: head.log_key.to_string(), ..Report::default() };
+        let checkpoints = checkpoints(reader, head, check.against.as_deref(), &mut report)?;
+        let signed = Signed::start(check.signatures, head.frontier.size());
+        Ok(Self {
+            reader,
+            head,
+            report,
+            frontier: Frontier::default(),
+            prev: [0; 32],
+            next: 0,
+            epoch: 0,
+            nodes: Nodes::new(reader),
+            indices: Indices::default(),
+            unfinished: Unfinished::default(),
+            signed,
+            checkpoints,
+        })
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        if entry.seq != self.next {
+            self.report.wrong(Some(self.next), format!("is missing: the next one is {}", entry.seq));
+        }
+        self.next = entry.seq.saturating_add(1);
+        let leaf = leaf_hash(entry.body);
+        if leaf != entry.leaf {
+            self.report.wrong(Some(entry.seq), "was changed: its bytes do not have the hash they were stored with");
+        }
+        if entry.body.len() > MAX_BODY {
+            self.report.wrong(Some(entry.seq), "is larger than any entry");
+        } else {
+            self.body(entry);
+        }
+        let nodes = &mut self.nodes;
+        let (mut fault, mut failure) = (None, None);
+        self.frontier.append(leaf, |level, index, hash| match nodes.holds(level, index, &hash) {
+            Ok(true) => {}
+            Ok(false) => fault = Some((level, index)),
+            Err(error) => failure = Some(error),
+        });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        if let Some((level, index)) = fault {
+            self.report.wrong(Some(entry.seq), format!("completes the node {level}/{index}, which is not as stored"));
+        }
+        self.prev = leaf;
+        self.checkpoints();
+        Ok(())
+    }
+
+    fn body(&mut self, entry: &Entry<'_>) {
+        let body = match Body::parse(entry.body) {
+            Ok(body) => body,
+            Err(wrong) => return self.report.wrong(Some(entry.seq), format!("is not a record: {wrong}")),
+        };
+        let mut faults = Vec::new();
+        if body.header.log != self.head.origin {
+            faults.push("belongs to another log");
+        }
+        if body.header.seq != entry.seq {
+            faults.push("says that it has another place");
+        }
+        if body.header.prev != self.prev {
+            faults.push("does not follow the entry before it");
+        }
+        match (entry.seq, body.kind) {
+            (0, RecordKind::LogOpen) => match opening_keys(&body) {
+                Some((log, record)) if log == self.head.log_key && record == self.head.record_key => {}
+                _ => faults.push("opens the log with other keys than the head has"),
+            },
+            (0, _) => faults.push("does not open the log"),
+            (_, RecordKind::LogOpen) => faults.push("opens the log a second time"),
+            _ => {}
+        }
+        if entry.epoch != self.epoch {
+            faults.push("is signed with a key that was not in use");
+        }
+        for what in faults {
+            self.report.wrong(Some(entry.seq), what);
+        }
+        self.indices.expect(entry.seq, &body);
+        self.unfinished.see(entry.seq, &body);
+        self.signed.entry(entry.seq, entry.body, entry.signature, self.head.record_key.public());
+    }
+
+    fn checkpoints(&mut self) {
+        while let Some((checkpoint, kept)) = self.checkpoints.pop_if(|(checkpoint, _)| checkpoint.size <= self.frontier.size()) {
+            if checkpoint.root == self.frontier.root() && checkpoint.size == self.frontier.size() {
+                self.report.anchored = self.report.anchored.max((kept == ELSEWHERE).then_some(checkpoint.size));
+            } else {
+                self.report.wrong(None, format!("the checkpoint of {} entries {kept} is of another history", checkpoint.size));
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Report, Error> {
+        let size = self.frontier.size();
+        self.report.size = size;
+        if self.head.frontier != self.frontier || self.head.prev != self.prev {
+            let what = format!("the head is of {} entries and not of these {size}", self.head.frontier.size());
+            self.report.wrong(None, what);
+        }
+        for (checkpoint, kept) in std::mem::take(&mut self.checkpoints) {
+            let what = format!("the checkpoint {kept} is of {} entries, and only {size} are left", checkpoint.size);
+            self.report.wrong(None, what);
+        }
+        if self.head.epoch != self.epoch {
+            self.report.wrong(None, "the head names another record key than the entries");
+        }
+        self.nodes.finish(size, &mut self.report)?;
+        self.indices.finish(self.reader, size, &mut self.report)?;
+        self.signed.finish(&mut self.report);
+        self.report.unfinished = self.unfinished.finish();
+        Ok(self.report)
+    }
+}
+
+const IN_LOG: &str = "in the log";
+const ELSEWHERE: &str = "kept elsewhere";
+
+/// All signed checkpoints that have to hold, largest first.
+fn checkpoints(reader: &Reader, head: &Head, against: Option<&str>, report: &mut Report) -> Result<Vec<(Checkpoint, &'static str)>, Error> {
+    let mut notes = vec![(head.note.clone(), IN_LOG)];
+    let mut statement = reader.connection().prepare("SELECT note FROM checkpoint LIMIT 100000").map_err(|error| reader.failed(&error))?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).map_err(|error| reader.failed(&error))?;
+    for note in rows {
+        notes.push((note.map_err(|error| reader.failed(&error))?, IN_LOG));
+    }
+    notes.extend(against.map(|note| (note.to_owned(), ELSEWHERE)));
+    let mut checkpoints = Vec::new();
+    for (text, kept) in notes {
+        let parsed = Note::parse(&text).ok().and_then(|note| Some((Checkpoint::parse(note.text()).ok()?, note)));
+        match parsed {
+            None if kept == ELSEWHERE => return Err(Error::new(Kind::Unusable, "what `--against` names is not a checkpoint")),
+            None => report.wrong(None, format!("a checkpoint {kept} is not one")),
+            Some((checkpoint, _)) if checkpoint.origin != head.origin => {
+                report.wrong(None, format!("the checkpoint {kept} is of the log `{}`, and this is `{}`", checkpoint.origin, head.origin));
+            }
+            Some((checkpoint, note)) if !note.is_signed_by(&head.log_key) => {
+                report.wrong(None, format!("the checkpoint of {} entries {kept} is not signed by this log's key", checkpoint.size));
+            }
+            Some((checkpoint, _)) => checkpoints.push((checkpoint, kept)),
+        }
+    }
+    checkpoints.sort_by_key(|(checkpoint, _)| std::cmp::Reverse(checkpoint.size));
+    Ok(checkpoints)
+}
+
+fn opening_keys(body: &Body<'_>) -> Option<(Vkey, Vkey)> {
+    let keys = body.value("keys")?;
+    let key = |name| Vkey::parse(keys.get(name)?.as_str()?).ok();
+    Some((key("log")?, key("record")?))
+}

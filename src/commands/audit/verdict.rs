@@ -1,0 +1,66 @@
+use super::TAMPERED;
+use crate::audit::{Report, ascii_json};
+use crate::text;
+
+/// What a check found, for people: an assurance, never a bare yes.
+pub(super) fn in_words(report: &Report) -> String {
+    let mut words = String::new();
+    let mut say = |line: String| {
+        words.push_str(&text::escape(line.as_bytes()));
+        words.push('\n');
+    };
+    for problem in &report.problems {
+        match problem.seq {
+            Some(seq) => say(format!("tampered: entry {seq} {}", problem.what)),
+            None => say(format!("tampered: {}", problem.what)),
+        }
+    }
+    if report.wrong > report.problems.len() as u64 {
+        say(format!("tampered: {} more", report.wrong - report.problems.len() as u64));
+    }
+    if report.wrong == 0 {
+        let signatures = match report.signatures {
+            0 => "no record signature checked".to_owned(),
+            all if all == report.size => "each record signature checked".to_owned(),
+            some => format!("{some} record signatures checked"),
+        };
+        say(format!("sound: {} entries as they were written, {signatures}", report.size));
+        if let Some(size) = report.anchored {
+            say(format!("anchored: the checkpoint kept elsewhere vouches for the first {size} entries, {} follow", report.size - size));
+        } else {
+            say("not anchored: only the log's own key vouches for this; whoever holds it could have written all of it anew".to_owned());
+            say("to anchor it, keep the output of `gate audit checkpoint` elsewhere, and verify with `--against FILE`".to_owned());
+        }
+    }
+    if report.unfinished.0 > 0 {
+        let first: Vec<String> = report.unfinished.1.iter().map(u64::to_string).collect();
+        say(format!("unfinished: {} commands started and have no recorded end, at entry {}", report.unfinished.0, first.join(", ")));
+    }
+    say(format!("log {}", report.origin));
+    say(format!("key {}", report.key));
+    words
+}
+
+/// The same for machines.
+pub(super) fn in_json(report: &Report, ending: u8) -> String {
+    let problems: Vec<serde_json::Value> =
+        report.problems.iter().map(|problem| serde_json::json!({ "seq": problem.seq, "what": problem.what })).collect();
+    let assurance = match ending {
+        TAMPERED => "tampered",
+        _ if report.anchored.is_some() => "anchored",
+        _ => "not anchored",
+    };
+    let value = serde_json::json!({
+        "assurance": assurance,
+        "entries": report.size,
+        "origin": report.origin,
+        "key": report.key,
+        "checkpoint": report.checkpoint,
+        "signatures": report.signatures,
+        "anchored": report.anchored,
+        "problems": problems,
+        "wrong": report.wrong,
+        "unfinished": report.unfinished.0,
+    });
+    format!("{}\n", ascii_json(&value))
+}
