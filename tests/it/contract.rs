@@ -420,7 +420,8 @@ fn the_status_line_says_how_it_ended_and_the_command_cannot_write_there() {
 
 #[test]
 fn a_variable_that_a_rule_strips_does_not_reach_the_command() {
-    let rule = "[[rule]]\nid = \"user.strip\"\ntool = \"env\"\neffect = \"allow\"\nenv.strip = [\"DROP_*\"]\nreason = \"they are gate's\"\n";
+    let rule =
+        "[[rule]]\nid = \"user.strip\"\ntool = \"env\"\neffect = \"allow\"\nenv.strip = [\"DROP_*\"]\nreason = \"they are gate's\"\n";
     let world = world().user_policy(&format!("{ALLOW}{rule}")).env("DROP_ME", "x").env("KEEP_ME", "y");
     let all = world.bare(["env"]).out();
     assert!(all.contains("DROP_ME=x\n") && all.contains("KEEP_ME=y\n"));
