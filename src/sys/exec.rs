@@ -52,6 +52,7 @@ impl From<io::Error> for Failed {
 /// Replaces gate by the command; returns only when that failed.
 pub fn in_place(grant: Grant, held: Held, hardened: Option<Hardened>) -> Failed {
     let Err(failed) = try_in_place(grant, &held, hardened);
+    drop(held);
     failed
 }
 

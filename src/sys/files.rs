@@ -152,10 +152,10 @@ fn is_private_group(users: &str, groups: &str, uid: u32, gid: u32) -> bool {
     let mut name = None;
     for line in users.lines() {
         let fields: Vec<&str> = line.split(':').collect();
-        let &[user, _, its_uid, its_gid, ..] = fields.as_slice() else { continue };
-        if number(its_uid) == Some(uid) {
+        let &[user, _, id, first_group, ..] = fields.as_slice() else { continue };
+        if number(id) == Some(uid) {
             name = name.or(Some(user));
-        } else if number(its_gid) == Some(gid) {
+        } else if number(first_group) == Some(gid) {
             return false;
         }
     }
@@ -163,8 +163,8 @@ fn is_private_group(users: &str, groups: &str, uid: u32, gid: u32) -> bool {
     let mut found = false;
     for line in groups.lines() {
         let fields: Vec<&str> = line.split(':').collect();
-        let &[group, _, its_gid, members, ..] = fields.as_slice() else { continue };
-        if number(its_gid) == Some(gid) {
+        let &[group, _, id, members, ..] = fields.as_slice() else { continue };
+        if number(id) == Some(gid) {
             if group != name || members.split(',').any(|member| !member.is_empty() && member != name) {
                 return false;
             }
@@ -190,4 +190,25 @@ fn read_within(file: &File, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {}", reason(&error)))?;
     if bytes.len() as u64 > limit { Err(format!("is larger than {limit} bytes")) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_private_group;
+
+    const USERS: &str =
+        "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbob:x:1001:1000::/home/bob:/bin/sh\ncat:x:1002:1002::/:/bin/sh\n";
+
+    #[test]
+    fn a_private_group_has_the_owner_s_name_and_nobody_else() {
+        let private = |users: &str, group: &str| is_private_group(users, group, 1002, 1002);
+        assert!(private(USERS, "cat:x:1002:\n"));
+        assert!(private(USERS, "cat:x:1002:cat\n"));
+        assert!(!private(USERS, "cat:x:1002:cat,ann\n"), "another member");
+        assert!(!private(USERS, "cats:x:1002:\n"), "another name");
+        assert!(!private(USERS, ""), "an unknown group");
+        assert!(!private("", "cat:x:1002:\n"), "an unknown user");
+        assert!(!private(USERS, "cat:x:1002:\ncats:x:1002:ann\n"), "two names for one group");
+        assert!(!is_private_group(USERS, "ann:x:1000:\n", 1000, 1000), "somebody else's first group");
+    }
 }

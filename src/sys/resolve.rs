@@ -62,6 +62,9 @@ enum Miss {
 
 /// Finds the program as `execvp` does and holds it open.
 pub fn find(typed: &OsStr, path_variable: Option<&OsStr>) -> Result<Resolved, NotRunnable> {
+    if typed.is_empty() {
+        return Err(NotRunnable::NotFound("the command's name is empty".to_owned()));
+    }
     let mut refused = None;
     let mut absent = None;
     for route in routes(typed, path_variable) {
@@ -183,7 +186,7 @@ fn shebang(rest: &[u8], cut: bool) -> Option<Kind> {
     let end = rest.iter().position(|byte| *byte == b'\n');
     let line = &rest[..end.unwrap_or(rest.len())];
     let start = line.iter().position(|byte| !blank(byte))?;
-    let line = &line[start..line.iter().rposition(|byte| !blank(byte))? + 1];
+    let line = &line[start..=line.iter().rposition(|byte| !blank(byte))?];
     let line = line.split(|byte| *byte == 0).next()?;
     let split = line.iter().position(blank);
     // A path that the kernel's buffer cuts off is not run.

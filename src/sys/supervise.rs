@@ -112,7 +112,7 @@ impl Watch {
                 && let Some(failure) = self.take_report()
             {
                 // The child is on its way out; its exit code is not the command's.
-                let _ = self.reap(0);
+                self.reap(0)?;
                 return Err(orders.failed(failure));
             }
             if self.report.is_none() {
@@ -120,7 +120,7 @@ impl Watch {
                 held.take();
             }
             self.pass_signals_on();
-            if let Some(status) = self.mirror() {
+            if let Some(status) = self.mirror()? {
                 return Ok((status, self.timed_out));
             }
             self.watch_the_time();
@@ -184,24 +184,24 @@ impl Watch {
     }
 
     /// Stops when the command stopped; gives its status when it ended.
-    fn mirror(&self) -> Option<Status> {
-        while let Some(status) = self.reap(libc::WNOHANG | libc::WUNTRACED) {
+    fn mirror(&self) -> io::Result<Option<Status>> {
+        while let Some(status) = self.reap(libc::WNOHANG | libc::WUNTRACED)? {
             if libc::WIFSTOPPED(status) {
                 signals::stop_by(libc::WSTOPSIG(status));
             } else if libc::WIFSIGNALED(status) {
-                return Some(Status::Signal(libc::WTERMSIG(status)));
+                return Ok(Some(Status::Signal(libc::WTERMSIG(status))));
             } else {
-                return Some(Status::Exit(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)));
+                return Ok(Some(Status::Exit(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX))));
             }
         }
-        None
+        Ok(None)
     }
 
-    fn reap(&self, flags: libc::c_int) -> Option<libc::c_int> {
+    fn reap(&self, flags: libc::c_int) -> io::Result<Option<libc::c_int>> {
         let mut status = 0;
         // SAFETY: `status` outlives the call.
-        let pid = unsafe { libc::waitpid(self.child, &raw mut status, flags) };
-        (pid == self.child).then_some(status)
+        let pid = check(unsafe { libc::waitpid(self.child, &raw mut status, flags) })?;
+        Ok((pid == self.child).then_some(status))
     }
 
     /// Ends a command whose time is over: SIGTERM first, SIGKILL after a while.

@@ -9,6 +9,6 @@ mod secret;
 mod sql;
 
 pub use arg::{Arg, Certainty};
-pub use grammar::{Grammar, Language, OptionSpec, Runs, Syntax, TargetKind, Takes, WordSpec};
+pub use grammar::{Grammar, Language, OptionSpec, Runs, Syntax, Takes, TargetKind, WordSpec};
 pub use read::{Opt, Reading, readings};
 pub use secret::{Hidden, hidden};

@@ -13,7 +13,8 @@ pub struct Hidden {
 }
 
 /// Parts of long option names whose values are secrets wherever no grammar says otherwise.
-const SECRET_NAMES: &[&str] = &["password", "passwd", "passphrase", "token", "secret", "api-key", "apikey", "access-key", "private-key", "credential"];
+const SECRET_NAMES: &[&str] =
+    &["password", "passwd", "passphrase", "token", "secret", "api-key", "apikey", "access-key", "private-key", "credential"];
 
 /// What nobody is shown of an argv: values of options that a grammar marks or whose name tells, and passwords in URLs.
 pub fn hidden(readings: &[Reading<'_>], argv: &[&[u8]]) -> Vec<Hidden> {
@@ -58,7 +59,11 @@ fn url_passwords(text: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
         loop {
             let start = from + text.get(from..)?.windows(3).position(|three| three == b"://")? + 3;
             from = start;
-            let end = start + text[start..].iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b' ' | b'"' | b'\'')).unwrap_or(text.len() - start);
+            let end = start
+                + text[start..]
+                    .iter()
+                    .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b' ' | b'"' | b'\''))
+                    .unwrap_or(text.len() - start);
             let Some(at) = text[start..end].iter().rposition(|byte| *byte == b'@') else { continue };
             if let Some(colon) = text[start..start + at].iter().position(|byte| *byte == b':')
                 && colon + 1 < at

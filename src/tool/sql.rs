@@ -33,21 +33,124 @@ const LIMIT: usize = 256 * 1024;
 
 /// Functions that only compute from their arguments or read what any session may see. Lower case.
 const HARMLESS: &[&str] = &[
-    "abs", "age", "array_agg", "array_length", "avg", "bool_and", "bool_or", "ceil", "ceiling", "char_length", "coalesce", "concat", "concat_ws",
-    "count", "current_database", "current_schema", "current_setting", "current_user", "date", "date_part", "date_trunc", "dense_rank", "exists",
-    "extract", "first_value", "floor", "format", "generate_series", "greatest", "group_concat", "ifnull", "json_agg", "json_build_object",
-    "jsonb_agg", "jsonb_build_object", "lag", "last_value", "lead", "least", "left", "length", "localtimestamp", "lower", "ltrim", "max", "md5", "min",
-    "mod", "now", "ntile", "nullif", "octet_length", "percentile_cont", "pg_database_size", "pg_get_constraintdef", "pg_get_indexdef",
-    "pg_get_viewdef", "pg_relation_size", "pg_size_pretty", "pg_table_size", "pg_total_relation_size", "position", "random", "rank", "regexp_matches",
-    "regexp_replace", "repeat", "replace", "reverse", "right", "round", "row_number", "row_to_json", "rtrim", "sign", "split_part", "sqrt",
-    "string_agg", "strpos", "substr", "substring", "sum", "to_char", "to_date", "to_json", "to_jsonb", "to_number", "to_timestamp", "trim", "unnest",
-    "upper", "version",
+    "abs",
+    "age",
+    "array_agg",
+    "array_length",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "count",
+    "current_database",
+    "current_schema",
+    "current_setting",
+    "current_user",
+    "date",
+    "date_part",
+    "date_trunc",
+    "dense_rank",
+    "exists",
+    "extract",
+    "first_value",
+    "floor",
+    "format",
+    "generate_series",
+    "greatest",
+    "group_concat",
+    "ifnull",
+    "json_agg",
+    "json_build_object",
+    "jsonb_agg",
+    "jsonb_build_object",
+    "lag",
+    "last_value",
+    "lead",
+    "least",
+    "left",
+    "length",
+    "localtimestamp",
+    "lower",
+    "ltrim",
+    "max",
+    "md5",
+    "min",
+    "mod",
+    "now",
+    "ntile",
+    "nullif",
+    "octet_length",
+    "percentile_cont",
+    "pg_database_size",
+    "pg_get_constraintdef",
+    "pg_get_indexdef",
+    "pg_get_viewdef",
+    "pg_relation_size",
+    "pg_size_pretty",
+    "pg_table_size",
+    "pg_total_relation_size",
+    "position",
+    "random",
+    "rank",
+    "regexp_matches",
+    "regexp_replace",
+    "repeat",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "row_number",
+    "row_to_json",
+    "rtrim",
+    "sign",
+    "split_part",
+    "sqrt",
+    "string_agg",
+    "strpos",
+    "substr",
+    "substring",
+    "sum",
+    "to_char",
+    "to_date",
+    "to_json",
+    "to_jsonb",
+    "to_number",
+    "to_timestamp",
+    "trim",
+    "unnest",
+    "upper",
+    "version",
 ];
 
 /// Second words that belong to a statement's name.
 const OBJECTS: &[&str] = &[
-    "TABLE", "DATABASE", "SCHEMA", "INDEX", "VIEW", "MATERIALIZED", "SEQUENCE", "ROLE", "USER", "FUNCTION", "PROCEDURE", "TRIGGER", "TYPE", "DOMAIN",
-    "EXTENSION", "POLICY", "SERVER", "TABLESPACE", "AGGREGATE", "OPERATOR", "INTO", "SYSTEM",
+    "TABLE",
+    "DATABASE",
+    "SCHEMA",
+    "INDEX",
+    "VIEW",
+    "MATERIALIZED",
+    "SEQUENCE",
+    "ROLE",
+    "USER",
+    "FUNCTION",
+    "PROCEDURE",
+    "TRIGGER",
+    "TYPE",
+    "DOMAIN",
+    "EXTENSION",
+    "POLICY",
+    "SERVER",
+    "TABLESPACE",
+    "AGGREGATE",
+    "OPERATOR",
+    "INTO",
+    "SYSTEM",
 ];
 
 /// Reads the text of one option, and gives a label for everything that it does.
@@ -140,7 +243,10 @@ impl Visitor for Labels {
     }
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
-        if matches!(*query.body, SetExpr::Select(_) | SetExpr::SetOperation { .. } | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_)) {
+        if matches!(
+            *query.body,
+            SetExpr::Select(_) | SetExpr::SetOperation { .. } | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_)
+        ) {
             self.add("SELECT");
         }
         ControlFlow::Continue(())
@@ -155,7 +261,9 @@ impl Visitor for Labels {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
         match factor {
-            TableFactor::Table { name, args: Some(TableFunctionArgs { .. }), .. } | TableFactor::Function { name, .. } => self.call(&name.to_string()),
+            TableFactor::Table { name, args: Some(TableFunctionArgs { .. }), .. } | TableFactor::Function { name, .. } => {
+                self.call(&name.to_string())
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -195,7 +303,11 @@ fn first_words(text: &str) -> String {
     let verb = first.trim_end_matches(';');
     match upper[1..].iter().take(5).find(|word| OBJECTS.contains(&word.as_str())) {
         Some(object) if matches!(verb, "DROP" | "CREATE" | "ALTER" | "INSERT" | "TRUNCATE") && object != "INTO" => {
-            if verb == "TRUNCATE" { "TRUNCATE".to_owned() } else { format!("{verb} {object}") }
+            if verb == "TRUNCATE" {
+                "TRUNCATE".to_owned()
+            } else {
+                format!("{verb} {object}")
+            }
         }
         _ => verb.to_owned(),
     }

@@ -5,7 +5,11 @@
 #![allow(clippy::missing_panics_doc, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 mod bad_input;
+mod contract;
+mod contract_support;
+mod contract_terminal;
 mod docs;
+mod exec;
 mod facts;
 mod facts_git;
 mod facts_git_config;
