@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::num::NonZeroU16;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
@@ -14,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A real terminal with a program in it, read as a person sees it.
 pub struct Tty {
-    master: File,
-    slave: File,
+    master: Option<File>,
+    slave: Option<File>,
     child: Child,
     parser: vt100::Parser,
     ended: bool,
@@ -41,7 +42,13 @@ impl Tty {
         for fd in [&master, &slave] {
             nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).unwrap();
         }
-        Self { master, slave, child, parser: vt100::Parser::new(rows, columns, 1000), ended: false }
+        Self {
+            master: Some(master),
+            slave: Some(slave),
+            child,
+            parser: vt100::Parser::new(positive(rows), positive(columns), 1000),
+            ended: false,
+        }
     }
 
     /// What is on the screen.
@@ -71,25 +78,25 @@ impl Tty {
 
     /// Types.
     pub fn type_in(&mut self, text: &str) {
-        self.master.write_all(text.as_bytes()).unwrap();
+        self.master().write_all(text.as_bytes()).unwrap();
     }
 
     /// Gives the window another size.
     pub fn resize(&mut self, columns: u16, rows: u16) {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         // SAFETY: the descriptor is open, and TIOCSWINSZ reads one winsize from the address it is given.
-        assert_eq!(unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }, 0);
-        self.parser.screen_mut().set_size(rows, columns);
+        assert_eq!(unsafe { libc::ioctl(self.master().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }, 0);
+        self.parser.set_size(positive(rows), positive(columns));
     }
 
     /// How the terminal treats what is typed.
     pub fn modes(&self) -> Termios {
-        tcgetattr(&self.slave).unwrap()
+        tcgetattr(self.slave.as_ref().unwrap()).unwrap()
     }
 
     /// Sets how the terminal treats what is typed.
     pub fn set_modes(&self, modes: &Termios) {
-        nix::sys::termios::tcsetattr(&self.slave, nix::sys::termios::SetArg::TCSANOW, modes).unwrap();
+        nix::sys::termios::tcsetattr(self.slave.as_ref().unwrap(), nix::sys::termios::SetArg::TCSANOW, modes).unwrap();
     }
 
     /// The process that was started.
@@ -115,14 +122,25 @@ impl Tty {
         }
     }
 
+    /// Takes the terminal away, and waits until the program has ended.
+    pub fn hang_up(&mut self) -> ExitStatus {
+        self.slave = None;
+        self.master = None;
+        self.child.wait().unwrap()
+    }
+
+    fn master(&self) -> &File {
+        self.master.as_ref().unwrap()
+    }
+
     /// Reads what has come, waiting a little for it. Whether anything came.
     fn read(&mut self) -> bool {
-        let mut fds = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(self.master().as_fd(), PollFlags::POLLIN)];
         if poll(&mut fds, PollTimeout::from(50_u8)).unwrap() == 0 {
             return false;
         }
         let mut buffer = [0; 65536];
-        match self.master.read(&mut buffer) {
+        match self.master().read(&mut buffer) {
             Ok(0) | Err(_) => {
                 self.ended = true;
                 false
@@ -133,6 +151,10 @@ impl Tty {
             }
         }
     }
+}
+
+fn positive(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).unwrap()
 }
 
 impl Drop for Tty {
