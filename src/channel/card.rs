@@ -135,11 +135,14 @@ pub fn everything(view: &View) -> Everything {
     let mut lines = vec![title(view)];
     lines.extend(details::words(view));
     lines.push(Line::default());
-    for warning in warnings::of(view.asked) {
-        lines.extend(warning_lines(view, &warning));
+    let warnings = warnings::of(view.asked);
+    for warning in &warnings {
+        lines.extend(warning_lines(view, warning));
     }
     let read_to = lines.len();
-    lines.push(Line::default());
+    if !warnings.is_empty() {
+        lines.push(Line::default());
+    }
     lines.extend(blocks(view).into_iter().flat_map(|block| block.lines));
     lines.extend(details::more(view));
     Everything { lines, read_to }
@@ -202,14 +205,14 @@ pub(super) fn field(view: &View, label: &str, values: &[(Style, String)]) -> Vec
             (false, 0) => format!("{label}: "),
             _ => " ".repeat(indent),
         };
-        // On a narrow screen the first line is shortened by its label.
+        // On a narrow screen the first line is shortened by its label, or given to it where the value then fits the next.
         let first = view.columns.min(READABLE).saturating_sub(text::width(&start) + 1).max(8);
         let rest = view.columns.min(READABLE).saturating_sub(indent + 1).max(8);
         let mut wrapped = text::wrap(value, first);
         if first != rest && wrapped.len() > 1 {
-            let head = wrapped.remove(0);
+            let head = if text::width(value) <= rest { String::new() } else { wrapped.remove(0) };
             let tail = value[head.len()..].trim_start();
-            wrapped = std::iter::once(head.clone()).chain(text::wrap(tail, rest)).collect();
+            wrapped = std::iter::once(head).chain(text::wrap(tail, rest)).collect();
         }
         for (at, line) in wrapped.into_iter().enumerate() {
             let start = if at == 0 { start.clone() } else { " ".repeat(indent) };

@@ -64,7 +64,7 @@ pub(super) fn more(view: &View) -> Vec<Line> {
         add("inside", format!("request {}", text::quote(parent.as_bytes())));
     }
     add("approved for", format!("one run, within {}", text::duration(asked.terms.valid)));
-    add("proves", "confirm: somebody at this terminal answered, perhaps the one who asks; the record says no more".to_owned());
+    add("proves", "confirm: somebody at this terminal answered, perhaps whoever asks, and the record says no more than that".to_owned());
     add("request", request.id().to_string());
     add("digest", view.asked.digest().to_string());
     add("policy", text::hex(&asked.policy_digest));

@@ -297,9 +297,11 @@ impl<'a> Prompt<'a> {
             Stage::Read(_) => Vec::new(),
         };
         self.print(&lines)?;
-        self.terminal.write(b"> ")?;
         // A comment may follow its `no` at once; an answer counts only when the question could be read.
-        if self.stage == Stage::Comment { Ok(()) } else { self.terminal.forget_typed() }
+        if self.stage != Stage::Comment {
+            self.terminal.forget_typed()?;
+        }
+        self.terminal.write(b"> ").map(drop)
     }
 
     fn answers(&self) -> Vec<Line> {
@@ -362,8 +364,8 @@ impl<'a> Prompt<'a> {
         self.stage = Stage::Read(to);
         let line = format!("-- {to} of {all} lines: Enter for more, all, q to leave -- ");
         let line = if text::width(&line) > self.columns { format!("-- {to}/{all}: Enter, all, q ") } else { line };
-        self.terminal.write(Line::of(Style::Bold, line).paint(self.colour).as_bytes())?;
-        self.terminal.forget_typed()
+        self.terminal.forget_typed()?;
+        self.terminal.write(Line::of(Style::Bold, line).paint(self.colour).as_bytes()).map(drop)
     }
 
     fn say(&mut self, text: &str) -> io::Result<()> {

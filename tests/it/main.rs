@@ -5,6 +5,7 @@
 #![allow(clippy::missing_panics_doc, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 mod bad_input;
+mod card;
 mod contract;
 mod contract_support;
 mod contract_terminal;
@@ -18,6 +19,9 @@ mod facts_process;
 mod floors;
 mod killed;
 mod log;
+mod prompt;
 mod record;
+mod text;
+mod tty;
 mod verify;
 mod world;
