@@ -5,7 +5,6 @@
 #![allow(clippy::missing_panics_doc, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 mod bad_input;
-mod docs;
 mod facts;
 mod facts_git;
 mod facts_git_config;

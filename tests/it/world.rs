@@ -240,9 +240,9 @@ impl World {
         Ran { status: output.status, stdout: output.stdout, stderr: output.stderr, places: self.places() }
     }
 
-    /// Every entry of the log, as `gate audit list --json` prints them.
+    /// Every entry of the log, the oldest first.
     pub fn records(&self) -> Vec<serde_json::Value> {
-        let ran = self.run(["audit", "list", "--json"]);
+        let ran = self.run(["audit", "list", "--entries"]);
         assert!(ran.status.success(), "{ran}");
         String::from_utf8(ran.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
