@@ -151,11 +151,7 @@ impl Stage {
     /// Runs gate and lets it speak for itself.
     fn show(&self, args: &[&str]) -> Result<ExitStatus, String> {
         say(&format!("$ gate {}\n", args.join(" ")));
-        let output = self
-            .command(self.gate.as_os_str())
-            .args(args)
-            .output()
-            .map_err(|error| format!("gate could not be run: {error}"))?;
+        let output = self.command(self.gate.as_os_str()).args(args).output().map_err(|error| format!("gate could not be run: {error}"))?;
         say_bytes(&output.stdout);
         say_bytes(&output.stderr);
         Ok(output.status)

@@ -13,7 +13,11 @@ const HEAD: &str = "version = 1\n[layer]\nunmatched = \"allow\"\n";
 
 /// Runs something harmless that leaves a trace, and insists that gate refused it for its configuration.
 fn refused_as_configuration(world: &World, words: &[&str]) -> Ran {
-    let ran = world.run(["--", "touch", "ran"]);
+    refused(world, &["--", "touch", "ran"], words)
+}
+
+fn refused(world: &World, args: &[&str], words: &[&str]) -> Ran {
+    let ran = world.run(args);
     assert_eq!(ran.code(), 78, "{ran}");
     assert!(!world.work().join("ran").exists(), "it ran all the same: {ran}");
     assert!(ran.stdout.is_empty(), "{ran}");
@@ -23,8 +27,12 @@ fn refused_as_configuration(world: &World, words: &[&str]) -> Ran {
     ran
 }
 
-fn tool(rules: &str) -> World {
-    World::new().user_policy(HEAD).user_tool("deploy", &format!("version = 1\n[tool]\nnames = [\"touch\"]\nflag = [\"--now\"]\n{rules}"))
+/// A world with a tool of the user's own, `deploy`, which leaves a trace when it runs.
+fn deploy(rules: &str) -> World {
+    World::new()
+        .user_policy(HEAD)
+        .program("deploy", "#!/bin/sh\n: >ran\n")
+        .user_tool("deploy", &format!("version = 1\n[tool]\nnames = [\"deploy\"]\nflag = [\"--now\"]\n{rules}"))
 }
 
 #[test]
@@ -41,21 +49,20 @@ fn an_unknown_key_is_an_error() {
 
 #[test]
 fn a_failing_test_in_the_file_is_an_error() {
-    let world =
-        tool("[[rule]]\nid = \"deploy.all\"\neffect = \"ask\"\nreason = \"All.\"\noperands.any = [\"all\"]\nmatch = [\"touch one\"]\n");
-    refused_as_configuration(&world, &["deploy.toml", "deploy.all", "touch one"]);
+    let rule = "[[rule]]\nid = \"deploy.all\"\neffect = \"ask\"\nreason = \"All.\"\noperands.any = [\"all\"]\nmatch = [\"deploy one\"]\n";
+    refused(&deploy(rule), &["--", "deploy", "one"], &["deploy.toml", "deploy.all", "deploy one"]);
 }
 
 #[test]
 fn an_id_that_stands_twice_is_an_error() {
     let rule = "[[rule]]\nid = \"deploy.all\"\neffect = \"ask\"\nreason = \"All.\"\noperands.any = [\"all\"]\n";
-    let world = tool(&format!("{rule}{rule}"));
-    refused_as_configuration(&world, &["deploy.toml", "deploy.all"]);
+    let world = deploy(&format!("{rule}{rule}"));
+    refused(&world, &["--", "deploy", "one"], &["deploy.toml", "deploy.all"]);
 }
 
 #[test]
 fn a_rule_that_can_never_match_is_found() {
-    let world = tool("[[rule]]\nid = \"deploy.never\"\neffect = \"ask\"\nreason = \"Never.\"\noptions.any = [\"--unknown-option\"]\n");
+    let world = deploy("[[rule]]\nid = \"deploy.never\"\neffect = \"ask\"\nreason = \"Never.\"\noptions.any = [\"--unknown-option\"]\n");
     let ran = world.run(["policy", "lint"]);
     assert_eq!(ran.code(), 78, "{ran}");
     assert!(ran.out().contains("deploy.never") || ran.err().contains("deploy.never"), "{ran}");
