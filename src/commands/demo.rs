@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use crate::error::Error;
-use crate::exit_codes::{INTERNAL, REFUSED};
+use crate::exit_codes::{CONFIG, INTERNAL, REFUSED};
 use crate::sys::pty::{Heard, Pty};
 
 /// Shows the main job in a scratch directory: commands that run, one that is asked for, one that is denied, and the record.
@@ -37,6 +37,12 @@ match = ["git push --force origin main"]
 not_match = ["git push --force origin feature", "git push origin main"]
 "#;
 
+/// The copy of the log, in the scratch repository.
+const COPY: &str = "../copy.db";
+
+/// Where a system layer would be, whose log is not the demo's to write.
+const SYSTEM_LAYER: &str = "/etc/gate/policy.toml";
+
 /// How long the demo waits for a question before it gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,6 +57,10 @@ struct Stage {
 
 /// Runs the demo; 0 when everything happened as it was told.
 pub fn run(args: &DemoArgs) -> Result<u8, Error> {
+    if Path::new(SYSTEM_LAYER).exists() {
+        return Err(Error::new(CONFIG, format!("`{SYSTEM_LAYER}` may send the demo's records to this machine's own log"))
+            .hint("run the demo where no system layer stands"));
+    }
     let stage = Stage::set().map_err(|error| Error::new(INTERNAL, format!("the scratch directory could not be made: {error}")))?;
     let told = stage.tell();
     if args.keep {
@@ -93,8 +103,7 @@ impl Stage {
 
         say("\n5. One bit is flipped in a copy of that log.\n");
         self.flip_a_bit()?;
-        let found = self.show_in(&self.root.join("tampered"), &["audit", "verify", "--local"])?;
-        if found.success() {
+        if self.show(&["audit", "--db", COPY, "verify", "--local"])?.success() {
             return Err("the flipped bit was not found".into());
         }
         say("\nThat is all of it: seen, decided, run exactly as seen, and provable later.\n");
@@ -120,9 +129,9 @@ impl Stage {
     }
 
     /// A command in the scratch home, with little more than PATH in its environment.
-    fn command(&self, home: &Path, program: &OsStr) -> Command {
+    fn command(&self, program: &OsStr) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("HOME", home).env("LANG", "C.UTF-8").env("TERM", "dumb").env("NO_COLOR", "1");
+        command.env_clear().env("HOME", self.root.join("home")).env("LANG", "C.UTF-8").env("TERM", "dumb").env("NO_COLOR", "1");
         if let Some(path) = env::var_os("PATH") {
             command.env("PATH", path);
         }
@@ -132,27 +141,17 @@ impl Stage {
 
     fn git(&self, args: &[&str]) -> Result<(), String> {
         let status = self
-            .command(&self.root.join("home"), OsStr::new("git"))
+            .command(OsStr::new("git"))
             .args(args)
             .status()
             .map_err(|error| format!("the demo needs git, which could not be run: {error}"))?;
         if status.success() { Ok(()) } else { Err(format!("`git {}` failed: {status}", args.join(" "))) }
     }
 
-    fn show(&self, args: &[&str]) -> Result<ExitStatus, String> {
-        self.show_in(&self.root.join("home"), args)
-    }
-
     /// Runs gate and lets it speak for itself.
-    fn show_in(&self, home: &Path, args: &[&str]) -> Result<ExitStatus, String> {
+    fn show(&self, args: &[&str]) -> Result<ExitStatus, String> {
         say(&format!("$ gate {}\n", args.join(" ")));
-        let output = self
-            .command(home, self.gate.as_os_str())
-            .args(args)
-            .stderr(Stdio::piped())
-            .stdout(Stdio::piped())
-            .output()
-            .map_err(|error| format!("gate could not be run: {error}"))?;
+        let output = self.command(self.gate.as_os_str()).args(args).output().map_err(|error| format!("gate could not be run: {error}"))?;
         say_bytes(&output.stdout);
         say_bytes(&output.stderr);
         Ok(output.status)
@@ -161,7 +160,7 @@ impl Stage {
     /// Runs gate on a terminal, reads the question there and types the word that it asks for.
     fn answer(&self, args: &[&str]) -> Result<ExitStatus, String> {
         say(&format!("$ gate {}\n", args.join(" ")));
-        let mut command = self.command(&self.root.join("home"), self.gate.as_os_str());
+        let mut command = self.command(self.gate.as_os_str());
         command.args(args);
         let failed = |error: io::Error| format!("the demo's terminal failed: {error}");
         let mut terminal = Pty::start(command, 60, 100).map_err(failed)?;
@@ -176,8 +175,8 @@ impl Stage {
                 }
                 Heard::End => return terminal.wait().map_err(failed),
                 Heard::Silence => {
-                    if let Some(word) = word_asked(&seen[asked_at..]) {
-                        terminal.write(format!("{word}\n").as_bytes()).map_err(failed)?;
+                    if let Some(words) = words_asked(&seen[asked_at..]) {
+                        terminal.write(format!("{words}\n").as_bytes()).map_err(failed)?;
                         asked_at = seen.len();
                     } else if Instant::now() > until {
                         drop(terminal.kill());
@@ -188,16 +187,25 @@ impl Stage {
         }
     }
 
-    /// Copies the scratch home's state and flips one bit inside a recorded command.
+    /// Copies the log, lays what is in its write-ahead file into the copy, and flips one bit inside a recorded command.
     fn flip_a_bit(&self) -> Result<(), String> {
         let failed = |error: io::Error| format!("the copy of the log failed: {error}");
-        copy(&self.root.join("home"), &self.root.join("tampered")).map_err(failed)?;
-        let log = self.root.join("tampered/.local/state/gate/audit.db");
-        let mut bytes = fs::read(&log).map_err(failed)?;
+        let from = self.root.join("home/.local/state/gate/audit.db");
+        let to = self.root.join("project").join(COPY);
+        for suffix in ["", "-wal"] {
+            let named = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+            if named(&from).exists() {
+                fs::copy(named(&from), named(&to)).map_err(failed)?;
+            }
+        }
+        rusqlite::Connection::open(&to)
+            .and_then(|copy| copy.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
+            .map_err(|error| format!("the copy of the log cannot be read: {error}"))?;
+        let mut bytes = fs::read(&to).map_err(failed)?;
         let word = b"--force";
         let at = bytes.windows(word.len()).position(|window| window == word).ok_or("the log does not hold the force push")?;
         bytes[at + 2] ^= 1;
-        fs::write(&log, bytes).map_err(failed)
+        fs::write(&to, bytes).map_err(failed)
     }
 
     /// Leaves a script that moves a shell into the scratch home, and says so.
@@ -214,10 +222,11 @@ impl Stage {
     }
 }
 
-/// The word that the question on the terminal asks for.
-fn word_asked(text: &str) -> Option<&str> {
-    let (_, rest) = text.rsplit_once("type ")?;
-    rest.split_whitespace().next()
+/// The words that the question on the terminal asks for.
+fn words_asked(text: &str) -> Option<String> {
+    let (before, _) = text.rsplit_once("to run it")?;
+    let (_, words) = before.rsplit_once("Type ")?;
+    Some(words.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// What a terminal sent, without its control sequences and carriage returns.
@@ -259,19 +268,4 @@ fn scratch() -> io::Result<PathBuf> {
 
 fn private_directory(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
-}
-
-/// Copies a directory with the modes of its files.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    private_directory(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

@@ -1,3 +1,5 @@
+//! A command on a terminal that is made for it.
+
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};

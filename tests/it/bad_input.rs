@@ -9,11 +9,19 @@ use nix::sys::stat::Mode;
 
 use crate::world::{Ran, World, set_mode};
 
-const HEAD: &str = "version = 1\n[layer]\nunmatched = \"allow\"\n";
+/// Everything that no rule of the test speaks of runs.
+const HEAD: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\ntrusted_programs = [\"/\"]\n";
+
+/// Says how many words it got.
+const COUNT: &str = "#!/bin/sh\necho $#\n";
 
 /// Runs something harmless that leaves a trace, and insists that gate refused it for its configuration.
 fn refused_as_configuration(world: &World, words: &[&str]) -> Ran {
-    let ran = world.run(["--", "touch", "ran"]);
+    refused(world, &["--", "touch", "ran"], words)
+}
+
+fn refused(world: &World, args: &[&str], words: &[&str]) -> Ran {
+    let ran = world.run(args);
     assert_eq!(ran.code(), 78, "{ran}");
     assert!(!world.work().join("ran").exists(), "it ran all the same: {ran}");
     assert!(ran.stdout.is_empty(), "{ran}");
@@ -23,8 +31,12 @@ fn refused_as_configuration(world: &World, words: &[&str]) -> Ran {
     ran
 }
 
-fn tool(rules: &str) -> World {
-    World::new().user_policy(HEAD).user_tool("deploy", &format!("version = 1\n[tool]\nnames = [\"touch\"]\nflag = [\"--now\"]\n{rules}"))
+/// A world with a tool of the user's own, `deploy`, which leaves a trace when it runs.
+fn deploy(rules: &str) -> World {
+    World::new()
+        .user_policy(HEAD)
+        .program("deploy", "#!/bin/sh\n: >ran\n")
+        .user_tool("deploy", &format!("version = 1\n[tool]\nnames = [\"deploy\"]\nflag = [\"--now\"]\n{rules}"))
 }
 
 #[test]
@@ -41,21 +53,20 @@ fn an_unknown_key_is_an_error() {
 
 #[test]
 fn a_failing_test_in_the_file_is_an_error() {
-    let world =
-        tool("[[rule]]\nid = \"deploy.all\"\neffect = \"ask\"\nreason = \"All.\"\noperands.any = [\"all\"]\nmatch = [\"touch one\"]\n");
-    refused_as_configuration(&world, &["deploy.toml", "deploy.all", "touch one"]);
+    let rule = "[[rule]]\nid = \"deploy.all\"\neffect = \"ask\"\nreason = \"All.\"\noperands.any = [\"all\"]\nmatch = [\"deploy one\"]\n";
+    refused(&deploy(rule), &["--", "deploy", "one"], &["deploy.toml", "deploy.all", "deploy one"]);
 }
 
 #[test]
 fn an_id_that_stands_twice_is_an_error() {
     let rule = "[[rule]]\nid = \"deploy.all\"\neffect = \"ask\"\nreason = \"All.\"\noperands.any = [\"all\"]\n";
-    let world = tool(&format!("{rule}{rule}"));
-    refused_as_configuration(&world, &["deploy.toml", "deploy.all"]);
+    let world = deploy(&format!("{rule}{rule}"));
+    refused(&world, &["--", "deploy", "one"], &["deploy.toml", "deploy.all"]);
 }
 
 #[test]
 fn a_rule_that_can_never_match_is_found() {
-    let world = tool("[[rule]]\nid = \"deploy.never\"\neffect = \"ask\"\nreason = \"Never.\"\noptions.any = [\"--unknown-option\"]\n");
+    let world = deploy("[[rule]]\nid = \"deploy.never\"\neffect = \"ask\"\nreason = \"Never.\"\noptions.any = [\"--unknown-option\"]\n");
     let ran = world.run(["policy", "lint"]);
     assert_eq!(ran.code(), 78, "{ran}");
     assert!(ran.out().contains("deploy.never") || ran.err().contains("deploy.never"), "{ran}");
@@ -119,19 +130,19 @@ fn words_that_are_not_text_arrive_as_they_are() {
 
 #[test]
 fn two_megabytes_of_words_arrive_and_are_recorded() {
-    let world = World::new().user_policy(HEAD);
+    let world = World::new().user_policy(HEAD).program("count", COUNT);
     let word = "x".repeat(120 * 1024);
-    let mut words = vec!["--", "sh", "-c", "echo $#"];
+    let mut words = vec!["--", "count"];
     words.extend(std::iter::repeat_n(word.as_str(), 16));
     let ran = world.run(&words);
-    assert_eq!(ran.out(), "15\n", "{}", ran.err().chars().take(2000).collect::<String>());
+    assert_eq!(ran.out(), "16\n", "{}", ran.err().chars().take(2000).collect::<String>());
     assert!(world.run(["audit", "verify", "--local"]).status.success());
 }
 
 #[test]
 fn a_hundred_thousand_words_arrive_and_are_recorded() {
-    let world = World::new().user_policy(HEAD);
-    let mut words = vec!["--", "sh", "-c", "echo $#", "sh"];
+    let world = World::new().user_policy(HEAD).program("count", COUNT);
+    let mut words = vec!["--", "count"];
     words.extend(std::iter::repeat_n("a", 100_000));
     let ran = world.run(&words);
     assert_eq!(ran.out(), "100000\n", "{}", ran.err().chars().take(2000).collect::<String>());

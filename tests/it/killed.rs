@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::world::World;
 
 /// Everything runs, in place: the shortest way to an exec.
-const IN_PLACE: &str = "version = 1\n[layer]\nunmatched = \"allow\"\n";
+const IN_PLACE: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\n";
 
 /// How many kills each way of running gets; `tests/all --long` asks for more.
 fn kills() -> usize {

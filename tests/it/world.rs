@@ -240,7 +240,7 @@ impl World {
         Ran { status: output.status, stdout: output.stdout, stderr: output.stderr, places: self.places() }
     }
 
-    /// Every entry of the log, as `gate audit list --entries` prints them.
+    /// Every entry of the log, the oldest first.
     pub fn records(&self) -> Vec<serde_json::Value> {
         let ran = self.run(["audit", "list", "--entries"]);
         assert!(ran.status.success(), "{ran}");
@@ -347,4 +347,34 @@ pub fn set_mode(path: &Path, mode: u32) {
 pub fn must(command: &mut Command) {
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
+}
+
+#[test]
+fn a_system_layer_is_seen_by_its_own_world_only() {
+    let world = World::new().system_policy("version = 1\n");
+    let ran = world.bare(["sh", "-c", "cat /etc/gate/policy.toml; stat -c %u:%a /etc /etc/gate /etc/gate/policy.toml; id -un"]);
+    insta::assert_snapshot!(ran, @r"
+    --- stdout
+    version = 1
+    0:755
+    0:755
+    0:644
+    root
+    --- exit 0
+    ");
+    assert!(!World::new().bare(["cat", "/etc/gate/policy.toml"]).out().contains("version = 1\n"));
+}
+
+#[test]
+fn a_world_has_no_terminal_and_nothing_of_the_callers_environment() {
+    let ran = World::new().bare(["sh", "-c", "env | cut -d= -f1 | sort | tr '\\n' ' '; tty; : </dev/tty"]);
+    assert!(ran.out().starts_with("HOME LANG PATH PWD TERM not a tty"), "{ran}");
+    assert!(!ran.status.success(), "{ran}");
+}
+
+#[test]
+fn what_differs_between_two_runs_is_shown_by_its_name() {
+    let text = "2026-01-02T03:04:05.678Z 01932c07-0000-7000-8000-00000000abcd /tmp/x/file 12:30";
+    let places = [("/tmp/x".to_owned(), "[WORLD]")];
+    assert_eq!(filtered(text, &places), "[TIME] [ID] [WORLD]/file 12:30");
 }
