@@ -9,7 +9,13 @@ use crate::commands::{audit, check, completions, demo, doctor, policy};
 /// Puts human judgement in front of a command: reads it against policy, asks people where policy says so, runs exactly what
 /// they saw, once, and keeps a signed record.
 #[derive(Parser, Debug)]
-#[command(name = "gate", version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, override_usage = "gate [OPTIONS] -- COMMAND [ARG]...\n       gate SUBCOMMAND")]
+#[command(
+    name = "gate",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    override_usage = "gate [OPTIONS] -- COMMAND [ARG]...\n       gate SUBCOMMAND"
+)]
 pub struct Cli {
     /// What else gate does.
     #[command(subcommand)]

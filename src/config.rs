@@ -123,7 +123,12 @@ impl Config {
             let seen = match std::fs::symlink_metadata(&path) {
                 Ok(seen) => seen,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(Refused::Unsafe(format!("`{}` cannot be examined: {error}", shown(&path)), "a project's file that cannot be read cannot be obeyed")),
+                Err(error) => {
+                    return Err(Refused::Unsafe(
+                        format!("`{}` cannot be examined: {error}", shown(&path)),
+                        "a project's file that cannot be read cannot be obeyed",
+                    ));
+                }
             };
             if seen.uid() != uid && seen.uid() != 0 {
                 self.skipped.push(format!("`{}` belongs to another user, and is skipped", shown(&path)));
@@ -203,7 +208,9 @@ fn read_layer(directory: &Path, owner: Owner) -> Result<Option<LayerFiles>, Refu
     names.sort();
     for name in names {
         let path = folder.join(&name);
-        let Some(family) = path.extension().filter(|extension| *extension == "toml").and_then(|_| path.file_stem()?.to_str()) else { continue };
+        let Some(family) = path.extension().filter(|extension| *extension == "toml").and_then(|_| path.file_stem()?.to_str()) else {
+            continue;
+        };
         tools.extend(read(&path, family)?);
     }
     Ok((head.is_some() || !tools.is_empty()).then_some(LayerFiles { head, tools }))

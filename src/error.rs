@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
 use crate::exit_codes;
 
 /// What went wrong, what to do about it, and the exit code that it ends with.
@@ -10,12 +12,14 @@ pub struct Error {
     code: u8,
     message: String,
     hint: Option<String>,
+    object: Option<Value>,
+    signal: Option<i32>,
 }
 
 impl Error {
     /// An error with one of the codes of [`crate::exit_codes`].
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+        Self { code, message: message.into(), hint: None, object: None, signal: None }
     }
 
     /// gate itself failed.
@@ -33,6 +37,38 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says it to programs in this object instead of the general one.
+    #[must_use]
+    pub fn object(mut self, object: Value) -> Self {
+        self.object = Some(object);
+        self
+    }
+
+    /// gate ends by this signal after saying so.
+    #[must_use]
+    pub fn by_signal(mut self, signal: Option<i32>) -> Self {
+        self.signal = signal;
+        self
+    }
+
+    /// The signal that gate ends by.
+    pub fn signal(&self) -> Option<i32> {
+        self.signal
+    }
+
+    /// One line for people, with what to do about it.
+    pub fn for_people(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!("\n  instead: {hint}"));
+        let hint = if self.object.is_some() { hint } else { self.hint.as_ref().map(|hint| format!("\n  {hint}")) };
+        format!("gate: {}{}\n", self.message, hint.unwrap_or_default())
+    }
+
+    /// One line for programs.
+    pub fn for_programs(&self) -> String {
+        let general = || json!({ "gate": 1, "executed": false, "error": self.message, "hint": self.hint });
+        format!("{}\n", self.object.clone().unwrap_or_else(general))
     }
 
     /// The exit code.
@@ -57,6 +93,6 @@ impl std::error::Error for Error {}
 impl From<crate::policy::PolicyError> for Error {
     fn from(error: crate::policy::PolicyError) -> Self {
         let hint = error.hint.clone();
-        Self { code: exit_codes::CONFIG, message: error.to_string(), hint }
+        Self { hint, ..Self::config(error.to_string()) }
     }
 }

@@ -1,3 +1,5 @@
+//! The exit codes of gate itself: one table for the program, the manual and the README.
+
 /// The command line could not be understood.
 pub const USAGE: u8 = 64;
 /// No channel of the terms could be reached.

@@ -28,11 +28,13 @@ pub mod audit;
 
 pub mod channel;
 
+pub mod config;
 
 // Second floor: what a person or a program calls.
 pub mod exit_codes;
 
 pub mod error;
 
+pub mod cli;
 
 pub mod commands;

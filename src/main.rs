@@ -1,1 +1,59 @@
-fn main() {}
+//! The door: arguments in, status out.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use gate::cli::{Cli, RunArgs, Sub};
+use gate::commands::run::End;
+use gate::commands::{self, run};
+use gate::error::Error;
+use gate::exit_codes;
+
+fn main() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let ready = gate::sys::stdio::ready().map_err(|error| Error::internal(error.to_string()));
+    let (json, end) = match words.get(1) {
+        // The allow path does without the reader of options.
+        Some(first) if first == "--" && words.len() > 2 => (false, ready.and_then(|()| run::run(&RunArgs::default(), words[2..].to_vec()))),
+        _ => match Cli::try_parse_from(&words) {
+            Ok(cli) => (cli.run.json, ready.and_then(|()| dispatch(cli))),
+            Err(told) => {
+                let _ = told.print();
+                (false, Ok(End::Exit(if told.use_stderr() { exit_codes::USAGE } else { 0 })))
+            }
+        },
+    };
+    match end {
+        Ok(End::Exit(code)) => std::process::exit(code.into()),
+        Ok(End::Signal(signal)) => gate::sys::signals::die_by(signal),
+        Err(error) => tell(&error, json),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<End, Error> {
+    match cli.subcommand {
+        None => run::run(&cli.run, cli.command),
+        Some(sub) => subcommand(sub).map(End::Exit),
+    }
+}
+
+fn subcommand(sub: Sub) -> Result<u8, Error> {
+    match sub {
+        Sub::Check(args) => commands::check::run(&args),
+        Sub::Policy(args) => commands::policy::run(&args),
+        Sub::Audit(args) => commands::audit::run_here(args),
+        Sub::Doctor(args) => commands::doctor::run(&args),
+        Sub::Demo(args) => commands::demo::run(&args),
+        Sub::Completions(args) => Ok(commands::completions::run(&args)),
+    }
+}
+
+/// Says what went wrong, once, and ends as it says.
+fn tell(error: &Error, json: bool) -> ! {
+    let json = json || std::env::var_os("GATE_ERROR_FORMAT").is_some_and(|format| format == "json");
+    eprint!("{}", if json { error.for_programs() } else { error.for_people() });
+    match error.signal() {
+        Some(signal) => gate::sys::signals::die_by(signal),
+        None => std::process::exit(error.code().into()),
+    }
+}

@@ -23,10 +23,19 @@ pub(super) fn canonical(request: &Request, asked: &Asked, nonce: &[u8; 16], crea
     set("argv", argv.into());
     set("program", json!({ "path": bytes(program.path.as_os_str().as_bytes()), "real": bytes(program.real.as_os_str().as_bytes()) }));
     set("program_sha256", program.sha256.map_or_else(|| "unpinned".into(), |digest| hex(&digest).into()));
-    set("cwd", context.cwd.as_ref().map_or_else(|| json!({}), |cwd| json!({ "path": bytes(cwd.path.as_os_str().as_bytes()), "dev": cwd.dev.to_string(), "ino": cwd.ino.to_string() })));
+    set(
+        "cwd",
+        context.cwd.as_ref().map_or_else(
+            || json!({}),
+            |cwd| json!({ "path": bytes(cwd.path.as_os_str().as_bytes()), "dev": cwd.dev.to_string(), "ino": cwd.ino.to_string() }),
+        ),
+    );
     set("environment_sha256", environment(&context.environment).into());
     set("facts", context.facts.iter().map(|(name, fact)| (name.to_string(), self::fact(fact))).collect::<Map<_, _>>().into());
-    set("pinned", context.pinned.iter().map(|(path, digest)| json!({ "path": bytes(path.as_os_str().as_bytes()), "sha256": hex(digest) })).collect());
+    set(
+        "pinned",
+        context.pinned.iter().map(|(path, digest)| json!({ "path": bytes(path.as_os_str().as_bytes()), "sha256": hex(digest) })).collect(),
+    );
     set("stdin", stdin(&context.stdin));
     set("host", context.host.as_str().into());
     set("uid", context.who.uid.into());
@@ -99,7 +108,8 @@ fn environment(environment: &Environment) -> String {
 fn fact(fact: &Fact) -> Value {
     match fact {
         Fact::Known { values, files } => {
-            let files: Vec<Value> = files.iter().map(|(path, digest)| json!({ "path": bytes(path.as_os_str().as_bytes()), "sha256": hex(digest) })).collect();
+            let files: Vec<Value> =
+                files.iter().map(|(path, digest)| json!({ "path": bytes(path.as_os_str().as_bytes()), "sha256": hex(digest) })).collect();
             json!({ "is": values, "files": files })
         }
         Fact::Absent => json!({ "absent": true }),

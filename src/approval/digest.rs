@@ -1,7 +1,6 @@
 use std::fmt;
 use std::time::Duration;
 
-
 /// SHA-256 (FIPS 180-4).
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut digest = [0; 32];

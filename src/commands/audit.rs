@@ -368,3 +368,18 @@ fn cannot(error: audit::Error) -> Error {
         None => shown,
     }
 }
+
+/// Runs `gate audit` on this user's log.
+pub fn run_here(args: AuditArgs) -> Result<u8, Error> {
+    let around = super::surroundings::Surroundings::capture()?;
+    let place = around.place()?;
+    let set = |name: &str| around.context.environment.get(name).filter(|value| !value.is_empty());
+    let surroundings = Surroundings {
+        place: &place,
+        now: super::surroundings::now()?,
+        boot_id: &crate::sys::clock::boot_id(),
+        columns: set("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok()),
+        no_colour: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
+    };
+    run(args, &surroundings)
+}

@@ -10,12 +10,12 @@ use super::layers::{Placed, Policy, View};
 use super::matching::{self, Scene};
 use super::needs::Needs;
 use super::pattern::fits;
-use super::reason::{Effect, Layer, Reason, RunHow};
+use super::reason::{Effect, Layer, Reason, RunHow, StdinRule};
 use super::rule::Rule;
 use super::terms::{Risk, Terms};
 use super::truth::Truth;
 use super::{inner_place, preview, target};
-use crate::request::{Argv, FactName, Facts, Place, Program, Request};
+use crate::request::{Argv, Context, FactName, Facts, Place, Program, Request, Stdin};
 use crate::tool::{Arg, Reading, hidden, readings};
 
 /// How many commands deep a wrapper is followed.
@@ -36,6 +36,17 @@ pub(super) struct Fired {
     pub terms: Option<String>,
     pub how: RunHow,
     pub env_allow: Vec<String>,
+}
+
+/// A decision without its circumstances.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Brief {
+    /// What would happen.
+    pub effect: Effect,
+    /// The rules that took part.
+    pub rules: Vec<String>,
+    /// The greatest risk among those that decided.
+    pub risk: Risk,
 }
 
 /// What was gathered over an argv and everything that it would run.
@@ -60,26 +71,30 @@ impl Policy {
     /// Decides one request.
     pub fn decide(&self, request: &Request) -> Result<Decision, PolicyError> {
         let context = request.context();
-        let names = self.names().to_vec();
-        let given = Given {
-            program: request.program(),
-            facts: &context.facts,
-            cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
-            variables: &|pattern| context.environment.iter().any(|(name, _)| fits(pattern.as_bytes(), std::os::unix::ffi::OsStrExt::as_bytes(name))),
-            inner_place: &|name| inner_place(context, name),
-            names: &names,
-        };
-        let gathered = self.gather(request.argv(), &given)?;
+        let gathered = self.gather_here(request.argv(), request.program(), context)?;
         let words: Vec<&[u8]> = request.argv().bytes().collect();
         let view = self.view(request.argv().name())?;
         let args = Self::args(&words);
         let readings = readings(&view.grammar, &args);
         let hidden = hidden(&readings, &words);
-        let risk = gathered.fired.iter().filter(|fired| fired.reason.effect == gathered.effect).map(|fired| fired.reason.risk).max().unwrap_or_default();
+        let risk = gathered
+            .fired
+            .iter()
+            .filter(|fired| fired.reason.effect == gathered.effect)
+            .map(|fired| fired.reason.risk)
+            .max()
+            .unwrap_or_default();
         let mut how = combined_how(&gathered.fired);
-        let observed = gathered.effect == Effect::Ask && gathered.fired.iter().all(|fired| fired.reason.effect != Effect::Ask || fired.reason.observed);
+        let observed = gathered.effect == Effect::Ask
+            && gathered.fired.iter().all(|fired| fired.reason.effect != Effect::Ask || fired.reason.observed);
         let reasons: Vec<Reason> = gathered.fired.iter().map(|fired| fired.reason.clone()).collect();
         let policy_digest = self.digest();
+        if gathered.effect != Effect::Deny
+            && let Some(why) = stdin_refused(how.stdin, &context.stdin)
+        {
+            let reasons = reasons.into_iter().chain([built_in("stdin-refused", Effect::Deny, why, false).reason]).collect();
+            return Ok(Decision::Deny(Denied { reasons, risk, hidden, policy_digest }));
+        }
         Ok(match gathered.effect {
             Effect::Allow => Decision::Allow(Allowed { reasons, how, hidden, policy_digest, observed: false }),
             Effect::Ask if observed => Decision::Allow(Allowed { reasons, how, hidden, policy_digest, observed: true }),
@@ -98,10 +113,42 @@ impl Policy {
         })
     }
 
+    /// The decision alone, for those who ask about many.
+    pub fn brief(&self, argv: &Argv, program: &Program, context: &Context) -> Result<Brief, PolicyError> {
+        let gathered = self.gather_here(argv, program, context)?;
+        let observed = gathered.effect == Effect::Ask
+            && gathered.fired.iter().all(|fired| fired.reason.effect != Effect::Ask || fired.reason.observed);
+        let effect = if observed { Effect::Allow } else { gathered.effect };
+        let risk = gathered
+            .fired
+            .iter()
+            .filter(|fired| fired.reason.effect == gathered.effect)
+            .map(|fired| fired.reason.risk)
+            .max()
+            .unwrap_or_default();
+        Ok(Brief { effect, rules: gathered.fired.into_iter().map(|fired| fired.reason.rule).collect(), risk })
+    }
+
+    fn gather_here(&self, argv: &Argv, program: &Program, context: &Context) -> Result<Gathered, PolicyError> {
+        let names = self.names().to_vec();
+        let given = Given {
+            program,
+            facts: &context.facts,
+            cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
+            variables: &|pattern| {
+                context.environment.iter().any(|(name, _)| fits(pattern.as_bytes(), std::os::unix::ffi::OsStrExt::as_bytes(name)))
+            },
+            inner_place: &|name| inner_place(context, name),
+            names: &names,
+        };
+        self.gather(argv, &given)
+    }
+
     /// What must be captured before this argv can be decided.
     pub fn needs(&self, argv: &Argv, program: &Program, cwd: Option<&Path>) -> Result<Needs, PolicyError> {
         let names = self.names().to_vec();
-        let given = Given { program, facts: &Facts::default(), cwd, variables: &|_| false, inner_place: &|_| Place::Trusted, names: &names };
+        let given =
+            Given { program, facts: &Facts::default(), cwd, variables: &|_| false, inner_place: &|_| Place::Trusted, names: &names };
         let gathered = self.gather(argv, &given)?;
         let mut needs = gathered.needs;
         needs.facts.extend(gathered.asked);
@@ -125,7 +172,11 @@ impl Policy {
         let real = given.program.real_name();
         let typed = argv.name();
         // A link to another tool counts as that tool too, where policies know it; the stricter answer holds.
-        if real != typed && !MULTI_CALL.iter().any(|name| name.as_bytes() == real) && self.view(real)?.known && self.view(typed)?.grammar.names != self.view(real)?.grammar.names {
+        if real != typed
+            && !MULTI_CALL.iter().any(|name| name.as_bytes() == real)
+            && self.view(real)?.known
+            && self.view(typed)?.grammar.names != self.view(real)?.grammar.names
+        {
             self.judge(real, &args, given, 0, &mut left, &mut all)?;
         }
         if let Place::Untrusted(why) = &given.program.place
@@ -139,9 +190,25 @@ impl Policy {
         Ok(all)
     }
 
-    fn judge(&self, name: &[u8], args: &[Arg<'_>], given: &Given<'_>, depth: usize, left: &mut usize, all: &mut Gathered) -> Result<(), PolicyError> {
+    fn judge(
+        &self,
+        name: &[u8],
+        args: &[Arg<'_>],
+        given: &Given<'_>,
+        depth: usize,
+        left: &mut usize,
+        all: &mut Gathered,
+    ) -> Result<(), PolicyError> {
         if depth > DEPTH || *left == 0 {
-            all.add(self.unmatched().max(Effect::Ask), built_in("too-deep", Effect::Ask, "It runs more commands inside commands than gate follows.", self.observes(Layer::Embedded)));
+            all.add(
+                self.unmatched().max(Effect::Ask),
+                built_in(
+                    "too-deep",
+                    Effect::Ask,
+                    "It runs more commands inside commands than gate follows.",
+                    self.observes(Layer::Embedded),
+                ),
+            );
             return Ok(());
         }
         *left -= 1;
@@ -162,7 +229,14 @@ impl Policy {
         Ok(())
     }
 
-    fn judge_inner(&self, command: &[Arg<'_>], given: &Given<'_>, depth: usize, left: &mut usize, all: &mut Gathered) -> Result<(), PolicyError> {
+    fn judge_inner(
+        &self,
+        command: &[Arg<'_>],
+        given: &Given<'_>,
+        depth: usize,
+        left: &mut usize,
+        all: &mut Gathered,
+    ) -> Result<(), PolicyError> {
         match command.split_first() {
             Some((program, rest)) if program.is_known() && !program.text.is_empty() => {
                 let name = crate::request::base_name(&program.text);
@@ -329,7 +403,9 @@ fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -> Option<(E
 
 /// The variable or option by which an allowed command would run other code, unless a rule that allows it names that.
 fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, allowed: &[Fired]) -> Option<String> {
-    let named = |name: &str| allowed.iter().any(|found| found.env_allow.iter().any(|pattern| pattern == name || fits(pattern.as_bytes(), name.as_bytes())));
+    let named = |name: &str| {
+        allowed.iter().any(|found| found.env_allow.iter().any(|pattern| pattern == name || fits(pattern.as_bytes(), name.as_bytes())))
+    };
     let variable = LOADERS.iter().copied().chain(view.grammar.executes.iter().map(String::as_str).filter(|name| !name.starts_with('-')));
     for pattern in variable {
         if !named(pattern) && (given.variables)(pattern) {
@@ -360,6 +436,15 @@ fn built_in(id: &str, effect: Effect, text: &str, observed: bool) -> Fired {
         observed: effect == Effect::Ask && observed,
     };
     Fired { reason, terms: None, how: RunHow::default(), env_allow: Vec::new() }
+}
+
+/// Why a rule does not take this stdin.
+fn stdin_refused(wanted: StdinRule, given: &Stdin) -> Option<&'static str> {
+    match (wanted, given) {
+        (StdinRule::Allow, _) | (_, Stdin::Tty | Stdin::Empty) | (StdinRule::Pin, Stdin::File { .. }) => None,
+        (StdinRule::Pin, Stdin::Unseen) => Some("It would read from a pipe, which nobody can see before it runs; a rule wants a file."),
+        (StdinRule::Refuse, _) => Some("It would read what is piped into it, and a rule refuses that."),
+    }
 }
 
 /// The stricter of each wish.

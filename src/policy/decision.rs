@@ -39,6 +39,11 @@ impl Allowed {
         &self.how
     }
 
+    /// What nobody is shown.
+    pub fn hidden(&self) -> &[Hidden] {
+        &self.hidden
+    }
+
     /// Takes it apart: reasons, how it runs, what is hidden, the policy's digest.
     pub fn into_parts(self) -> (Vec<Reason>, RunHow, Vec<Hidden>, [u8; 32]) {
         (self.reasons, self.how, self.hidden, self.policy_digest)

@@ -40,7 +40,7 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    pub fn error(&self, span: Range<usize>, message: impl Into<String>) -> PolicyError {
+    pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>) -> PolicyError {
         PolicyError::at(self.name, self.text, span, message)
     }
 }
@@ -57,7 +57,9 @@ pub(crate) fn read(name: &str, bytes: &[u8], kind: FileKind) -> Result<File, Pol
         source.error(span, plain(error.message()))
     })?;
     if *raw.version.get_ref() != VERSION {
-        return Err(source.error(raw.version.span(), format!("version `{}` is not known", raw.version.get_ref())).hint("this gate reads version 1"));
+        return Err(source
+            .error(raw.version.span(), format!("version `{}` is not known", raw.version.get_ref()))
+            .hint("this gate reads version 1"));
     }
     only_allowed_keys(&source, &raw)?;
     let head = head(&source, &raw)?;
@@ -120,7 +122,9 @@ fn unique_ids(source: &Source<'_>, raw: &RawFile) -> Result<(), PolicyError> {
     for rule in &raw.rule {
         let id = &rule.get_ref().id;
         if !seen.insert(id.get_ref()) {
-            return Err(source.error(id.span(), format!("the id `{}` stands twice", id.get_ref())).hint("records and amends name rules by id, so each needs its own"));
+            return Err(source
+                .error(id.span(), format!("the id `{}` stands twice", id.get_ref()))
+                .hint("records and amends name rules by id, so each needs its own"));
         }
     }
     Ok(())
@@ -220,7 +224,9 @@ fn amend(source: &Source<'_>, id: &Spanned<String>, raw: &Spanned<RawAmend>) -> 
     let amend = raw.get_ref();
     let disable = amend.disable.unwrap_or(false);
     if !disable && amend.effect.is_none() && amend.terms.is_none() {
-        return Err(source.error(id.span(), "this amend changes nothing").hint("give it `disable`, `effect` or `terms`; `when` and `unless` say where that holds"));
+        return Err(source
+            .error(id.span(), "this amend changes nothing")
+            .hint("give it `disable`, `effect` or `terms`; `when` and `unless` say where that holds"));
     }
     Ok(Amend {
         id: id.get_ref().clone(),
@@ -257,12 +263,18 @@ fn conditions(raw: Option<&RawConditions>) -> Conditions {
         (FactName::AwsProfile, &raw.aws_profile),
         (FactName::TfWorkspace, &raw.tf_workspace),
     ];
-    let mut facts: Vec<(FactName, Vec<String>)> = named.into_iter().filter_map(|(name, patterns)| Some((name, patterns.clone()?))).collect();
+    let mut facts: Vec<(FactName, Vec<String>)> =
+        named.into_iter().filter_map(|(name, patterns)| Some((name, patterns.clone()?))).collect();
     facts.extend(raw.env.iter().flatten().map(|(name, patterns)| (FactName::Env(name.clone()), patterns.clone())));
     Conditions { options: args(raw.options.as_ref()), operands: args(raw.operands.as_ref()), facts }
 }
 
-fn rule(source: &Source<'_>, raw: &Spanned<RawRule>, grammar: Option<&crate::tool::Grammar>, tests: &mut Vec<Test>) -> Result<Rule, PolicyError> {
+fn rule(
+    source: &Source<'_>,
+    raw: &Spanned<RawRule>,
+    grammar: Option<&crate::tool::Grammar>,
+    tests: &mut Vec<Test>,
+) -> Result<Rule, PolicyError> {
     let span = raw.span();
     let raw = raw.get_ref();
     let id = raw.id.get_ref();
@@ -271,16 +283,26 @@ fn rule(source: &Source<'_>, raw: &Spanned<RawRule>, grammar: Option<&crate::too
     }
     let in_tool_file = matches!(source.kind, FileKind::Tool | FileKind::Embedded);
     let tools = match (&raw.tool, in_tool_file) {
-        (Some(tool), true) => return Err(source.error(tool.span(), "`tool` cannot stand here").hint("every rule of this file is for the file's own tool")),
-        (None, false) => return Err(source.error(raw.id.span(), format!("rule `{id}` does not say for which tool it is")).hint("add `tool = \"NAME\"`, a list of names, or `\"*\"` for all")),
+        (Some(tool), true) => {
+            return Err(source.error(tool.span(), "`tool` cannot stand here").hint("every rule of this file is for the file's own tool"));
+        }
+        (None, false) => {
+            return Err(source
+                .error(raw.id.span(), format!("rule `{id}` does not say for which tool it is"))
+                .hint("add `tool = \"NAME\"`, a list of names, or `\"*\"` for all"));
+        }
         (Some(tool), false) => tool.get_ref().list(),
         (None, true) => Vec::new(),
     };
     if source.kind == FileKind::Project && raw.effect == Effect::Allow {
-        return Err(source.error(raw.id.span(), format!("rule `{id}` allows, and a project's file cannot")).hint("it may deny and ask; allow in your own `policy.toml`"));
+        return Err(source
+            .error(raw.id.span(), format!("rule `{id}` allows, and a project's file cannot"))
+            .hint("it may deny and ask; allow in your own `policy.toml`"));
     }
     if raw.locked && source.kind != FileKind::Embedded {
-        return Err(source.error(raw.id.span(), format!("rule `{id}` cannot be locked")).hint("only rules inside gate are; rules of the system layer cannot be amended by others anyway"));
+        return Err(source
+            .error(raw.id.span(), format!("rule `{id}` cannot be locked"))
+            .hint("only rules inside gate are; rules of the system layer cannot be amended by others anyway"));
     }
     if raw.effect != Effect::Allow && raw.reason.as_deref().is_none_or(|text| text.trim().is_empty()) {
         return Err(source.error(raw.id.span(), format!("rule `{id}` has no `reason`")).hint("say what is at stake: people decide by it"));
@@ -314,7 +336,13 @@ fn rule(source: &Source<'_>, raw: &Spanned<RawRule>, grammar: Option<&crate::too
     for (examples, matches) in [(&raw.matches, true), (&raw.not_match, false)] {
         for example in examples {
             let argv = example_argv(source, example)?;
-            tests.push(Test { span: example.span(), argv, context: Vec::new(), names: Vec::new(), expect: Expect::Rule(id.clone(), matches) });
+            tests.push(Test {
+                span: example.span(),
+                argv,
+                context: Vec::new(),
+                names: Vec::new(),
+                expect: Expect::Rule(id.clone(), matches),
+            });
         }
     }
     Ok(rule)
@@ -326,7 +354,9 @@ fn pins(source: &Source<'_>, raw: &[Spanned<String>]) -> Result<Vec<String>, Pol
         let operand = text.strip_prefix("@operand:").is_some_and(|which| which == "*" || which.parse::<usize>().is_ok_and(|n| n > 0));
         let option = text.strip_prefix("@option:").is_some_and(|name| !name.is_empty());
         if !operand && !option {
-            return Err(source.error(pin.span(), format!("`{text}` names nothing to pin")).hint("write `@operand:1`, `@operand:*` or `@option:NAME`"));
+            return Err(source
+                .error(pin.span(), format!("`{text}` names nothing to pin"))
+                .hint("write `@operand:1`, `@operand:*` or `@option:NAME`"));
         }
     }
     Ok(raw.iter().map(|pin| pin.get_ref().clone()).collect())
@@ -334,8 +364,9 @@ fn pins(source: &Source<'_>, raw: &[Spanned<String>]) -> Result<Vec<String>, Pol
 
 fn example_argv(source: &Source<'_>, example: &Spanned<OneOrMany>) -> Result<Vec<Vec<u8>>, PolicyError> {
     let argv = match example.get_ref() {
-        OneOrMany::One(text) => shell::words(text.as_bytes())
-            .ok_or_else(|| source.error(example.span(), "this is not one plain command").hint("write it as an array, one string for each argument"))?,
+        OneOrMany::One(text) => shell::words(text.as_bytes()).ok_or_else(|| {
+            source.error(example.span(), "this is not one plain command").hint("write it as an array, one string for each argument")
+        })?,
         OneOrMany::Many(words) => words.iter().map(|word| word.clone().into_bytes()).collect(),
     };
     if argv.first().is_none_or(Vec::is_empty) {
@@ -349,7 +380,8 @@ fn test(source: &Source<'_>, raw: &Spanned<RawTest>) -> Result<Test, PolicyError
     let raw = raw.get_ref();
     let mut context = Vec::new();
     for (name, values) in &raw.context {
-        let fact = FactName::parse(name.get_ref()).ok_or_else(|| source.error(name.span(), format!("`{}` is not a fact", name.get_ref())))?;
+        let fact =
+            FactName::parse(name.get_ref()).ok_or_else(|| source.error(name.span(), format!("`{}` is not a fact", name.get_ref())))?;
         context.push((fact, values.list()));
     }
     Ok(Test {

@@ -66,14 +66,17 @@ fn options(
     optional: &[Spanned<String>],
     secret: &[Spanned<String>],
 ) -> Result<Vec<OptionSpec>, PolicyError> {
-    let kinds = [(value, Takes::Value, false), (flag, Takes::Nothing, false), (optional, Takes::Attached, false), (secret, Takes::Value, true)];
+    let kinds =
+        [(value, Takes::Value, false), (flag, Takes::Nothing, false), (optional, Takes::Attached, false), (secret, Takes::Value, true)];
     let mut all: Vec<OptionSpec> = Vec::new();
     for (list, takes, secret) in kinds {
         for spellings in list {
             let names: Vec<String> = spellings.get_ref().split_ascii_whitespace().map(str::to_owned).collect();
             let dashed = |name: &String| name.len() > 1 && name.starts_with('-') || matches!(syntax, Syntax::KeyValue | Syntax::Find);
             if names.is_empty() || !names.iter().all(dashed) || names.iter().any(|name| name.contains('=')) {
-                return Err(source.error(spellings.span(), format!("`{}` is no option", spellings.get_ref())).hint("write all spellings of one option in one string: `-n --namespace`"));
+                return Err(source
+                    .error(spellings.span(), format!("`{}` is no option", spellings.get_ref()))
+                    .hint("write all spellings of one option in one string: `-n --namespace`"));
             }
             if let Some(twice) = names.iter().find(|name| all.iter().any(|spec| spec.spellings.contains(name))) {
                 return Err(source.error(spellings.span(), format!("the option `{twice}` stands twice")));
@@ -103,17 +106,27 @@ fn runs(source: &Source<'_>, raw: &Spanned<RawRuns>) -> Result<Runs, PolicyError
         found.push(Runs::Joined);
     }
     let one = found.pop().filter(|_| found.is_empty());
-    one.ok_or_else(|| source.error(raw.span(), "`runs` says one thing").hint("one of `after`, `after_words`, `exec`, `script` and `joined`"))
+    one.ok_or_else(|| {
+        source.error(raw.span(), "`runs` says one thing").hint("one of `after`, `after_words`, `exec`, `script` and `joined`")
+    })
 }
 
 /// Refuses a rule that no command could ever match: that is a slip of the pen, and a slip here protects nobody.
-pub(super) fn can_match(source: &Source<'_>, raw: &RawRule, rule: &Rule, grammar: Option<&Grammar>, span: Range<usize>) -> Result<(), PolicyError> {
+pub(super) fn can_match(
+    source: &Source<'_>,
+    raw: &RawRule,
+    rule: &Rule,
+    grammar: Option<&Grammar>,
+    span: Range<usize>,
+) -> Result<(), PolicyError> {
     let never = |span: Range<usize>, why: String| Err(source.error(span, why).hint("this rule can never match"));
     if rule.words.iter().any(Vec::is_empty) {
         return never(raw.id.span(), format!("rule `{}` has a word without a spelling", rule.id));
     }
     let lists = [&rule.options, &rule.operands, &rule.statement, &rule.when.options, &rule.when.operands];
-    if lists.iter().any(|args| args.any.as_ref().is_some_and(Vec::is_empty)) || rule.when.facts.iter().any(|(_, patterns)| patterns.is_empty()) {
+    if lists.iter().any(|args| args.any.as_ref().is_some_and(Vec::is_empty))
+        || rule.when.facts.iter().any(|(_, patterns)| patterns.is_empty())
+    {
         return never(raw.id.span(), format!("rule `{}` wants one element of an empty list", rule.id));
     }
     if lists.iter().any(|args| contradicts(args)) {
@@ -130,7 +143,11 @@ pub(super) fn can_match(source: &Source<'_>, raw: &RawRule, rule: &Rule, grammar
         for (position, alternatives) in rule.words.iter().enumerate() {
             let next: Vec<Vec<String>> = paths
                 .iter()
-                .flat_map(|path| alternatives.iter().filter_map(|word| grammar.next_word(path, word.as_bytes()).map(|full| [path.clone(), vec![full.to_owned()]].concat())))
+                .flat_map(|path| {
+                    alternatives.iter().filter_map(|word| {
+                        grammar.next_word(path, word.as_bytes()).map(|full| [path.clone(), vec![full.to_owned()]].concat())
+                    })
+                })
                 .collect();
             if next.is_empty() && position == 0 && rule.effect == Effect::Allow {
                 return never(raw.id.span(), format!("rule `{}` allows a word that the grammar does not know", rule.id));

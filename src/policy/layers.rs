@@ -109,7 +109,10 @@ impl Policy {
             let read = file::read(&found.name, &found.bytes, kind)?;
             policy.note(&found);
             for rule in read.rules {
-                if let Some(other) = seen.insert(rule.id.clone(), found.name.clone()).or_else(|| policy.embedded_id(&rule.id).then(|| "gate's own rules".to_owned())) {
+                if let Some(other) = seen
+                    .insert(rule.id.clone(), found.name.clone())
+                    .or_else(|| policy.embedded_id(&rule.id).then(|| "gate's own rules".to_owned()))
+                {
                     let message = format!("the id `{}` stands in {other} too", rule.id);
                     return Err(PolicyError::whole(&found.name, message).hint("records and amends name rules by id, so each needs its own"));
                 }
@@ -169,9 +172,15 @@ impl Policy {
                 let found = others.iter().flatten().find(|(_, id, _)| *id == amend.id);
                 match found {
                     Some((of, _, _)) if of > layer => {}
-                    Some((of, _, _)) => return Err(PolicyError::whole(&file, format!("`{}` is a rule of the {of} layer, which this layer may not amend", amend.id))),
+                    Some((of, _, _)) => {
+                        return Err(PolicyError::whole(
+                            &file,
+                            format!("`{}` is a rule of the {of} layer, which this layer may not amend", amend.id),
+                        ));
+                    }
                     None => {
-                        return Err(PolicyError::whole(&file, format!("there is no rule `{}` to amend", amend.id)).hint("`gate policy show` lists all ids"));
+                        return Err(PolicyError::whole(&file, format!("there is no rule `{}` to amend", amend.id))
+                            .hint("`gate policy show` lists all ids"));
                     }
                 }
             }
@@ -224,6 +233,11 @@ impl Policy {
         self.used.borrow().iter().cloned().collect()
     }
 
+    /// How many files took part so far.
+    pub fn used_count(&self) -> usize {
+        self.used.borrow().len()
+    }
+
     /// One SHA-256 over gate's own tables and the files that took part.
     pub fn digest(&self) -> [u8; 32] {
         let mut all = Vec::new();
@@ -262,14 +276,17 @@ impl Policy {
                 let own = read.grammar.as_ref().map(|own| own.names.clone());
                 let for_name = match &own {
                     Some(names) => names.iter().any(|own| own.as_bytes() == name),
-                    None => found.family.as_bytes() == name || grammar.as_ref().is_some_and(|grammar| grammar.names.contains(&found.family)),
+                    None => {
+                        found.family.as_bytes() == name || grammar.as_ref().is_some_and(|grammar| grammar.names.contains(&found.family))
+                    }
                 };
                 if !for_name {
                     continue;
                 }
                 if let (Some(own), Some(_)) = (&read.grammar, &embedded) {
                     let message = format!("gate has a grammar of `{}` already", own.names.join("`, `"));
-                    return Err(PolicyError::whole(&found.name, message).hint("leave out `[tool]`: the file then adds rules to the tool that it is named after"));
+                    return Err(PolicyError::whole(&found.name, message)
+                        .hint("leave out `[tool]`: the file then adds rules to the tool that it is named after"));
                 }
                 self.note(found);
                 self.check_file(found, &read)?;
@@ -288,7 +305,11 @@ impl Policy {
         }
         let mode = self.embedded_mode();
         let own = embedded.map(|(_, rules)| rules).unwrap_or_default();
-        rules.extend(own.into_iter().filter(|rule| mode == Embedded::On || mode == Embedded::DenyOnly && rule.effect == Effect::Deny).map(|rule| (Layer::Embedded, rule)));
+        rules.extend(
+            own.into_iter()
+                .filter(|rule| mode == Embedded::On || mode == Embedded::DenyOnly && rule.effect == Effect::Deny)
+                .map(|rule| (Layer::Embedded, rule)),
+        );
         if rules.len() > MOST_RULES {
             return Err(PolicyError::whole("policy", format!("more than {MOST_RULES} rules speak of one program")));
         }
@@ -301,7 +322,8 @@ impl Policy {
         for rule in &read.rules {
             self.check_terms(rule)?;
             if self.embedded_id(&rule.id) || self.loose.iter().any(|(_, other)| other.id == rule.id) {
-                return Err(PolicyError::whole(&found.name, format!("the id `{}` stands elsewhere too", rule.id)).hint("records and amends name rules by id, so each needs its own"));
+                return Err(PolicyError::whole(&found.name, format!("the id `{}` stands elsewhere too", rule.id))
+                    .hint("records and amends name rules by id, so each needs its own"));
             }
         }
         Ok(())
@@ -365,6 +387,12 @@ impl Policy {
         named.and_then(|name| self.terms_named(name)).or_else(|| self.terms_named(risk.word())).unwrap_or_default()
     }
 
+    /// What the system layer says about the log's place, and whether the user may move anything.
+    pub fn system_state(&self) -> (Option<String>, bool) {
+        let head = self.heads.iter().find(|(layer, _)| *layer == Layer::System).map(|(_, head)| head);
+        (head.and_then(|head| head.state_dir.clone()), head.and_then(|head| head.user_may_move).unwrap_or(false))
+    }
+
     /// The heads by layer.
     pub(crate) fn heads(&self) -> &[(Layer, Head)] {
         &self.heads
@@ -383,6 +411,40 @@ impl Policy {
     /// gate's own tables.
     pub(crate) fn tools(&self) -> &Tools {
         &self.tools
+    }
+
+    /// The tools that rules of heads and projects name, and those that the layers bring.
+    pub fn named_tools(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.loose.iter().flat_map(|(_, rule)| &rule.tools).filter(|tool| *tool != "*").cloned().collect();
+        names.extend(self.tool_layers().flat_map(|(_, files)| &files.tools).map(|file| file.family.clone()));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Sets of a layer that no condition of heads and projects names.
+    pub(super) fn sets_without_use(&self, layer: Layer) -> Vec<(String, Vec<String>)> {
+        let head = self.heads.iter().find(|(of, _)| *of == layer).map(|(_, head)| head);
+        let rules = self.loose.iter().flat_map(|(_, rule)| [&rule.when, &rule.unless]);
+        let amends = self.heads.iter().flat_map(|(_, head)| &head.amends).flat_map(|amend| [&amend.when, &amend.unless]);
+        let used: BTreeSet<&str> = rules
+            .chain(amends)
+            .flat_map(|given| &given.facts)
+            .flat_map(|(_, patterns)| patterns)
+            .filter_map(|pattern| pattern.strip_prefix('@'))
+            .collect();
+        // Tool files may use them too; only those of the machine are not looked through here.
+        let tools = self.tool_layers().any(|(_, files)| !files.tools.is_empty());
+        head.into_iter()
+            .flat_map(|head| &head.names)
+            .filter(|(name, _)| !tools && !used.contains(name.as_str()) && !self.embedded_set(name))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether gate's own rules use a set: `production` is theirs.
+    fn embedded_set(&self, name: &str) -> bool {
+        name == "production"
     }
 
     /// The same files with other sets of names, for tests that bring their own.

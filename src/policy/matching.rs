@@ -124,7 +124,8 @@ fn options(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance
         truth = truth.and(any(patterns.iter().map(|pattern| one(pattern, flipped))).not());
     }
     if let Some(patterns) = &args.only {
-        truth = truth.and(all(reading.options.iter().map(|given| any(patterns.iter().map(|pattern| option_fits(pattern, given, scene, stance))))));
+        truth = truth
+            .and(all(reading.options.iter().map(|given| any(patterns.iter().map(|pattern| option_fits(pattern, given, scene, stance))))));
     }
     truth
 }
@@ -173,7 +174,9 @@ fn option_fits(pattern: &str, given: &Opt<'_>, scene: &Scene<'_>, stance: Stance
 /// `--flag=false`, in the spellings that Go's `strconv.ParseBool` and kubectl's dry run know.
 fn switched_off(given: &Opt<'_>) -> bool {
     given.spec.is_some_and(|spec| spec.takes != Takes::Value)
-        && given.value.as_ref().is_some_and(|value| !value.is_known() || matches!(&*value.text.to_ascii_lowercase(), b"false" | b"f" | b"0" | b"no" | b"none" | b"off"))
+        && given.value.as_ref().is_some_and(|value| {
+            !value.is_known() || matches!(&*value.text.to_ascii_lowercase(), b"false" | b"f" | b"0" | b"no" | b"none" | b"off")
+        })
 }
 
 fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
@@ -227,7 +230,9 @@ fn statement(args: &Args, reading: &Reading<'_>, stance: Stance) -> Truth {
     let Some(given) = &reading.statements else {
         return Truth::No;
     };
-    let one = |pattern: &String, label: &str, known: bool| if known { Truth::from(fits(pattern.as_bytes(), label.as_bytes())) } else { Truth::Maybe };
+    let one = |pattern: &String, label: &str, known: bool| {
+        if known { Truth::from(fits(pattern.as_bytes(), label.as_bytes())) } else { Truth::Maybe }
+    };
     let some = |pattern: &String| any(given.iter().map(|statement| one(pattern, &statement.label, statement.known)));
     let mut truth = Truth::from(!given.is_empty() || stance == Stance::Strict);
     if let Some(patterns) = &args.any {
@@ -240,7 +245,8 @@ fn statement(args: &Args, reading: &Reading<'_>, stance: Stance) -> Truth {
         truth = truth.and(any(patterns.iter().map(some)).not());
     }
     if let Some(patterns) = &args.only {
-        truth = truth.and(all(given.iter().map(|statement| any(patterns.iter().map(|pattern| one(pattern, &statement.label, statement.known))))));
+        truth = truth
+            .and(all(given.iter().map(|statement| any(patterns.iter().map(|pattern| one(pattern, &statement.label, statement.known))))));
     }
     truth
 }
@@ -265,7 +271,11 @@ fn fact(name: &FactName, patterns: &[String], scene: &Scene<'_>, stance: Stance)
         Some(Fact::Known { values, .. }) => {
             let mut fitting = values.iter().map(|value| any(patterns.iter().map(|pattern| value_fits(pattern, value, scene.names))));
             // Of several remotes or groups one suffices to be strict, and it takes all to be lenient.
-            if stance == Stance::Strict { any(fitting) } else { Truth::from(!values.is_empty()).and(fitting.by_ref().min().unwrap_or(Truth::No)) }
+            if stance == Stance::Strict {
+                any(fitting)
+            } else {
+                Truth::from(!values.is_empty()).and(fitting.by_ref().min().unwrap_or(Truth::No))
+            }
         }
         // What is surely absent is so only as far as the caller cannot have taken it away.
         Some(Fact::Absent) if !name.claimed() => Truth::No,
@@ -277,7 +287,12 @@ fn fact(name: &FactName, patterns: &[String], scene: &Scene<'_>, stance: Stance)
 pub(super) fn is_target(name: &FactName) -> bool {
     matches!(
         name,
-        FactName::KubeContext | FactName::KubeNamespace | FactName::GitRemote | FactName::GitBranch | FactName::AwsProfile | FactName::TfWorkspace
+        FactName::KubeContext
+            | FactName::KubeNamespace
+            | FactName::GitRemote
+            | FactName::GitBranch
+            | FactName::AwsProfile
+            | FactName::TfWorkspace
     )
 }
 

@@ -16,7 +16,9 @@ pub(super) fn of(template: &[String], reading: &Reading<'_>) -> Vec<String> {
             "@operands" => command.extend(reading.operands.iter().filter_map(text)),
             other => match other.strip_prefix("@operand:").map(str::parse::<usize>) {
                 Some(Ok(number)) => {
-                    let Some(found) = number.checked_sub(1).and_then(|at| reading.operands.get(at)).and_then(text) else { return Vec::new() };
+                    let Some(found) = number.checked_sub(1).and_then(|at| reading.operands.get(at)).and_then(text) else {
+                        return Vec::new();
+                    };
                     command.push(found);
                 }
                 Some(Err(_)) => return Vec::new(),

@@ -36,17 +36,20 @@ pub(super) fn of(kind: TargetKind, reading: &Reading<'_>) -> Target {
         TargetKind::Kubeconfig => {
             target.kubeconfig = last(reading, &["--kubeconfig"], &mut target.dynamic).map(path);
             target.kube_context = last(reading, &["--context"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
-            target.kube_namespace = last(reading, &["--namespace", "-n"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
+            target.kube_namespace =
+                last(reading, &["--namespace", "-n"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
             // Another API server is reached whatever the context says.
-            let elsewhere = ["--server", "-s", "--cluster", "--user"].iter().any(|name| reading.options.iter().any(|option| option.is(name)));
+            let elsewhere =
+                ["--server", "-s", "--cluster", "--user"].iter().any(|name| reading.options.iter().any(|option| option.is(name)));
             target.dynamic |= elsewhere;
         }
         TargetKind::Git => {
             let directories: Vec<Vec<u8>> = all(reading, "-C", &mut target.dynamic);
             // Each `-C` is relative to the one before it (git(1)).
-            target.directory = directories.into_iter().filter(|text| !text.is_empty()).fold(None, |at: Option<PathBuf>, next| {
-                Some(at.unwrap_or_default().join(path(next)))
-            });
+            target.directory = directories
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .fold(None, |at: Option<PathBuf>, next| Some(at.unwrap_or_default().join(path(next))));
             target.git_dir = last(reading, &["--git-dir"], &mut target.dynamic).map(path);
             if reading.words.first().is_some_and(|word| REMOTE_WORDS.iter().any(|known| *known == &*word.text)) {
                 let named = last(reading, &["--repo"], &mut target.dynamic);
@@ -57,7 +60,9 @@ pub(super) fn of(kind: TargetKind, reading: &Reading<'_>) -> Target {
                 target.git_remote = operand.or(named).and_then(|text| utf8(text, &mut target.dynamic));
             }
         }
-        TargetKind::Aws => target.aws_profile = last(reading, &["--profile"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic)),
+        TargetKind::Aws => {
+            target.aws_profile = last(reading, &["--profile"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic))
+        }
         TargetKind::Terraform => target.directory = last(reading, &["-chdir"], &mut target.dynamic).map(path),
     }
     target

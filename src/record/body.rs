@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 
 use super::canonical::{Members, NotCanonical, canonical, members};
 use super::kind::Kind;
-use super::tree::{Hash, hex, unhex};
+use super::tree::{Hash, unhex};
 use super::value::integer;
 use crate::request::RequestId;
+use crate::text::hex;
 
 /// The version of the record format.
 pub const VERSION: u8 = 1;

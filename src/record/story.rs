@@ -61,7 +61,14 @@ pub fn granted(grant: &Grant, process: (i32, u64), setting: Setting<'_>) -> [Dra
 }
 
 /// Nothing ran: why.
-pub fn refused(request: &Request, reasons: &[Reason], hidden: &[Hidden], policy_digest: &[u8; 32], refusal: &Refusal, setting: Setting<'_>) -> Draft {
+pub fn refused(
+    request: &Request,
+    reasons: &[Reason],
+    hidden: &[Hidden],
+    policy_digest: &[u8; 32],
+    refusal: &Refusal,
+    setting: Setting<'_>,
+) -> Draft {
     let mut draft = about(Kind::Decision, request, hidden, setting);
     let effect = if *refusal == Refusal::Denied { "deny" } else { "ask" };
     let mut said = decided(effect, refusal.word(), reasons);
@@ -83,7 +90,13 @@ pub fn refused(request: &Request, reasons: &[Reason], hidden: &[Hidden], policy_
 }
 
 /// The command ended.
-pub fn ended(request: crate::request::RequestId, exit: Option<u8>, signal: Option<i32>, duration: std::time::Duration, timed_out: bool) -> Draft {
+pub fn ended(
+    request: crate::request::RequestId,
+    exit: Option<u8>,
+    signal: Option<i32>,
+    duration: std::time::Duration,
+    timed_out: bool,
+) -> Draft {
     let mut outcome = Map::new();
     if let Some(code) = exit {
         outcome.insert("exit".into(), code.into());
@@ -147,7 +160,8 @@ fn reviewed(said: &mut Map<String, Value>, reviews: &[Review]) {
 
 fn policy(fields: &mut Map<String, Value>, digest: &[u8; 32], reasons: &[Reason], setting: Setting<'_>) {
     let rules: Vec<&str> = reasons.iter().map(|reason| reason.rule.as_str()).collect();
-    let files: Vec<Value> = setting.files.iter().map(|(name, digest)| json!({ "path": bytes_value(name.as_bytes()), "sha256": hex(digest) })).collect();
+    let files: Vec<Value> =
+        setting.files.iter().map(|(name, digest)| json!({ "path": bytes_value(name.as_bytes()), "sha256": hex(digest) })).collect();
     let mut said = Map::new();
     said.insert("sha256".into(), hex(digest).into());
     said.insert("rules".into(), rules.into());
@@ -185,7 +199,10 @@ fn fact_value(fact: &Fact) -> Value {
     match fact {
         Fact::Known { values, files } if files.is_empty() => json!({ "is": values }),
         Fact::Known { values, files } => {
-            let files: Vec<Value> = files.iter().map(|(path, digest)| json!({ "path": bytes_value(path.as_os_str().as_bytes()), "sha256": hex(digest) })).collect();
+            let files: Vec<Value> = files
+                .iter()
+                .map(|(path, digest)| json!({ "path": bytes_value(path.as_os_str().as_bytes()), "sha256": hex(digest) }))
+                .collect();
             json!({ "is": values, "files": files })
         }
         Fact::Absent => json!({ "absent": true }),
@@ -211,8 +228,11 @@ fn actor(request: &Request) -> Value {
     ];
     actor.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     if !context.ancestry.is_empty() {
-        let chain: Vec<Value> =
-            context.ancestry.iter().map(|process| json!({ "pid": process.pid, "name": bytes_value(process.name.as_bytes()), "start": integer(process.start) })).collect();
+        let chain: Vec<Value> = context
+            .ancestry
+            .iter()
+            .map(|process| json!({ "pid": process.pid, "name": bytes_value(process.name.as_bytes()), "start": integer(process.start) }))
+            .collect();
         actor.insert("ancestry".into(), chain.into());
     }
     Value::Object(actor)
@@ -220,7 +240,8 @@ fn actor(request: &Request) -> Value {
 
 fn command(request: &Request, hidden: &[Hidden], setting: Setting<'_>, draft: &mut Draft) -> Value {
     let program = request.program();
-    let shown: Vec<Vec<u8>> = request.argv().bytes().enumerate().map(|(at, word)| redacted(at, word, hidden, setting, &mut draft.disclosures)).collect();
+    let shown: Vec<Vec<u8>> =
+        request.argv().bytes().enumerate().map(|(at, word)| redacted(at, word, hidden, setting, &mut draft.disclosures)).collect();
     let (argv, blob) = argv_value(shown.iter().map(Vec::as_slice));
     draft.blobs.extend(blob);
     let mut command = Map::new();
@@ -257,7 +278,12 @@ fn command(request: &Request, hidden: &[Hidden], setting: Setting<'_>, draft: &m
     if let Some(cwd) = &request.context().cwd {
         command.insert("cwd".into(), bytes_value(cwd.path.as_os_str().as_bytes()));
     }
-    let pinned: Vec<Value> = request.context().pinned.iter().map(|(path, digest)| json!({ "path": bytes_value(path.as_os_str().as_bytes()), "sha256": hex(digest) })).collect();
+    let pinned: Vec<Value> = request
+        .context()
+        .pinned
+        .iter()
+        .map(|(path, digest)| json!({ "path": bytes_value(path.as_os_str().as_bytes()), "sha256": hex(digest) }))
+        .collect();
     if !pinned.is_empty() {
         command.insert("compared".into(), pinned.into());
     }

@@ -3,7 +3,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::canonical::MAX_INTEGER;
-use super::tree::{hex, sha256};
+use super::tree::sha256;
+use crate::text::hex;
 
 /// An argv that needs more bytes than this in a record stands beside it.
 pub const MAX_INLINE_ARGV: usize = 32 * 1024;

@@ -50,6 +50,11 @@ impl Request {
         Self { id, argv, program, context }
     }
 
+    /// Takes it apart, to build one that knows more.
+    pub fn into_parts(self) -> (RequestId, Argv, Program, Context) {
+        (self.id, self.argv, self.program, self.context)
+    }
+
     /// The request's id.
     pub fn id(&self) -> RequestId {
         self.id

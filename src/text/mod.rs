@@ -7,8 +7,8 @@ mod lookalike;
 mod quote;
 mod time;
 
-pub use hex::hex;
 pub use escape::{escape, visible};
+pub use hex::hex;
 pub use layout::{Row, ellipsis, rows, width, word_rows, wrap};
 pub use lookalike::{right_to_left, suspicious};
 pub use quote::{command, quote};

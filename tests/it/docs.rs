@@ -81,7 +81,8 @@ fn subcommands(command: &clap::Command, name: &str, page: &mut String) {
 #[test]
 fn the_commands_of_the_readme_run() {
     let readme = read("README.md");
-    let commands: Vec<String> = blocks(&readme, "sh").iter().flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let commands: Vec<String> =
+        blocks(&readme, "sh").iter().flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
     assert_eq!(commands.first().map(String::as_str), Some("cargo run --release -- demo"));
     assert_eq!(commands.last().map(String::as_str), Some("tests/all"));
     assert!(root().join("tests/all").exists());

@@ -1,0 +1,356 @@
+//! `gate check`: what would be decided, and how the command was read.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead, Write};
+use std::os::unix::ffi::OsStringExt;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::surroundings::{Surroundings, now, request_id};
+use super::tested;
+use crate::error::Error;
+use crate::exit_codes;
+use crate::policy::{Brief, Decision, Effect, Reason, Risk};
+use crate::record::bytes_value;
+use crate::request::{Argv, Fact, FactName, Place, Program, Request};
+use crate::sys::{resolve, target};
+use crate::text;
+
+/// Arguments of `gate check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Read one JSON object a line, `{"id": …, "argv": […]}`, and write one decision a line.
+    #[arg(long, conflicts_with = "command")]
+    batch: bool,
+    /// The command and its arguments.
+    #[arg(last = true, required_unless_present = "batch", value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Runs `gate check`; exit 0 allow, 75 ask, 77 deny.
+pub fn run(args: &CheckArgs) -> Result<u8, Error> {
+    let around = Surroundings::capture()?;
+    if args.batch { batch(around) } else { one(around, args) }
+}
+
+fn one(mut around: Surroundings, args: &CheckArgs) -> Result<u8, Error> {
+    let argv = Argv::new(args.command.clone()).map_err(|_| Error::new(exit_codes::USAGE, "there is no command after `--`"))?;
+    let program = program(argv.typed(), around.context.environment.get("PATH"));
+    around.look_up();
+    around.complete(&argv, &program)?;
+    tested::ensure(&around.policy, around.config.state().ok(), around.context.who.uid)?;
+    let unresolved = program.place == Place::Unresolved;
+    let request = Request::new(request_id(now()?)?, argv, program, around.context.clone());
+    let decision = around.policy.decide(&request)?;
+    let reading = reading(&around, &request)?;
+    let told = Told::of(&decision);
+    let said = if args.json {
+        told.object(&reading, unresolved, &request).to_string() + "\n"
+    } else {
+        told.sentences(&reading, unresolved, &request)
+    };
+    write(&mut io::stdout().lock(), &said)?;
+    Ok(code(told.effect))
+}
+
+fn code(effect: Effect) -> u8 {
+    match effect {
+        Effect::Allow => 0,
+        Effect::Ask => exit_codes::UNDECIDED,
+        Effect::Deny => exit_codes::REFUSED,
+    }
+}
+
+/// The program, or its bare name where it is found nowhere.
+fn program(typed: &OsStr, path: Option<&OsStr>) -> Program {
+    resolve::find(typed, path).map_or_else(|_| Program::unresolved(typed.to_owned()), |found| found.program)
+}
+
+fn write(out: &mut impl Write, text: &str) -> Result<(), Error> {
+    out.write_all(text.as_bytes()).map_err(|error| Error::internal(format!("the answer could not be written: {error}")))
+}
+
+/// How the argv was read: every way, where unknown options leave more than one.
+fn reading(around: &Surroundings, request: &Request) -> Result<Vec<Value>, Error> {
+    Ok(around.policy.readings(request.argv())?)
+}
+
+/// A decision, ready to be told.
+struct Told<'a> {
+    effect: Effect,
+    observed: bool,
+    reasons: &'a [Reason],
+    risk: Risk,
+    terms: Option<Value>,
+    target: &'a [(String, String)],
+    how: Option<&'a crate::policy::RunHow>,
+    hidden: &'a [crate::policy::Hidden],
+}
+
+impl<'a> Told<'a> {
+    fn of(decision: &'a Decision) -> Self {
+        let greatest = |reasons: &[Reason]| reasons.iter().map(|reason| reason.risk).max().unwrap_or(Risk::Low);
+        match decision {
+            Decision::Allow(allowed) => Self {
+                effect: Effect::Allow,
+                observed: allowed.observed(),
+                reasons: allowed.reasons(),
+                risk: greatest(allowed.reasons()),
+                terms: None,
+                target: &[],
+                how: Some(allowed.how()),
+                hidden: allowed.hidden(),
+            },
+            Decision::Ask(asked) => Self {
+                effect: Effect::Ask,
+                observed: false,
+                reasons: &asked.reasons,
+                risk: asked.risk,
+                terms: Some(crate::approval::terms_value(&asked.terms)),
+                target: &asked.target,
+                how: Some(&asked.how),
+                hidden: &asked.hidden,
+            },
+            Decision::Deny(denied) => Self {
+                effect: Effect::Deny,
+                observed: false,
+                reasons: &denied.reasons,
+                risk: denied.risk,
+                terms: None,
+                target: &[],
+                how: None,
+                hidden: &denied.hidden,
+            },
+        }
+    }
+
+    fn object(&self, reading: &[Value], unresolved: bool, request: &Request) -> Value {
+        let rules: Vec<Value> = self.reasons.iter().map(rule_object).collect();
+        let mut all = json!({
+            "decision": self.effect.word(),
+            "risk": self.risk.word(),
+            "rules": rules,
+            "program": { "path": bytes_value(std::os::unix::ffi::OsStrExt::as_bytes(request.program().path.as_os_str())), "unresolved": unresolved },
+            "read": reading,
+        });
+        if let Value::Object(map) = &mut all {
+            map.extend(self.optional(request));
+        }
+        all
+    }
+
+    fn optional(&self, request: &Request) -> Map<String, Value> {
+        let mut map = Map::new();
+        if let Some(terms) = &self.terms {
+            map.insert("terms".into(), terms.clone());
+        }
+        if self.observed {
+            map.insert("observed".into(), true.into());
+        }
+        if !self.target.is_empty() {
+            map.insert(
+                "target".into(),
+                self.target.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>().into(),
+            );
+        }
+        if !self.hidden.is_empty() {
+            map.insert(
+                "hidden".into(),
+                self.hidden.iter().map(|span| json!({ "word": span.word, "start": span.start, "end": span.end })).collect(),
+            );
+        }
+        if let Some(how) = self.how {
+            let stdin = serde_json::to_value(how.stdin).unwrap_or_default();
+            let pins: Vec<Value> = how
+                .pins
+                .iter()
+                .map(|word| {
+                    request
+                        .argv()
+                        .words()
+                        .get(*word)
+                        .map_or(Value::Null, |word| bytes_value(std::os::unix::ffi::OsStrExt::as_bytes(word.as_os_str())))
+                })
+                .collect();
+            let mut run = json!({ "outcome": how.outcome, "stdin": stdin, "pins": pins, "strip": how.strip });
+            if let (Some(timeout), Value::Object(run)) = (how.timeout, &mut run) {
+                run.insert("timeout_s".into(), timeout.as_secs().into());
+            }
+            map.insert("run".into(), run);
+        }
+        map
+    }
+
+    fn sentences(&self, reading: &[Value], unresolved: bool, request: &Request) -> String {
+        let spans: Vec<(usize, usize, usize)> = self.hidden.iter().map(|span| (span.word, span.start, span.end)).collect();
+        let words: Vec<&[u8]> = request.argv().bytes().collect();
+        let observed = if self.observed { " (a rule asks; it is only observed)" } else { "" };
+        let mut out = format!("{}{observed}: {}\n", self.effect.word(), text::command(&words, &spans));
+        if unresolved {
+            out += "  unresolved: no such program here; it is judged by its name\n";
+        }
+        for reason in self.reasons {
+            out += &format!(
+                "  {} {} ({}, {} risk)\n",
+                reason.effect.word(),
+                text::escape(reason.rule.as_bytes()),
+                reason.layer,
+                reason.risk.word()
+            );
+            for (label, said) in [("", Some(&reason.text)), ("instead: ", reason.instead.as_ref())] {
+                if let Some(said) = said.filter(|said| !said.is_empty()) {
+                    out += &format!("      {label}{}\n", text::escape(said.as_bytes()));
+                }
+            }
+        }
+        if let Some(terms) = &self.terms {
+            out += &format!("  terms: {}\n", text::escape(terms.to_string().as_bytes()));
+        }
+        for (name, value) in self.target {
+            out += &format!("  {}: {}\n", text::escape(name.as_bytes()), text::escape(value.as_bytes()));
+        }
+        for one in reading {
+            out += &format!("  read as: {}\n", text::escape(one.to_string().as_bytes()));
+        }
+        out
+    }
+}
+
+fn rule_object(reason: &Reason) -> Value {
+    let mut rule = json!({
+        "id": reason.rule, "layer": reason.layer.to_string(), "effect": reason.effect.word(), "risk": reason.risk.word(),
+        "data": reason.data, "reason": reason.text,
+    });
+    if let Value::Object(map) = &mut rule {
+        if let Some(instead) = &reason.instead {
+            map.insert("instead".into(), instead.as_str().into());
+        }
+        if !reason.preview.is_empty() {
+            map.insert("preview".into(), reason.preview.clone().into());
+        }
+    }
+    rule
+}
+
+/// The longest line that `--batch` takes, in bytes: an argv of the kernel's limit, escaped.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
+fn batch(around: Surroundings) -> Result<u8, Error> {
+    let mut input = io::stdin().lock();
+    let mut out = io::BufWriter::with_capacity(256 * 1024, io::stdout().lock());
+    let mut many = Many { around, programs: HashMap::new(), facts: HashMap::new(), tested: 0 };
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = io::Read::take(&mut input, LONGEST)
+            .read_until(b'\n', &mut line)
+            .map_err(|error| Error::internal(format!("stdin cannot be read: {error}")))?;
+        if read == 0 {
+            break;
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if read as u64 == LONGEST {
+            skip_line(&mut input)?;
+            line.clear();
+        }
+        if line.iter().all(u8::is_ascii_whitespace) && read < 2 {
+            continue;
+        }
+        let said = many.answer(&line);
+        serde_json::to_writer(&mut out, &said).map_err(|error| Error::internal(format!("the answer could not be written: {error}")))?;
+        write(&mut out, "\n")?;
+    }
+    out.flush().map_err(|error| Error::internal(format!("the answer could not be written: {error}")))?;
+    Ok(0)
+}
+
+fn skip_line(input: &mut impl BufRead) -> Result<(), Error> {
+    let mut rest = Vec::new();
+    loop {
+        rest.clear();
+        let read = io::Read::take(&mut *input, LONGEST)
+            .read_until(b'\n', &mut rest)
+            .map_err(|error| Error::internal(format!("stdin cannot be read: {error}")))?;
+        if read == 0 || rest.last() == Some(&b'\n') {
+            return Ok(());
+        }
+    }
+}
+
+/// Decides many argvs in one place, and looks each program and fact up once.
+struct Many {
+    around: Surroundings,
+    programs: HashMap<OsString, Program>,
+    facts: HashMap<FactName, Vec<(crate::policy::Target, Fact)>>,
+    /// How many policy files had taken part when their tests were last run.
+    tested: usize,
+}
+
+impl Many {
+    fn answer(&mut self, line: &[u8]) -> Value {
+        let parsed: Result<Value, _> = serde_json::from_slice(line);
+        let id = parsed.as_ref().ok().and_then(|object| object.get("id")).cloned().unwrap_or(Value::Null);
+        let argv = match parsed.as_ref().map_err(ToString::to_string).and_then(argv) {
+            Ok(argv) => argv,
+            Err(why) => return json!({ "id": id, "error": why, "decision": "deny" }),
+        };
+        match self.decide(&argv) {
+            Ok(brief) => json!({ "id": id, "decision": brief.effect.word(), "rules": brief.rules, "risk": brief.risk.word() }),
+            Err(error) => json!({ "id": id, "error": error.to_string(), "decision": "deny" }),
+        }
+    }
+
+    fn decide(&mut self, argv: &Argv) -> Result<Brief, Error> {
+        let path = self.around.context.environment.get("PATH");
+        if !self.programs.contains_key(argv.typed()) {
+            self.programs.insert(argv.typed().to_owned(), program(argv.typed(), path));
+        }
+        let Some(program) = self.programs.get(argv.typed()) else {
+            return Err(Error::internal("a program was lost"));
+        };
+        let cwd = self.around.context.cwd.as_ref().map(|cwd| cwd.path.as_path());
+        let needs = self.around.policy.needs(argv, program, cwd)?;
+        self.around.context.facts = crate::request::Facts::default();
+        for name in &needs.facts {
+            let known = self.facts.entry(name.clone()).or_default();
+            let fact = match known.iter().find(|(target, _)| *target == needs.target) {
+                Some((_, fact)) => fact.clone(),
+                None => {
+                    let fact = target::fact(name, &self.around.context, &needs.target);
+                    known.push((needs.target.clone(), fact.clone()));
+                    fact
+                }
+            };
+            self.around.context.facts.insert(name.clone(), fact);
+        }
+        for name in needs.inner {
+            self.around.context.inner_places.entry(name).or_insert_with_key(|name| {
+                let found = resolve::find(&OsString::from_vec(name.clone()), self.around.context.environment.get("PATH"));
+                found.map_or(Place::Unresolved, |found| found.program.place)
+            });
+        }
+        let brief = self.around.policy.brief(argv, program, &self.around.context)?;
+        if self.around.policy.used_count() != self.tested {
+            tested::ensure(&self.around.policy, self.around.config.state().ok(), self.around.context.who.uid)?;
+            self.tested = self.around.policy.used_count();
+        }
+        Ok(brief)
+    }
+}
+
+fn argv(object: &Value) -> Result<Argv, String> {
+    let list = object.get("argv").and_then(Value::as_array).ok_or("there is no array `argv`")?;
+    let words: Result<Vec<OsString>, &str> =
+        list.iter().map(|word| word.as_str().map(OsString::from).ok_or("a word of `argv` is not a string")).collect();
+    let words = words?;
+    if words.iter().any(|word| std::os::unix::ffi::OsStrExt::as_bytes(word.as_os_str()).contains(&0)) {
+        return Err("a word of `argv` holds a zero byte".to_owned());
+    }
+    Argv::new(words).map_err(|_| "`argv` names no program".to_owned())
+}

@@ -1,0 +1,284 @@
+//! THE STORY: a command is read, decided, perhaps shown to people, recorded, and run; once.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use serde_json::{Value, json};
+
+use super::surroundings::{Surroundings, log_failed, now, random, request_id};
+use super::{refusal, tested};
+use crate::approval::{ApprovalRequest, Approver, Basis, Grant, Refusal, Review, verify};
+use crate::audit::{Log, Place};
+use crate::channel::{self, Answered};
+use crate::cli::RunArgs;
+use crate::error::Error;
+use crate::exit_codes;
+use crate::policy::{Allowed, Asked, Decision, Hidden, Reason, RunHow, StdinRule};
+use crate::record::{Draft, Stored, story};
+use crate::request::{Argv, Request, RequestId};
+use crate::sys::exec::{self, Failed};
+use crate::sys::harden::Hardened;
+use crate::sys::held::Held;
+use crate::sys::resolve::{self, NotRunnable};
+use crate::sys::stdio::StatusFd;
+use crate::sys::supervise::{self, Outcome, Status};
+use crate::sys::{clock, process_tree};
+
+/// How gate ends: as the command did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// With this code.
+    Exit(u8),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// Runs a command as policy and people have it.
+pub fn run(args: &RunArgs, words: Vec<OsString>) -> Result<End, Error> {
+    let argv = Argv::new(words).map_err(|_| Error::new(exit_codes::USAGE, "there is no command after `--`"))?;
+    let status =
+        args.status_fd.map(StatusFd::take).transpose().map_err(|error| Error::new(exit_codes::USAGE, format!("--status-fd: {error}")))?;
+    let mut around = Surroundings::capture()?;
+    let found = resolve::find(argv.typed(), around.context.environment.get("PATH")).map_err(not_runnable)?;
+    around.complete(&argv, &found.program)?;
+    tested::ensure(&around.policy, around.config.state().ok(), around.context.who.uid)?;
+    let request = Request::new(request_id(now()?)?, argv, found.program, around.context.clone());
+    let mut teller = Teller::new(around, status, request.id())?;
+    match teller.around.policy.decide(&request)? {
+        Decision::Allow(allowed) => {
+            let (request, held) = teller.hold(request, found.held, allowed.how(), false)?;
+            let grant = teller.by_rule(request, allowed);
+            teller.carry_out(grant, held)
+        }
+        Decision::Deny(denied) => {
+            Err(teller.refuse(&request, (&denied.reasons, &denied.hidden, &denied.policy_digest), &Refusal::Denied)?)
+        }
+        Decision::Ask(asked) => {
+            let (request, held) = teller.hold(request, found.held, &asked.how, true)?;
+            match teller.ask(request, asked, args)? {
+                Ok(grant) => teller.carry_out(grant, held),
+                Err(refused) => Err(refused),
+            }
+        }
+    }
+}
+
+fn not_runnable(error: NotRunnable) -> Error {
+    match error {
+        NotRunnable::NotFound(text) => Error::new(exit_codes::NOT_FOUND, text),
+        NotRunnable::NotExecutable(text) => Error::new(exit_codes::NOT_EXECUTABLE, text),
+    }
+}
+
+/// The rules, secrets and policy digest that a refusal rests on.
+type Grounds<'a> = (&'a [Reason], &'a [Hidden], &'a [u8; 32]);
+
+/// Who tells the story to the log and to the caller.
+struct Teller {
+    around: Surroundings,
+    status: Option<StatusFd>,
+    place: Place,
+    boot: String,
+    id: RequestId,
+    salt: [u8; 16],
+    /// No core dump and no tracer from the moment the keys are read.
+    hardened: Option<Hardened>,
+}
+
+impl Teller {
+    fn new(around: Surroundings, status: Option<StatusFd>, id: RequestId) -> Result<Self, Error> {
+        let place = around.place()?;
+        let hardened = Hardened::new().map_err(|error| Error::internal(format!("gate cannot be hardened: {error}")))?;
+        Ok(Self { around, status, place, boot: clock::boot_id(), id, salt: random()?, hardened: Some(hardened) })
+    }
+
+    fn open(&self) -> Result<Log, Error> {
+        Log::open(&self.place, now()?, &self.boot).map_err(|error| log_failed(&error))
+    }
+
+    fn append(&self, drafts: &[Draft]) -> Result<Vec<Stored>, Error> {
+        self.open()?.append(drafts, now()?).map_err(|error| log_failed(&error))
+    }
+
+    fn drafted<T>(&self, draft: impl FnOnce(story::Setting<'_>) -> T) -> T {
+        let files = self.around.policy.used();
+        draft(story::Setting { files: &files, moved: &self.around.config.moved, salt: &self.salt })
+    }
+
+    /// Fixes what will run: pinned files and stdin where rules want it, the program's bytes where people will be asked.
+    fn hold(&mut self, request: Request, mut held: Held, how: &RunHow, asking: bool) -> Result<(Request, Held), Error> {
+        let unreadable = |what: &str, error: std::io::Error| Error::new(exit_codes::REFUSED, format!("{what} cannot be pinned: {error}"));
+        let (id, argv, mut program, mut context) = request.into_parts();
+        if asking {
+            self.around.look_up();
+            context.ancestry = self.around.context.ancestry.clone();
+            context.asker = self.around.context.asker.clone();
+            program.sha256 = held.hash().map_err(|error| unreadable("the program", error))?;
+        }
+        if asking || how.stdin == StdinRule::Pin {
+            context.stdin = held.pin_stdin().map_err(|error| unreadable("stdin", error))?;
+        }
+        for word in &how.pins {
+            let path = argv.words().get(*word).map(OsString::as_os_str).unwrap_or_default();
+            let path = path.as_bytes().strip_prefix(b"@").map_or(path, OsStr::from_bytes);
+            let pinned = held.pin_file(*word, path).map_err(|error| unreadable("a file that the command names", error))?;
+            context.pinned.push((pinned.path.clone(), pinned.sha256));
+        }
+        Ok((Request::new(id, argv, program, context), held))
+    }
+
+    fn by_rule(&self, request: Request, allowed: Allowed) -> Grant {
+        let grant = Grant::by_rule(request, allowed);
+        if self.status.is_some() { grant.watched() } else { grant }
+    }
+
+    /// Asks people, and turns what they say into a grant, or into a refusal that is recorded.
+    fn ask(&mut self, request: Request, asked: Asked, args: &RunArgs) -> Result<Result<Grant, Error>, Error> {
+        let grounds = (asked.reasons.clone(), asked.hidden.clone(), asked.policy_digest);
+        let asked = ApprovalRequest::new(request, asked, random()?, now()?);
+        let draft = self.drafted(|setting| story::asked(&asked, setting));
+        let mut log = self.open()?;
+        log.append(&[draft], now()?).map_err(|error| log_failed(&error))?;
+        let request = asked.request();
+        let past =
+            log.similar(&String::from_utf8_lossy(request.program().typed_name()), &request.context().words, SIMILAR).unwrap_or_default();
+        drop(log);
+        let answered = channel::ask(&asked, &past, &channel::Settings { non_interactive: args.non_interactive });
+        let (reviews, signal, refused) = told(answered);
+        let result = match refused {
+            Some(refused) => Err((asked.request().clone(), refused)),
+            None => self.decided(asked, &reviews)?,
+        };
+        Ok(match result {
+            Ok(grant) => Ok(grant),
+            Err((request, refused)) => Err(self.refuse(&request, (&grounds.0, &grounds.1, &grounds.2), &refused)?.by_signal(signal)),
+        })
+    }
+
+    /// Judges the answers, after looking again at everything that could have changed while people thought.
+    fn decided(&self, asked: ApprovalRequest, reviews: &[Review]) -> Result<Result<Grant, (Request, Refusal)>, Error> {
+        let who = &asked.request().context().who;
+        let requester = Approver { issuer: format!("tty:{}", asked.request().context().host), subject: who.uid.to_string() };
+        if reviews.iter().all(|review| review.answer == crate::approval::Answer::Approve)
+            && let Some(what) = changed(asked.request(), asked.asked())?
+        {
+            return Ok(Err((asked.request().clone(), Refusal::Changed(what))));
+        }
+        Ok(verify(asked, reviews, &requester, now()?).map_err(|refused| *refused))
+    }
+
+    fn refuse(&mut self, request: &Request, (reasons, hidden, digest): Grounds<'_>, refused: &Refusal) -> Result<Error, Error> {
+        let draft = self.drafted(|setting| story::refused(request, reasons, hidden, digest, refused, setting));
+        let stored = self.append(&[draft])?;
+        self.say(&json!({ "executed": false, "refusal": refused.word(), "request": self.id.to_string(), "record": record(&stored) }));
+        let hidden: Vec<(usize, usize, usize)> = hidden.iter().map(|span| (span.word, span.start, span.end)).collect();
+        Ok(refusal::error(request, reasons, &hidden, refused))
+    }
+
+    /// Records that it starts, durably, and then runs it.
+    fn carry_out(mut self, grant: Grant, held: Held) -> Result<End, Error> {
+        let pid = i32::try_from(std::process::id()).unwrap_or_default();
+        let process = (pid, process_tree::start_of(pid).unwrap_or_default());
+        let drafts = self.drafted(|setting| story::granted(&grant, process, setting));
+        let mut log = self.open()?;
+        let used = match grant.basis() {
+            Basis::Reviews { digest, .. } => log.consume(&digest.to_string(), &drafts, now()?),
+            Basis::Rule | Basis::Observed => log.append(&drafts, now()?),
+        };
+        let stored = used.map_err(|error| log_failed(&error))?;
+        drop(log);
+        if !grant.how().outcome {
+            let failed = exec::in_place(grant, held, self.hardened.take());
+            return Err(self.not_started(&failed, &stored));
+        }
+        match supervise::supervised(grant, held, self.hardened.take()) {
+            Ok(outcome) => Ok(self.ended(&outcome, &stored)),
+            Err(failed) => Err(self.not_started(&failed, &stored)),
+        }
+    }
+
+    /// Records how it ended. The command has run, so its status is what counts, whatever becomes of the record.
+    fn ended(&mut self, outcome: &Outcome, stored: &[Stored]) -> End {
+        let (exit, signal) = match outcome.status {
+            Status::Exit(code) => (Some(code), None),
+            Status::Signal(number) => (None, Some(number)),
+        };
+        let duration = outcome.ended.boot.saturating_sub(outcome.started.boot);
+        let hardened = Hardened::new();
+        if let Err(error) = self.append(&[story::ended(self.id, exit, signal, duration, outcome.timed_out)]) {
+            eprint!("{}", error.for_people().replacen("gate: ", "gate: the command ran, and how it ended could not be recorded: ", 1));
+        }
+        drop(hardened);
+        let said = exit.map_or_else(|| json!({ "signal": signal }), |code| json!({ "exit": code }));
+        self.say(&json!({ "executed": true, "outcome": said, "request": self.id.to_string(), "record": record(stored) }));
+        exit.map_or_else(|| End::Signal(signal.unwrap_or_default()), End::Exit)
+    }
+
+    /// It was granted and recorded, and did not start.
+    fn not_started(&mut self, failed: &Failed, stored: &[Stored]) -> Error {
+        let said = self.append(&[story::failed(self.id, &failed.to_string())]);
+        self.say(&json!({ "executed": false, "error": failed.to_string(), "request": self.id.to_string(), "record": record(stored) }));
+        if let Err(error) = said {
+            return error;
+        }
+        match failed {
+            Failed::Changed(what) => {
+                let object = json!({
+                    "gate": 1, "executed": false, "refusal": "changed", "rules": [], "reason": what.to_string(),
+                    "instead": Value::Null, "request": self.id.to_string(), "retry": true,
+                });
+                Error::new(exit_codes::REFUSED, format!("changed before it ran, so it did not: {what}")).object(object)
+            }
+            Failed::NotFound(text) => Error::new(exit_codes::NOT_FOUND, text.as_str()),
+            Failed::NotExecutable(text) => Error::new(exit_codes::NOT_EXECUTABLE, text.as_str()),
+            Failed::Internal(_) => Error::internal(failed.to_string()),
+        }
+    }
+
+    /// Writes the line of `--status-fd`. A caller that stopped reading has no say in how the command ends.
+    fn say(&mut self, line: &Value) {
+        if let Some(status) = &mut self.status {
+            let _ = status.line(&line.to_string());
+        }
+    }
+}
+
+/// How many similar commands a card shows.
+const SIMILAR: usize = 3;
+
+fn record(stored: &[Stored]) -> Value {
+    stored.first().map_or(Value::Null, |first| json!({ "seq": first.seq }))
+}
+
+/// What came of asking: the reviews, the signal that gate ends by, and a refusal where there are no reviews.
+fn told(answered: Answered) -> (Vec<Review>, Option<i32>, Option<Refusal>) {
+    match answered {
+        Answered::Reviews(reviews) => (reviews, None, None),
+        Answered::Expired => (Vec::new(), None, Some(Refusal::Expired)),
+        Answered::Cancelled { signal } => (Vec::new(), signal, Some(Refusal::Cancelled)),
+        Answered::Unreachable(why) => (Vec::new(), None, Some(Refusal::Unreachable(why))),
+    }
+}
+
+/// Decides again with fresh eyes: what is no longer as it was when people were asked. None where all is.
+fn changed(request: &Request, asked: &Asked) -> Result<Option<String>, Error> {
+    let mut around = Surroundings::capture()?;
+    around.complete(request.argv(), request.program())?;
+    tested::ensure(&around.policy, around.config.state().ok(), around.context.who.uid)?;
+    for (name, fact) in request.context().facts.iter() {
+        if around.context.facts.get(name).is_some_and(|now| now != fact) {
+            return Ok(Some(format!("`{name}` is no longer what was shown")));
+        }
+    }
+    let same_cwd = around.context.cwd == request.context().cwd;
+    let context = crate::request::Context { cwd: request.context().cwd.clone(), ..around.context };
+    let context =
+        crate::request::Context { asker: request.context().asker.clone(), ancestry: request.context().ancestry.clone(), ..context };
+    let again = Request::new(request.id(), request.argv().clone(), request.program().clone(), context);
+    let ids = |reasons: &[Reason]| -> Vec<String> { reasons.iter().map(|reason| reason.rule.clone()).collect() };
+    Ok(match around.policy.decide(&again)? {
+        _ if !same_cwd => Some("the working directory is no longer the one that was shown".to_owned()),
+        Decision::Ask(now) if now.terms == asked.terms && ids(&now.reasons) == ids(&asked.reasons) && now.how == asked.how => None,
+        _ => Some("the policy now says something else".to_owned()),
+    })
+}

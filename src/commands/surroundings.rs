@@ -1,0 +1,112 @@
+//! What a command needs of the machine before it can decide: who, where, the layers, the log's place.
+
+use crate::approval::Stamp;
+use crate::audit::Place;
+use crate::config::{Config, Refused};
+use crate::embedded;
+use crate::error::Error;
+use crate::exit_codes;
+use crate::policy::{Needs, Policy};
+use crate::request::{Argv, Context, Place as ProgramPlace, Program, RequestId};
+use crate::sys::{asker, clock, context, random, resolve, target};
+
+/// What was captured and loaded for one command.
+pub struct Surroundings {
+    /// Who, where; facts are added when rules ask.
+    pub context: Context,
+    /// The layers' files and places.
+    pub config: Config,
+    /// The layers as one policy.
+    pub policy: Policy,
+}
+
+impl Surroundings {
+    /// Captures the cheap part of the context and loads the policy.
+    pub fn capture() -> Result<Self, Error> {
+        let environment = context::environment();
+        let mut context =
+            context::who_and_where(&environment).map_err(|error| Error::internal(format!("the surroundings cannot be read: {error}")))?;
+        context.environment = environment;
+        context.stdin = resolve::stdin();
+        let mut config = Config::load(&context).map_err(refused)?;
+        for skipped in &config.skipped {
+            eprintln!("gate: {skipped}");
+        }
+        let policy = Policy::load(std::mem::take(&mut config.layers), embedded::tools())?;
+        Ok(Self { context, config, policy })
+    }
+
+    /// Where this user's log is.
+    pub fn place(&self) -> Result<Place, Error> {
+        let directory = self.config.state().map_err(refused)?.to_owned();
+        let plain = |text: &str| -> String { text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect() };
+        let host = plain(&self.context.host);
+        Ok(Place { directory, name: format!("gate.local/{}", if host.is_empty() { "host" } else { &host }) })
+    }
+
+    /// Captures what rules that may match ask about, and nothing else.
+    pub fn complete(&mut self, argv: &Argv, program: &Program) -> Result<(), Error> {
+        let cwd = self.context.cwd.as_ref().map(|cwd| cwd.path.clone());
+        let needs: Needs = self.policy.needs(argv, program, cwd.as_deref())?;
+        for name in &needs.facts {
+            let fact = target::fact(name, &self.context, &needs.target);
+            self.context.facts.insert(name.clone(), fact);
+        }
+        for name in &needs.inner {
+            self.context.inner_places.insert(name.clone(), inner_place(name, &self.context));
+        }
+        self.context.words = needs.words;
+        Ok(())
+    }
+
+    /// Captures the processes above, and looks for an agent among them that left no other mark.
+    pub fn look_up(&mut self) {
+        self.context.ancestry = context::ancestry();
+        self.context.asker = asker::of(&self.context.environment, &self.context.ancestry);
+    }
+}
+
+/// Who could have put a program where an inner command names it.
+fn inner_place(name: &[u8], context: &Context) -> ProgramPlace {
+    use std::os::unix::ffi::OsStrExt;
+    match resolve::find(std::ffi::OsStr::from_bytes(name), context.environment.get("PATH")) {
+        Ok(found) => found.program.place,
+        // What is not there cannot run; its name is judged all the same.
+        Err(_) => ProgramPlace::Unresolved,
+    }
+}
+
+/// A configuration error with its exit code.
+pub fn refused(refused: Refused) -> Error {
+    match refused {
+        Refused::Policy(error) => error.into(),
+        Refused::Unsafe(text, hint) => Error::config(text).hint(hint),
+        Refused::NoState(text) => Error::new(exit_codes::INTERNAL, text),
+    }
+}
+
+/// A log error, which stops everything.
+pub fn log_failed(error: &crate::audit::Error) -> Error {
+    let failed = Error::internal(error.to_string());
+    match error.hint_text() {
+        Some(hint) => failed.hint(hint),
+        None => failed,
+    }
+}
+
+/// Now, on both clocks.
+pub fn now() -> Result<Stamp, Error> {
+    clock::now().map_err(|error| Error::internal(format!("the clock cannot be read: {error}")))
+}
+
+/// Random bytes.
+pub fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    random::fill(&mut bytes).map_err(|error| Error::internal(format!("no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
+/// A new request's id.
+pub fn request_id(now: Stamp) -> Result<RequestId, Error> {
+    Ok(RequestId::new(u64::try_from(now.wall / 1_000_000).unwrap_or_default(), &random()?))
+}
