@@ -307,6 +307,11 @@ impl Drop for Terminal {
     }
 }
 
+/// Whether an error says that there is no terminal any more.
+pub fn went_away(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::ENOTTY))
+}
+
 fn ignored(signal: Signal) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: with no new action given, sigaction only writes the present one to the address, which has room for it.
