@@ -125,8 +125,12 @@ impl<'a> Prompt<'a> {
     fn come_forward(&mut self) -> io::Result<Option<Answered>> {
         // A stopped gate holds nothing that another one waits for.
         self.claim = None;
-        if !self.terminal.enter()? {
+        if !self.terminal.come_forward()? {
             return Ok(Some(Answered::Unreachable(reach::no_terminal("gate runs in the background, where nobody can bring it forward"))));
+        }
+        // It was continued only to be ended: nothing is drawn over what others do at the terminal.
+        if let Some(event) = self.terminal.ended() {
+            return self.otherwise(&event);
         }
         let mut told = false;
         let claim = loop {
@@ -140,7 +144,7 @@ impl<'a> Prompt<'a> {
                 self.say("gate: another question is open at this terminal; this one comes next")?;
                 told = true;
             }
-            match self.terminal.next(Some(AGAIN))? {
+            match self.terminal.stand_by(AGAIN)? {
                 Event::Quiet | Event::Resized | Event::Line(_) => {}
                 other => {
                     if let Some(answered) = self.otherwise(&other)? {
@@ -152,6 +156,7 @@ impl<'a> Prompt<'a> {
         // Where two questions could be open at once, a bare word might answer the wrong one.
         self.word = card::run_word(self.asked, matches!(claim, Claim::Held(_)));
         self.claim = Some(claim);
+        self.terminal.edit_lines()?;
         Ok(None)
     }
 

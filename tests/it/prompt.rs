@@ -280,6 +280,18 @@ fn the_stop_key_gives_the_terminal_back_and_fg_asks_again() {
 }
 
 #[test]
+fn a_stopped_question_that_is_ended_asks_no_more() {
+    let mut tty = shell();
+    tty.type_in(&format!("{}\n", line()));
+    tty.wait_for_last(ANSWERS);
+    tty.type_in("\x1a");
+    tty.wait_for_last("shell%");
+    tty.type_in("clear; kill %1; wait\n");
+    let screen = tty.wait("the end", |screen| screen.contains("ended: Cancelled { signal: Some(15) }"));
+    assert!(!screen.contains("RISK"), "{screen}");
+}
+
+#[test]
 fn in_the_background_it_stops_until_it_is_brought_forward() {
     let mut tty = shell();
     tty.type_in(&format!("{} &\n", line()));
