@@ -101,13 +101,10 @@ impl Terminal {
     ///
     /// False when it stays in the background with nobody to bring it forward.
     pub fn come_forward(&mut self) -> io::Result<bool> {
-        while !self.foreground()? {
+        while !self.ending() && !self.foreground()? {
             // The kernel stops the whole group, too: what is piped to or from gate waits with it.
             if !self.stop(Signal::SIGTTIN, true)? {
                 return Ok(false);
-            }
-            if self.ending() {
-                return Ok(true);
             }
         }
         Ok(true)
