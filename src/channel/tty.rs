@@ -9,13 +9,15 @@ use super::{Answered, reach};
 use crate::approval::{Answer, ApprovalRequest, Approver, Past, Review, Stamp};
 use crate::policy::{Assurance, Channel, Justification};
 use crate::sys::clock;
-use crate::sys::tty::{Claim, Event, Terminal};
+use crate::sys::tty::{Claim, Event, Terminal, went_away};
 use crate::text;
 
 /// After the window's last change of size, how long until the card is drawn anew.
 const SETTLED: Duration = Duration::from_millis(150);
 /// How often to look whether the other question at this terminal has been answered.
 const AGAIN: Duration = Duration::from_millis(200);
+
+const GONE: &str = "this one went away before anybody answered";
 
 /// Asks at the controlling terminal.
 pub(super) fn ask(asked: &ApprovalRequest, past: &[Past]) -> Answered {
@@ -24,9 +26,10 @@ pub(super) fn ask(asked: &ApprovalRequest, past: &[Past]) -> Answered {
         Ok(terminal) => terminal,
         Err(_) => return Answered::Unreachable(reach::no_terminal("there is none here")),
     };
-    let mut prompt = Prompt::new(asked, past, terminal);
-    let answered = prompt.run();
-    answered.unwrap_or_else(|error| Answered::Unreachable(reach::no_terminal(&format!("this one failed ({})", plain(&error)))))
+    Prompt::new(asked, past, terminal).run().unwrap_or_else(|error| {
+        let why = if went_away(&error) { GONE.to_owned() } else { format!("this one failed ({})", plain(&error)) };
+        Answered::Unreachable(reach::no_terminal(&why))
+    })
 }
 
 fn plain(error: &io::Error) -> String {
@@ -70,6 +73,7 @@ impl<'a> Prompt<'a> {
         let set = |name| environment.get(name).is_some_and(|value| !value.is_empty());
         let dumb = environment.get("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         let everything = Everything { lines: Vec::new(), read_to: 0 };
+        let columns = terminal.size().0;
         let (ansi, colour) = (!dumb, !dumb && !set("NO_COLOR"));
         Self {
             asked,
@@ -77,7 +81,7 @@ impl<'a> Prompt<'a> {
             terminal,
             stage: Stage::Answer,
             read: false,
-            columns: 0,
+            columns,
             word: String::new(),
             ansi,
             colour,
@@ -121,8 +125,12 @@ impl<'a> Prompt<'a> {
     fn come_forward(&mut self) -> io::Result<Option<Answered>> {
         // A stopped gate holds nothing that another one waits for.
         self.claim = None;
-        if !self.terminal.enter()? {
+        if !self.terminal.come_forward()? {
             return Ok(Some(Answered::Unreachable(reach::no_terminal("gate runs in the background, where nobody can bring it forward"))));
+        }
+        // It was continued only to be ended: nothing is drawn over what others do at the terminal.
+        if let Some(event) = self.terminal.ended() {
+            return self.otherwise(&event);
         }
         let mut told = false;
         let claim = loop {
@@ -131,10 +139,12 @@ impl<'a> Prompt<'a> {
                 break claim;
             }
             if !told {
+                // The other one's cursor stands behind its mark.
+                self.say("")?;
                 self.say("gate: another question is open at this terminal; this one comes next")?;
                 told = true;
             }
-            match self.terminal.next(Some(AGAIN))? {
+            match self.terminal.stand_by(AGAIN)? {
                 Event::Quiet | Event::Resized | Event::Line(_) => {}
                 other => {
                     if let Some(answered) = self.otherwise(&other)? {
@@ -146,6 +156,7 @@ impl<'a> Prompt<'a> {
         // Where two questions could be open at once, a bare word might answer the wrong one.
         self.word = card::run_word(self.asked, matches!(claim, Claim::Held(_)));
         self.claim = Some(claim);
+        self.terminal.edit_lines()?;
         Ok(None)
     }
 
@@ -165,7 +176,7 @@ impl<'a> Prompt<'a> {
                 self.say("")?;
                 Ok(Some(Answered::Cancelled { signal: Some(*signal) }))
             }
-            Event::Gone => Ok(Some(Answered::Unreachable(reach::no_terminal("this one went away before anybody answered")))),
+            Event::Gone => Ok(Some(Answered::Unreachable(reach::no_terminal(GONE)))),
             Event::Suspend => {
                 self.say("")?;
                 self.claim = None;

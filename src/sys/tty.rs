@@ -97,19 +97,21 @@ impl Terminal {
         }
     }
 
-    /// Waits for the foreground, stopping as a read from the background would, then lets lines be edited and echoed.
+    /// Waits for the foreground, stopping as a read from the background would.
     ///
     /// False when it stays in the background with nobody to bring it forward.
-    pub fn enter(&mut self) -> io::Result<bool> {
-        while !self.foreground()? {
+    pub fn come_forward(&mut self) -> io::Result<bool> {
+        while !self.ending() && !self.foreground()? {
             // The kernel stops the whole group, too: what is piped to or from gate waits with it.
             if !self.stop(Signal::SIGTTIN, true)? {
                 return Ok(false);
             }
-            if self.ending() {
-                return Ok(true);
-            }
         }
+        Ok(true)
+    }
+
+    /// Lets lines be edited and echoed until the terminal is given back.
+    pub fn edit_lines(&mut self) -> io::Result<()> {
         if self.saved.is_none() {
             self.saved = Some(termios::tcgetattr(&self.file)?);
         }
@@ -130,7 +132,7 @@ impl Terminal {
             modes.local_flags.remove(LocalFlags::NOFLSH);
             termios::tcsetattr(&self.file, SetArg::TCSANOW, &modes)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Columns and lines; 80 and 24 where the terminal does not say.
@@ -168,11 +170,20 @@ impl Terminal {
 
     /// Waits for what happens next; at most so long.
     pub fn next(&mut self, most: Option<Duration>) -> io::Result<Event> {
+        self.event(PollFlags::POLLIN, most)
+    }
+
+    /// The same while another question is open: what is typed is left to that one.
+    pub fn stand_by(&mut self, most: Duration) -> io::Result<Event> {
+        self.event(PollFlags::empty(), Some(most))
+    }
+
+    fn event(&mut self, flags: PollFlags, most: Option<Duration>) -> io::Result<Event> {
         loop {
             if let Some(event) = self.queue.pop_front() {
                 return Ok(event);
             }
-            let ready = self.wait(PollFlags::POLLIN, most)?;
+            let ready = self.wait(flags, most)?;
             if !self.queue.is_empty() {
                 continue;
             }
@@ -258,8 +269,14 @@ impl Terminal {
         Ok(())
     }
 
+    /// What has ended the wait, if something has.
+    pub fn ended(&mut self) -> Option<Event> {
+        let at = self.queue.iter().position(|event| matches!(event, Event::Ended(_) | Event::Deadline))?;
+        self.queue.remove(at)
+    }
+
     fn ending(&self) -> bool {
-        self.queue.iter().any(|event| matches!(event, Event::Ended(_) | Event::Deadline | Event::Gone))
+        self.queue.iter().any(|event| matches!(event, Event::Ended(_) | Event::Deadline))
     }
 
     fn hung_up(&self) -> bool {
@@ -305,6 +322,11 @@ impl Drop for Terminal {
         self.leave();
         let _ = self.mask.thread_set_mask();
     }
+}
+
+/// Whether an error says that there is no terminal any more.
+pub fn went_away(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::ENOTTY))
 }
 
 fn ignored(signal: Signal) -> bool {

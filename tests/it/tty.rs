@@ -1,17 +1,19 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU16;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::{Winsize, openpty};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::stat::Mode;
 use nix::sys::termios::{Termios, tcgetattr};
 
 /// Longer than anything takes on a busy machine; reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A real terminal with a program in it, read as a person sees it.
 pub struct Tty {
@@ -25,10 +27,15 @@ pub struct Tty {
 impl Tty {
     /// Starts a program as the leader of a session whose terminal has this many columns and lines.
     pub fn start(mut command: Command, columns: u16, rows: u16) -> Self {
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(Some(&size), None).unwrap();
-        let slave = || pty.slave.try_clone().unwrap();
-        command.stdin(slave()).stdout(slave()).stderr(slave());
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let master = posix_openpt(flags).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let slave = File::from(open(ptsname_r(&master).unwrap().as_str(), flags, Mode::empty()).unwrap());
+        let master = File::from(OwnedFd::from(master));
+        set_size(&master, columns, rows);
+        let half = || slave.try_clone().unwrap();
+        command.stdin(half()).stdout(half()).stderr(half());
         // SAFETY: setsid and ioctl are async-signal-safe, and nothing else happens between fork and exec.
         unsafe {
             command.pre_exec(|| {
@@ -38,10 +45,6 @@ impl Tty {
             });
         }
         let child = command.spawn().unwrap();
-        let (master, slave) = (File::from(pty.master), File::from(pty.slave));
-        for fd in [&master, &slave] {
-            nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC)).unwrap();
-        }
         Self {
             master: Some(master),
             slave: Some(slave),
@@ -83,9 +86,7 @@ impl Tty {
 
     /// Gives the window another size.
     pub fn resize(&mut self, columns: u16, rows: u16) {
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        // SAFETY: the descriptor is open, and TIOCSWINSZ reads one winsize from the address it is given.
-        assert_eq!(unsafe { libc::ioctl(self.master().as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }, 0);
+        set_size(self.master(), columns, rows);
         self.parser.set_size(positive(rows), positive(columns));
     }
 
@@ -126,7 +127,14 @@ impl Tty {
     pub fn hang_up(&mut self) -> ExitStatus {
         self.slave = None;
         self.master = None;
-        self.child.wait().unwrap()
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "outlives its terminal");
+            let _ = poll(&mut [], PollTimeout::from(10_u8));
+        }
     }
 
     fn master(&self) -> &File {
@@ -151,6 +159,12 @@ impl Tty {
             }
         }
     }
+}
+
+fn set_size(master: &File, columns: u16, rows: u16) {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is open, and TIOCSWINSZ reads one winsize from the address it is given.
+    assert_eq!(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }, 0);
 }
 
 fn positive(number: u16) -> NonZeroU16 {
