@@ -15,6 +15,8 @@ pub enum Syntax {
     KeyValue,
     /// Start points, then an expression, as find reads them.
     Find,
+    /// Every argument is an operand, as echo and `[` read them.
+    Plain,
 }
 
 /// Whether an option has a value.

@@ -129,6 +129,7 @@ impl<'a> Reader<'a> {
         match self.grammar.syntax {
             Syntax::KeyValue => self.read_pairs(args),
             Syntax::Find => self.read_find(args),
+            Syntax::Plain => args.iter().for_each(|arg| self.operand(arg.clone())),
             Syntax::Gnu | Syntax::Posix | Syntax::SingleDash => self.read_options(args),
         }
     }
@@ -221,6 +222,10 @@ impl<'a> Reader<'a> {
                     at = text.len();
                 }
                 Takes::Nothing => parsed.push((name, spec, None)),
+                // A shell's `-c` takes the next operand: what is attached to it are more flags.
+                Takes::Value if rest && matches!(&self.grammar.runs, Some(Runs::Script(option)) if option.as_bytes() == name) => {
+                    return self.unknown(text.to_vec(), None, false);
+                }
                 Takes::Value | Takes::Attached if rest => {
                     let skip = usize::from(self.grammar.short_equals && text[at] == b'=');
                     parsed.push((name, spec, Some(arg.from(at + skip))));
