@@ -18,7 +18,9 @@ pub(super) fn could_fit(pattern: &str, operand: &[u8], cwd: Option<&Path>) -> Tr
     if fits(pattern, &normal(operand)) {
         return Truth::Yes;
     }
-    if pattern.first() != Some(&b'/') || operand.starts_with(b"/") {
+    // `*/.ssh/*` means one below any directory, the working directory's own included.
+    let anywhere = pattern.starts_with(b"/") || pattern.starts_with(b"*/");
+    if !anywhere || operand.starts_with(b"/") {
         return Truth::No;
     }
     match cwd {
