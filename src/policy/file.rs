@@ -10,7 +10,7 @@ use super::grammar_file;
 use super::raw::{OneOrMany, RawAmend, RawArgs, RawConditions, RawEmbedded, RawFile, RawMode, RawRule, RawTerms, RawTest};
 use super::reason::Effect;
 use super::rule::{Amend, Args, Conditions, Embedded, Expect, File, Head, Rule, TermsPart, Test};
-use super::terms::{Escalation, Justification};
+use super::terms::{Escalation, Justification, Risk};
 use crate::request::FactName;
 use crate::shell;
 
@@ -311,7 +311,7 @@ fn rule(
         id: id.clone(),
         tools,
         effect: raw.effect,
-        risk: raw.risk.unwrap_or_default(),
+        risk: raw.risk.unwrap_or(if raw.effect == Effect::Allow { Risk::Low } else { Risk::Medium }),
         data: raw.data.clone(),
         words: raw.words.iter().map(OneOrMany::list).collect(),
         options: args(raw.options.as_ref()),

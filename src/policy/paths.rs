@@ -19,7 +19,7 @@ pub(super) fn could_fit(pattern: &str, operand: &[u8], cwd: Option<&Path>) -> Tr
         return Truth::Yes;
     }
     // `*/.ssh/*` means one below any directory, the working directory's own included.
-    let anywhere = pattern.starts_with(b"/") || pattern.starts_with(b"*/");
+    let anywhere = pattern.starts_with(b"/") || pattern.starts_with(b"*/") && pattern.get(2) != Some(&b'*');
     if !anywhere || operand.starts_with(b"/") {
         return Truth::No;
     }
