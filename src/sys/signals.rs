@@ -82,11 +82,6 @@ impl Inherited {
         }
         let _ = set_mask(&self.mask);
     }
-
-    /// Sets only the mask.
-    pub(super) fn restore_mask(&self) {
-        let _ = set_mask(&self.mask);
-    }
 }
 
 /// Ignores SIGPIPE again, as std had it, after an exec that failed.
@@ -98,7 +93,11 @@ pub(super) fn ignore_sigpipe() {
 pub fn die_by(signal: i32) -> ! {
     harden::no_core_dump();
     let _ = set_disposition(signal, libc::SIG_DFL);
-    let _ = set_mask(&empty_set());
+    // Only this one: another that is pending must not be faster.
+    let mut open = full_set();
+    // SAFETY: `open` is an initialised set; a number it does not know is answered by an error.
+    unsafe { libc::sigdelset(&raw mut open, signal) };
+    let _ = set_mask(&open);
     // SAFETY: kill takes two integers; the target is this process.
     unsafe { libc::kill(libc::getpid(), signal) };
     // Only the first process of a namespace survives its own default action.

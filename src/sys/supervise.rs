@@ -38,6 +38,7 @@ pub struct Outcome {
 }
 
 /// Runs the command as a child in the same session and process group, and stays until it ended.
+/// Signals stay blocked afterwards: what comes too late for the command shall not keep its end from being recorded.
 pub fn supervised(grant: Grant, held: Held, hardened: Option<Hardened>) -> Result<Outcome, Failed> {
     single_threaded()?;
     let timeout = grant.how().timeout;
@@ -48,9 +49,7 @@ pub fn supervised(grant: Grant, held: Held, hardened: Option<Hardened>) -> Resul
     let mut watch = Watch::new(timeout)?;
     let started = clock::now()?;
     watch.start(&orders, &inherited)?;
-    let ended = watch.until_the_end(&orders, held);
-    inherited.restore_mask();
-    let (status, timed_out) = ended?;
+    let (status, timed_out) = watch.until_the_end(&orders, held)?;
     Ok(Outcome { status, started, ended: clock::now()?, timed_out })
 }
 

@@ -123,6 +123,7 @@ fn arguments_stay_bytes_and_argv_0_stays_as_typed() {
     }
     for typed in ["cat", "/bin/cat", "/usr/bin/../bin/cat"] {
         same(&world, &[typed, "/proc/self/cmdline"]);
+        assert_eq!(same(&world, &[typed, "/proc/self/comm"]).out(), "cat\n");
     }
     // A script gets the path that the search led to, as from a shell.
     let world = world.program("script", "#!/bin/sh -u\ntr '\\0' '\\n' < /proc/$$/cmdline\n");

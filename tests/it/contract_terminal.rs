@@ -119,7 +119,8 @@ fn typed(way: Way, argv: &[&str]) -> String {
 fn an_interrupt_key_reaches_the_command_once() {
     for way in WAYS {
         let script = "trap 'n=$((n+1)); echo INT-$n' INT; trap 'kill -9 $!; echo all-$n; exit 9' USR1; (trap '' INT; exec sleep 1000) & echo ready; while :; do wait; done";
-        let mut terminal = Terminal::start(command(&world(), way, &["sh", "-c", script], || ()));
+        let world = world();
+        let mut terminal = Terminal::start(command(&world, way, &["sh", "-c", script], || ()));
         terminal.wait_for("ready");
         terminal.press("\x03");
         terminal.wait_for("INT-1");
@@ -134,7 +135,8 @@ fn an_interrupt_key_reaches_the_command_once() {
 fn a_command_that_cleans_up_after_an_interrupt_gives_its_own_status() {
     for way in WAYS {
         let script = "trap 'echo cleaned; kill -9 $!; exit 9' INT; (trap '' INT; exec sleep 1000) & echo ready; while :; do wait; done";
-        let mut terminal = Terminal::start(command(&world(), way, &["sh", "-c", script], || ()));
+        let world = world();
+        let mut terminal = Terminal::start(command(&world, way, &["sh", "-c", script], || ()));
         terminal.wait_for("ready");
         terminal.press("\x03");
         terminal.wait_for("cleaned");
