@@ -306,7 +306,8 @@ fn program(view: &View) -> String {
         Kind::Script { interpreter, argument } => {
             let mut words = vec![interpreter.as_os_str().as_bytes()];
             words.extend(argument.iter().map(|argument| argument.as_bytes()));
-            out.push_str(&format!(", a script run by {}", text::command(&words, &[])));
+            out.push_str(", a script run by ");
+            out.push_str(&text::command(&words, &[]));
         }
         Kind::Text => out.push_str(", a text run by /bin/sh"),
     }
@@ -350,7 +351,8 @@ fn before(view: &View) -> Vec<(Style, String)> {
     if view.past.is_empty() {
         return vec![(Style::Plain, "nothing like it in the log".to_owned())];
     }
-    let room = view.columns.saturating_sub(if view.columns >= 60 { 15 } else { 3 });
+    // A line on a wide screen, two on a narrow one.
+    let room = if view.columns >= 60 { view.columns.min(READABLE).saturating_sub(15) } else { 2 * view.columns.saturating_sub(8) };
     let mut out = Vec::new();
     for past in view.past {
         let when = text::ago(past.wall, view.now.wall);

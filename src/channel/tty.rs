@@ -22,9 +22,8 @@ const GONE: &str = "this one went away before anybody answered";
 /// Asks at the controlling terminal.
 pub(super) fn ask(asked: &ApprovalRequest, past: &[Past]) -> Answered {
     let deadline = asked.created().boot.saturating_add(asked.asked().terms.within);
-    let terminal = match Terminal::open(deadline) {
-        Ok(terminal) => terminal,
-        Err(_) => return Answered::Unreachable(reach::no_terminal("there is none here")),
+    let Ok(terminal) = Terminal::open(deadline) else {
+        return Answered::Unreachable(reach::no_terminal("there is none here"));
     };
     Prompt::new(asked, past, terminal).run().unwrap_or_else(|error| {
         let why = if went_away(&error) { GONE.to_owned() } else { format!("this one failed ({})", plain(&error)) };

@@ -197,7 +197,7 @@ impl Terminal {
                 if !self.foreground()? {
                     return Ok(Event::Continued);
                 }
-                if let Some(event) = self.read()? {
+                if let Some(event) = self.read() {
                     return Ok(event);
                 }
             }
@@ -209,22 +209,22 @@ impl Terminal {
         self.stop(Signal::SIGTSTP, false).map(drop)
     }
 
-    fn read(&mut self) -> io::Result<Option<Event>> {
+    fn read(&mut self) -> Option<Event> {
         let mut buffer = [0; 4096];
         match self.file.read(&mut buffer) {
-            Ok(0) => Ok(Some(if self.hung_up() { Event::Gone } else { Event::End })),
+            Ok(0) => Some(if self.hung_up() { Event::Gone } else { Event::End }),
             Ok(count) => {
                 self.typed.extend_from_slice(&buffer[..count]);
                 let end = self.typed.iter().position(|byte| *byte == b'\n');
-                Ok(end.map(|end| {
+                end.map(|end| {
                     let mut line: Vec<u8> = self.typed.drain(..=end).collect();
                     line.pop();
                     Event::Line(line)
-                }))
+                })
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => None,
             // A hung-up terminal answers EIO.
-            Err(_) => Ok(Some(Event::Gone)),
+            Err(_) => Some(Event::Gone),
         }
     }
 
@@ -294,9 +294,9 @@ impl Terminal {
         let mut one = SigSet::empty();
         one.add(signal);
         if group {
-            kill(Pid::from_raw(0), signal)?
+            kill(Pid::from_raw(0), signal)?;
         } else {
-            raise(signal)?
+            raise(signal)?;
         }
         let before = one.thread_swap_mask(SigmaskHow::SIG_UNBLOCK)?;
         // Stopped here, until continued; an orphaned group is never stopped.

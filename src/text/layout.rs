@@ -110,7 +110,7 @@ fn chunks(text: &str) -> Vec<Chunk<'_>> {
                 };
                 (length, !rest.starts_with("\\'") && !rest.starts_with("\\\\"))
             }
-            (Some('$'), '\'') | (Some('\''), '\'') | (Some('"'), '"') => {
+            (Some('$' | '\''), '\'') | (Some('"'), '"') => {
                 mode = None;
                 (1, false)
             }

@@ -136,7 +136,7 @@ fn at_40_columns_nothing_is_cut() {
     directory: /home/ana/infra
     program: /usr/bin/kubectl
     before: 2 days ago approved, exit 0: …
-      payme…
+      payments-test
       9 days ago rejected: the same command
     time left: 15 min
     ");

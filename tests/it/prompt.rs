@@ -215,11 +215,12 @@ fn term_hup_and_quit_cancel_and_the_terminal_is_as_it_was() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         let mut command = Command::new("sh");
         // Raw-ish modes, as an agent's own screen leaves them.
-        command.arg("-c").arg(format!("stty -icanon -echo -isig; echo ready; exec {}", line())).env(STORY, "");
+        command.arg("-c").arg(format!("stty -icanon -echo -isig; echo ready; read -r _; exec {}", line())).env(STORY, "");
         let mut tty = Tty::start(command, 80, 24);
         tty.wait_for("ready");
         let before = tty.modes();
         assert!(!before.local_flags.contains(LocalFlags::ICANON));
+        tty.type_in("\n");
         tty.wait_for_last(ANSWERS);
         assert!(tty.modes().local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG));
         tty.signal(signal);

@@ -147,7 +147,7 @@ impl Tty {
         if poll(&mut fds, PollTimeout::from(50_u8)).unwrap() == 0 {
             return false;
         }
-        let mut buffer = [0; 65536];
+        let mut buffer = [0; 8192];
         match self.master().read(&mut buffer) {
             Ok(0) | Err(_) => {
                 self.ended = true;
