@@ -70,7 +70,8 @@ fn record_outcomes_asks_nothing_and_writes_down_how_each_command_ended() {
 
 #[test]
 fn the_developers_example_lets_a_cluster_of_ones_own_be_changed_and_production_not() {
-    let config = |context: &str| format!("current-context: {context}\ncontexts:\n- name: {context}\n  context:\n    cluster: c\n    user: u\n");
+    let config =
+        |context: &str| format!("current-context: {context}\ncontexts:\n- name: {context}\n  context:\n    cluster: c\n    user: u\n");
     let own = example("developer").file("home/.kube/config", config("kind-dev"));
     assert_eq!(decision(&own, &["kubectl", "delete", "pod", "x"]), "allow");
     let production = example("developer").file("home/.kube/config", config("prod-eu"));

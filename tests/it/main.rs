@@ -21,6 +21,7 @@ mod floors;
 mod killed;
 mod log;
 mod policy_keys;
+mod policy_keys_rules;
 mod prompt;
 mod record;
 mod text;

@@ -143,15 +143,30 @@ fn terms_hold_for_their_risk_or_for_the_rules_that_name_them() {
 
 #[test]
 fn an_amend_changes_a_rule_where_its_conditions_hold() {
-    let amended = |keys: &str| World::new().user_policy(&format!("version = 1\n[terms.night]\nthreshold = 3\n[amend.\"rm.file\"]\n{keys}\n")).env("STAGE", "test");
+    let amended = |keys: &str| {
+        World::new().user_policy(&format!("version = 1\n[terms.night]\nthreshold = 3\n[amend.\"rm.file\"]\n{keys}\n")).env("STAGE", "test")
+    };
     let rm = ["rm", "x"];
     assert_eq!(decision(&amended("effect = \"deny\""), &rm), "deny");
     assert_eq!(decision(&amended("effect = \"allow\""), &rm), "allow");
     assert_eq!(check(&amended("disable = true"), &rm)["rules"][0]["id"], "unmatched");
     assert_eq!(check(&amended("terms = \"night\""), &rm)["terms"]["threshold"], 3);
-    differ(&amended("effect = \"allow\"\nwhen.env.STAGE = [\"test\"]"), &amended("effect = \"allow\"\nwhen.env.STAGE = [\"prod\"]"), &rm, ["allow", "ask"]);
-    differ(&amended("effect = \"allow\"\nunless.env.STAGE = [\"prod\"]"), &amended("effect = \"allow\"\nunless.env.STAGE = [\"test\"]"), &rm, ["allow", "ask"]);
-    assert_eq!(amended("effect = \"allow\"").user_policy("version = 1\n[amend.\"no.rule\"]\ndisable = true\n").run(["check", "--", "ls"]).code(), 78);
+    differ(
+        &amended("effect = \"allow\"\nwhen.env.STAGE = [\"test\"]"),
+        &amended("effect = \"allow\"\nwhen.env.STAGE = [\"prod\"]"),
+        &rm,
+        ["allow", "ask"],
+    );
+    differ(
+        &amended("effect = \"allow\"\nunless.env.STAGE = [\"prod\"]"),
+        &amended("effect = \"allow\"\nunless.env.STAGE = [\"test\"]"),
+        &rm,
+        ["allow", "ask"],
+    );
+    assert_eq!(
+        amended("effect = \"allow\"").user_policy("version = 1\n[amend.\"no.rule\"]\ndisable = true\n").run(["check", "--", "ls"]).code(),
+        78
+    );
 }
 
 #[test]
@@ -179,14 +194,29 @@ fn names_and_options_of_a_tool_are_what_its_rules_know() {
     }
     // Whether the next argument is a value or an operand tells the three apart.
     let no_operands = "[[rule]]\nid = \"own.ok\"\neffect = \"allow\"\n";
-    differ(&deploy("value = [\"--to\"]", no_operands), &deploy("optional = [\"--to\"]", no_operands), &["deploy", "--to", "x"], ["allow", "ask"]);
+    differ(
+        &deploy("value = [\"--to\"]", no_operands),
+        &deploy("optional = [\"--to\"]", no_operands),
+        &["deploy", "--to", "x"],
+        ["allow", "ask"],
+    );
     let hidden = |grammar: &str| check(&deploy(grammar, ALLOW), &["deploy", "--pin", "1234"])["hidden"].clone();
-    assert_eq!([hidden("secret = [\"--pin\"]"), hidden("value = [\"--pin\"]")], [json!([{ "word": 2, "start": 0, "end": 4 }]), Value::Null]);
+    assert_eq!(
+        [hidden("secret = [\"--pin\"]"), hidden("value = [\"--pin\"]")],
+        [json!([{ "word": 2, "start": 0, "end": 4 }]), Value::Null]
+    );
 }
 
 #[test]
 fn the_ways_of_spelling_options_are_the_tools_own() {
-    let both = |key: &str, options: &str, argv: &[&str]| differ(&deploy(&format!("{options}\n{key} = true"), ALLOW), &deploy(&format!("{options}\n{key} = false"), ALLOW), argv, ["allow", "ask"]);
+    let both = |key: &str, options: &str, argv: &[&str]| {
+        differ(
+            &deploy(&format!("{options}\n{key} = true"), ALLOW),
+            &deploy(&format!("{options}\n{key} = false"), ALLOW),
+            argv,
+            ["allow", "ask"],
+        )
+    };
     both("abbreviate", "flag = [\"--force\"]", &["deploy", "--fo"]);
     both("bundle", "flag = [\"-f\", \"-r\"]", &["deploy", "-fr"]);
     both("numeric", "", &["deploy", "-5"]);
@@ -204,7 +234,12 @@ fn each_syntax_reads_in_its_own_way() {
     differ(&syntax("single-dash", "flag = [\"-chdir\"]"), &syntax("gnu", flag), &["deploy", "-chdir=x"], ["allow", "ask"]);
     differ(&syntax("plain", ""), &syntax("gnu", ""), &["deploy", "--anything"], ["allow", "ask"]);
     let one = |name: &str| deploy(&format!("syntax = \"{name}\"\nvalue = [\"--to\"]"), "[[rule]]\nid = \"own.ok\"\neffect = \"allow\"\n");
-    differ(&deploy("syntax = \"key-value\"\nvalue = [\"to\"]", "[[rule]]\nid = \"own.ok\"\neffect = \"allow\"\n"), &one("gnu"), &["deploy", "to=x"], ["allow", "ask"]);
+    differ(
+        &deploy("syntax = \"key-value\"\nvalue = [\"to\"]", "[[rule]]\nid = \"own.ok\"\neffect = \"allow\"\n"),
+        &one("gnu"),
+        &["deploy", "to=x"],
+        ["allow", "ask"],
+    );
     differ(&syntax("find", "value = [\"-name\"]"), &syntax("gnu", flag), &["deploy", ".", "-name", "x"], ["allow", "ask"]);
 }
 
@@ -243,7 +278,10 @@ fn runs_says_where_the_inner_command_stands() {
         let world = wrapper("syntax = \"posix\"\nvalue = [\"-c\"]", &format!("[tool.runs]\n{runs}"));
         differ(&world, &plain, &argv, ["deny", "allow"]);
     }
-    assert_eq!(decision(&wrapper("syntax = \"posix\"", "[tool.runs]\nafter = \"options\"\nassignments = false"), &["deploy", "A=b", "erase"]), "ask");
+    assert_eq!(
+        decision(&wrapper("syntax = \"posix\"", "[tool.runs]\nafter = \"options\"\nassignments = false"), &["deploy", "A=b", "erase"]),
+        "ask"
+    );
     let find = |runs: &str| wrapper("syntax = \"find\"\nflag = [\"-exec\"]", runs);
     differ(&find("[tool.runs]\nexec = [\"-exec\"]"), &find(""), &["deploy", ".", "-exec", "erase", ";"], ["deny", "ask"]);
 }
@@ -253,7 +291,11 @@ fn embeds_names_the_language_of_an_options_value() {
     let rules = "[[rule]]\nid = \"own.ok\"\neffect = \"allow\"\nstatement.only = [\"SELECT\"]\n";
     for (language, text) in [("postgres", "SELECT 'a'::text"), ("mysql", "SELECT `a` FROM `t`"), ("sqlite", "SELECT 1")] {
         let world = deploy(&format!("value = [\"-q --query\"]\n[tool.embeds]\n\"-q --query\" = \"sql:{language}\""), rules);
-        assert_eq!([decision(&world, &["deploy", "-q", text]), decision(&world, &["deploy", "--query=DROP TABLE t"])], ["allow", "ask"], "{language}");
+        assert_eq!(
+            [decision(&world, &["deploy", "-q", text]), decision(&world, &["deploy", "--query=DROP TABLE t"])],
+            ["allow", "ask"],
+            "{language}"
+        );
     }
 }
 
