@@ -62,13 +62,13 @@ impl Error {
     pub fn for_people(&self) -> String {
         let hint = self.hint.as_ref().map(|hint| format!("\n  instead: {hint}"));
         let hint = if self.object.is_some() { hint } else { self.hint.as_ref().map(|hint| format!("\n  {hint}")) };
-        format!("gate: {}{}\n", self.message, hint.unwrap_or_default())
+        lines(&format!("gate: {}{}", self.message, hint.unwrap_or_default()))
     }
 
     /// One line for programs.
     pub fn for_programs(&self) -> String {
         let general = || json!({ "gate": 1, "executed": false, "error": self.message, "hint": self.hint });
-        format!("{}\n", self.object.clone().unwrap_or_else(general))
+        format!("{}\n", crate::audit::ascii_json(&self.object.clone().unwrap_or_else(general)))
     }
 
     /// The exit code.
@@ -80,6 +80,11 @@ impl Error {
     pub fn what_to_do(&self) -> Option<&str> {
         self.hint.as_deref()
     }
+}
+
+/// Text of several lines, in which nothing acts on a terminal whatever went into the message.
+pub fn lines(text: &str) -> String {
+    text.lines().fold(String::with_capacity(text.len() + 1), |shown, line| shown + &crate::text::visible(line) + "\n")
 }
 
 impl fmt::Display for Error {

@@ -1,6 +1,7 @@
 //! The door: arguments in, status out.
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 
 use clap::Parser;
 use gate::cli::{Cli, RunArgs, Sub};
@@ -18,8 +19,11 @@ fn main() {
         _ => match Cli::try_parse_from(&words) {
             Ok(cli) => (cli.run.json, ready.and_then(|()| dispatch(cli))),
             Err(told) => {
-                let _ = told.print();
-                (false, Ok(End::Exit(if told.use_stderr() { exit_codes::USAGE } else { 0 })))
+                // The reader of options repeats words as they are.
+                let text = gate::error::lines(&told.to_string());
+                let code = if told.use_stderr() { exit_codes::USAGE } else { 0 };
+                let _ = if code == 0 { io::stdout().write_all(text.as_bytes()) } else { io::stderr().write_all(text.as_bytes()) };
+                (false, Ok(End::Exit(code)))
             }
         },
     };

@@ -85,7 +85,7 @@ impl Stage {
     /// The whole story, told while it happens.
     fn tell(&self) -> Result<(), String> {
         self.lay_repository()?;
-        say("gate stands in front of a command. Here is a repository with a remote, all in a scratch directory.\n");
+        say("gate stands in front of a command. Here is a repository with a remote, all in a scratch directory.\n\n");
 
         say("1. What only reads is allowed by the policy that comes with gate. It runs at once, and is recorded.\n");
         expect(self.show(&["--", "git", "status", "--short", "--branch"])?, 0)?;
@@ -165,16 +165,22 @@ impl Stage {
         let failed = |error: io::Error| format!("the demo's terminal failed: {error}");
         let mut terminal = Pty::start(command, 60, 100).map_err(failed)?;
         let until = Instant::now() + PATIENCE;
-        let (mut seen, mut asked_at) = (String::new(), 0);
+        let (mut seen, mut asked_at, mut line) = (String::new(), 0, Screen::default());
         loop {
             match terminal.read(PAUSE).map_err(failed)? {
                 Heard::Bytes(bytes) => {
-                    let text = plain(&String::from_utf8_lossy(&bytes));
+                    let text = line.take(&String::from_utf8_lossy(&bytes));
                     say(&text);
                     seen.push_str(&text);
                 }
-                Heard::End => return terminal.wait().map_err(failed),
+                Heard::End => {
+                    say(&line.rest());
+                    return terminal.wait().map_err(failed);
+                }
                 Heard::Silence => {
+                    let rest = line.rest();
+                    say(&rest);
+                    seen.push_str(&rest);
                     if let Some(words) = words_asked(&seen[asked_at..]) {
                         terminal.write(format!("{words}\n").as_bytes()).map_err(failed)?;
                         asked_at = seen.len();
@@ -229,18 +235,44 @@ fn words_asked(text: &str) -> Option<String> {
     Some(words.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// What a terminal sent, without its control sequences and carriage returns.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' if chars.next_if_eq(&'[').is_some() => drop(chars.find(|c| ('@'..='~').contains(c))),
-            '\r' | '\u{1b}' => {}
-            other => out.push(other),
+/// What a terminal shows in the end: without control sequences, and without lines that were overwritten.
+#[derive(Default)]
+struct Screen {
+    line: String,
+    returned: bool,
+    sequence: bool,
+}
+
+impl Screen {
+    /// Takes what was sent, and gives the lines that are complete.
+    fn take(&mut self, text: &str) -> String {
+        let mut out = String::new();
+        for c in text.chars() {
+            match c {
+                _ if self.sequence => self.sequence = c == '[' || !c.is_ascii_alphabetic(),
+                '\u{1b}' => self.sequence = true,
+                '\r' => self.returned = true,
+                '\n' => {
+                    out.push_str(&std::mem::take(&mut self.line));
+                    out.push('\n');
+                    self.returned = false;
+                }
+                other => {
+                    if std::mem::take(&mut self.returned) {
+                        self.line.clear();
+                    }
+                    self.line.push(other);
+                }
+            }
         }
+        out
     }
-    out
+
+    /// The line that is not complete.
+    fn rest(&mut self) -> String {
+        self.returned = false;
+        std::mem::take(&mut self.line)
+    }
 }
 
 fn expect(status: ExitStatus, code: i32) -> Result<(), String> {

@@ -158,7 +158,11 @@ fn tests(around: &Surroundings) -> Result<Finding, Error> {
             return Err(Error::from(first.error).hint("`gate policy test` runs them all"));
         }
     }
-    Ok(Finding::new(State::Well, "tests", format!("{count} tests in these files pass; those of the embedded files passed when gate was built")))
+    Ok(Finding::new(
+        State::Well,
+        "tests",
+        format!("{count} tests in these files pass; those of the embedded files passed when gate was built"),
+    ))
 }
 
 fn probe(around: &Surroundings) -> Result<Finding, Error> {
@@ -176,7 +180,9 @@ fn probe(around: &Surroundings) -> Result<Finding, Error> {
             let rules: Vec<&str> = denied.reasons.iter().map(|reason| reason.rule.as_str()).collect();
             Finding::new(State::Well, "probe", format!("`{shown}` comes back denied, by {}", rules.join(", ")))
         }
-        Decision::Ask(_) => Finding::new(State::Wrong, "probe", format!("`{shown}` is asked for, and not denied: a layer loosens that rule")),
+        Decision::Ask(_) => {
+            Finding::new(State::Wrong, "probe", format!("`{shown}` is asked for, and not denied: a layer loosens that rule"))
+        }
         Decision::Allow(_) => Finding::new(State::Wrong, "probe", format!("`{shown}` would run: a layer loosens that rule")),
     })
 }
@@ -195,9 +201,14 @@ fn log(around: &Surroundings) -> Result<Finding, Error> {
     let report = Reader::live(&place).and_then(|reader| reader.verify(&check)).map_err(|error| log_failed(&error))?;
     let shown = place.directory.display();
     if report.wrong > 0 {
-        return Ok(Finding::new(State::Wrong, "log", format!("{shown}: {} things are not as gate wrote them; see `gate audit verify`", report.wrong)));
+        return Ok(Finding::new(
+            State::Wrong,
+            "log",
+            format!("{shown}: {} things are not as gate wrote them; see `gate audit verify`", report.wrong),
+        ));
     }
-    let text = format!("{shown}: written and verified, {} entries; only its own key vouches for it (see `gate audit checkpoint`)", report.size);
+    let text =
+        format!("{shown}: written and verified, {} entries; only its own key vouches for it (see `gate audit checkpoint`)", report.size);
     Ok(Finding::new(State::Well, "log", text))
 }
 

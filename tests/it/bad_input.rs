@@ -65,11 +65,15 @@ fn an_id_that_stands_twice_is_an_error() {
 }
 
 #[test]
-fn a_rule_that_can_never_match_is_found() {
-    let world = deploy("[[rule]]\nid = \"deploy.never\"\neffect = \"ask\"\nreason = \"Never.\"\noptions.any = [\"--unknown-option\"]\n");
-    let ran = world.run(["policy", "lint"]);
-    assert_eq!(ran.code(), 78, "{ran}");
-    assert!(ran.out().contains("deploy.never") || ran.err().contains("deploy.never"), "{ran}");
+fn a_rule_that_can_never_match_is_an_error() {
+    for args in [
+        "operands.any = [\"all\"]\noperands.none = [\"all\"]",
+        "options.any = []",
+        "statement.any = [\"DROP *\"]",
+    ] {
+        let world = deploy(&format!("[[rule]]\nid = \"deploy.never\"\neffect = \"ask\"\nreason = \"Never.\"\n{args}\n"));
+        refused(&world, &["--", "deploy", "one"], &["deploy.toml", "deploy.never", "never match"]);
+    }
 }
 
 #[test]
