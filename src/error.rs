@@ -1,10 +1,16 @@
 //! Errors of gate itself; printed in one place, `main`.
 
 use std::fmt;
+use std::io::Write;
 
 use serde_json::{Value, json};
 
 use crate::exit_codes;
+
+/// Says something on stderr that changes nothing; a closed stderr does not either.
+pub fn note(text: &str) {
+    let _ = std::io::stderr().write_all(format!("gate: {text}\n").as_bytes());
+}
 
 /// What went wrong, what to do about it, and the exit code that it ends with.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The door: arguments in, status out.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use clap::Parser;
 use gate::cli::{Cli, RunArgs, Sub};
@@ -55,7 +55,8 @@ fn subcommand(sub: Sub) -> Result<u8, Error> {
 /// Says what went wrong, once, and ends as it says.
 fn tell(error: &Error, json: bool) -> ! {
     let json = json || std::env::var_os("GATE_ERROR_FORMAT").is_some_and(|format| format == "json");
-    eprint!("{}", if json { error.for_programs() } else { error.for_people() });
+    // A closed stderr must not change how gate ends.
+    let _ = std::io::stderr().write_all(if json { error.for_programs() } else { error.for_people() }.as_bytes());
     match error.signal() {
         Some(signal) => gate::sys::signals::die_by(signal),
         None => std::process::exit(error.code().into()),

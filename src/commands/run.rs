@@ -11,7 +11,7 @@ use crate::approval::{ApprovalRequest, Approver, Basis, Grant, Refusal, Review, 
 use crate::audit::{Log, Place};
 use crate::channel::{self, Answered};
 use crate::cli::RunArgs;
-use crate::error::Error;
+use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::policy::{Allowed, Asked, Decision, Hidden, Reason, RunHow, StdinRule};
 use crate::record::{Draft, Stored, story};
@@ -23,6 +23,7 @@ use crate::sys::resolve::{self, NotRunnable};
 use crate::sys::stdio::StatusFd;
 use crate::sys::supervise::{self, Outcome, Status};
 use crate::sys::{clock, process_tree};
+use crate::text;
 
 /// How gate ends: as the command did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,8 +66,8 @@ pub fn run(args: &RunArgs, words: Vec<OsString>) -> Result<End, Error> {
 
 fn not_runnable(error: NotRunnable) -> Error {
     match error {
-        NotRunnable::NotFound(text) => Error::new(exit_codes::NOT_FOUND, text),
-        NotRunnable::NotExecutable(text) => Error::new(exit_codes::NOT_EXECUTABLE, text),
+        NotRunnable::NotFound(text) => Error::new(exit_codes::NOT_FOUND, text::visible(&text)),
+        NotRunnable::NotExecutable(text) => Error::new(exit_codes::NOT_EXECUTABLE, text::visible(&text)),
     }
 }
 
@@ -206,7 +207,7 @@ impl Teller {
         let duration = outcome.ended.boot.saturating_sub(outcome.started.boot);
         let hardened = Hardened::new();
         if let Err(error) = self.append(&[story::ended(self.id, exit, signal, duration, outcome.timed_out)]) {
-            eprint!("{}", error.for_people().replacen("gate: ", "gate: the command ran, and how it ended could not be recorded: ", 1));
+            note(&format!("the command ran, and how it ended could not be recorded: {error}"));
         }
         drop(hardened);
         let said = exit.map_or_else(|| json!({ "signal": signal }), |code| json!({ "exit": code }));
@@ -227,11 +228,12 @@ impl Teller {
                     "gate": 1, "executed": false, "refusal": "changed", "rules": [], "reason": what.to_string(),
                     "instead": Value::Null, "request": self.id.to_string(), "retry": true,
                 });
-                Error::new(exit_codes::REFUSED, format!("changed before it ran, so it did not: {what}")).object(object)
+                Error::new(exit_codes::REFUSED, format!("changed before it ran, so it did not: {}", text::visible(&what.to_string())))
+                    .object(object)
             }
-            Failed::NotFound(text) => Error::new(exit_codes::NOT_FOUND, text.as_str()),
-            Failed::NotExecutable(text) => Error::new(exit_codes::NOT_EXECUTABLE, text.as_str()),
-            Failed::Internal(_) => Error::internal(failed.to_string()),
+            Failed::NotFound(text) => Error::new(exit_codes::NOT_FOUND, text::visible(text)),
+            Failed::NotExecutable(text) => Error::new(exit_codes::NOT_EXECUTABLE, text::visible(text)),
+            Failed::Internal(_) => Error::internal(text::visible(&failed.to_string())),
         }
     }
 

@@ -4,11 +4,11 @@ use crate::approval::Stamp;
 use crate::audit::Place;
 use crate::config::{Config, Refused};
 use crate::embedded;
-use crate::error::Error;
-use crate::exit_codes;
+use crate::error::{Error, note};
 use crate::policy::{Needs, Policy};
 use crate::request::{Argv, Context, Place as ProgramPlace, Program, RequestId};
 use crate::sys::{asker, clock, context, random, resolve, target};
+use crate::text;
 
 /// What was captured and loaded for one command.
 pub struct Surroundings {
@@ -30,7 +30,7 @@ impl Surroundings {
         context.stdin = resolve::stdin();
         let mut config = Config::load(&context).map_err(refused)?;
         for skipped in &config.skipped {
-            eprintln!("gate: {skipped}");
+            note(skipped);
         }
         let policy = Policy::load(std::mem::take(&mut config.layers), embedded::tools())?;
         Ok(Self { context, config, policy })
@@ -80,14 +80,14 @@ fn inner_place(name: &[u8], context: &Context) -> ProgramPlace {
 pub fn refused(refused: Refused) -> Error {
     match refused {
         Refused::Policy(error) => error.into(),
-        Refused::Unsafe(text, hint) => Error::config(text).hint(hint),
-        Refused::NoState(text) => Error::new(exit_codes::INTERNAL, text),
+        Refused::Unsafe(text, hint) => Error::config(text::visible(&text)).hint(hint),
+        Refused::NoState(text) => Error::internal(text),
     }
 }
 
 /// A log error, which stops everything.
 pub fn log_failed(error: &crate::audit::Error) -> Error {
-    let failed = Error::internal(error.to_string());
+    let failed = Error::internal(text::visible(&error.to_string()));
     match error.hint_text() {
         Some(hint) => failed.hint(hint),
         None => failed,

@@ -66,11 +66,7 @@ fn an_id_that_stands_twice_is_an_error() {
 
 #[test]
 fn a_rule_that_can_never_match_is_an_error() {
-    for args in [
-        "operands.any = [\"all\"]\noperands.none = [\"all\"]",
-        "options.any = []",
-        "statement.any = [\"DROP *\"]",
-    ] {
+    for args in ["operands.any = [\"all\"]\noperands.none = [\"all\"]", "options.any = []", "statement.any = [\"DROP *\"]"] {
         let world = deploy(&format!("[[rule]]\nid = \"deploy.never\"\neffect = \"ask\"\nreason = \"Never.\"\n{args}\n"));
         refused(&world, &["--", "deploy", "one"], &["deploy.toml", "deploy.never", "never match"]);
     }
