@@ -1,7 +1,5 @@
 //! Every key of heads and tool files changes an answer of the real gate: a key that were accepted and never read would fail here.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -172,8 +170,7 @@ fn an_amend_changes_a_rule_where_its_conditions_hold() {
 #[test]
 fn a_locked_rule_is_the_system_layers_to_amend() {
     let amend = "version = 1\n[amend.\"rm.root\"]\ndisable = true\n";
-    let ran = World::new().user_policy(amend).run(["check", "--", "rm", "-rf", "/"]);
-    assert_eq!(ran.code(), 78, "{ran}");
+    assert_eq!(decision(&World::new().user_policy(amend), &["rm", "-rf", "/"]), "deny");
     let says = |text: &str| decision(&World::new().system_policy(text), &["rm", "-rf", "/"]);
     assert_eq!([says(amend), says("version = 1\n")], ["ask", "deny"]);
     assert_eq!(head(&rule("effect = \"deny\"\nlocked = true")).run(["check", "--", "ls"]).code(), 78);
@@ -308,7 +305,6 @@ fn target_says_what_the_facts_are_about() {
     };
     let with = world("target = \"kubeconfig\"");
     assert_eq!([decision(&with, &["deploy"]), decision(&with, &["deploy", "--context", "b"])], ["allow", "deny"]);
-    // A tool without a target has no such fact, which takes the stricter answer.
-    assert_eq!(decision(&world(""), &["deploy"]), "deny");
-    assert!(Path::new(&with.home()).exists());
+    // Without a target the option says nothing about the context.
+    assert_eq!(decision(&world(""), &["deploy", "--context", "b"]), "allow");
 }
