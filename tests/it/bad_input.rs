@@ -131,9 +131,9 @@ fn words_that_are_not_text_arrive_as_they_are() {
 #[test]
 fn two_megabytes_of_words_arrive_and_are_recorded() {
     let world = World::new().user_policy(HEAD).program("count", COUNT);
-    let word = "x".repeat(120 * 1024);
+    let long = "x".repeat(120 * 1024);
     let mut words = vec!["--", "count"];
-    words.extend(std::iter::repeat_n(word.as_str(), 16));
+    words.extend(std::iter::repeat_n(long.as_str(), 16));
     let ran = world.run(&words);
     assert_eq!(ran.out(), "16\n", "{}", ran.err().chars().take(2000).collect::<String>());
     assert!(world.run(["audit", "verify", "--local"]).status.success());
