@@ -10,6 +10,7 @@ mod contract;
 mod contract_support;
 mod contract_terminal;
 mod docs;
+mod doctor;
 mod examples;
 mod exec;
 mod facts;
