@@ -54,21 +54,24 @@ fn policy_files() -> Result<Vec<PolicyFile>, Box<dyn Error>> {
 struct Tables {
     names: Vec<(String, u16)>,
     ids: Vec<String>,
+    locked: Vec<String>,
     blobs: Vec<Vec<u8>>,
 }
 
 impl Tables {
     fn read(files: &[PolicyFile]) -> Result<Self, Box<dyn Error>> {
-        let mut tables = Self { names: Vec::new(), ids: Vec::new(), blobs: Vec::new() };
+        let mut tables = Self { names: Vec::new(), ids: Vec::new(), locked: Vec::new(), blobs: Vec::new() };
         for (at, file) in files.iter().enumerate() {
             let read = policy::embedded_file(&file.name, &file.bytes).map_err(|error| error.to_string())?;
             let number = u16::try_from(at)?;
             tables.names.extend(read.names.into_iter().map(|name| (name, number)));
             tables.ids.extend(read.ids);
+            tables.locked.extend(read.locked);
             tables.blobs.push(read.blob);
         }
         tables.names.sort();
         tables.ids.sort();
+        tables.locked.sort();
         if let Some(twice) = tables.names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(format!("the program `{}` stands in two files", twice[0].0).into());
         }
@@ -82,6 +85,7 @@ impl Tables {
         let mut code = String::new();
         writeln!(code, "static NAMES: &[(&str, u16)] = &{:?};", self.names)?;
         writeln!(code, "static IDS: &[&str] = &{:?};", self.ids)?;
+        writeln!(code, "static LOCKED: &[&str] = &{:?};", self.locked)?;
         writeln!(code, "static FILES: &[&[u8]] = &[")?;
         for (at, blob) in self.blobs.iter().enumerate() {
             let name = format!("tool-{at}.bin");
@@ -100,6 +104,7 @@ fn run_tests(files: &[PolicyFile], tables: &Tables) -> Result<(), Box<dyn Error>
     let tools = Tools {
         names: forever(tables.names.iter().map(|(name, at)| (&*forever_text(name), *at)).collect()),
         ids: forever(tables.ids.iter().map(|id| forever_text(id)).collect()),
+        locked: forever(tables.locked.iter().map(|id| forever_text(id)).collect()),
         files: forever(tables.blobs.iter().map(|blob| forever(blob.clone())).collect()),
         sha256: |_| [0; 32],
     };

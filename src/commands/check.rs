@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Write};
-use std::os::unix::ffi::OsStringExt;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::surroundings::{Surroundings, now, request_id};
+use super::surroundings::{Surroundings, inner_place, now, request_id};
 use super::tested;
 use crate::error::Error;
 use crate::exit_codes;
@@ -330,10 +329,10 @@ impl Many {
             self.around.context.facts.insert(name.clone(), fact);
         }
         for name in needs.inner {
-            self.around.context.inner_places.entry(name).or_insert_with_key(|name| {
-                let found = resolve::find(&OsString::from_vec(name.clone()), self.around.context.environment.get("PATH"));
-                found.map_or(Place::Unresolved, |found| found.program.place)
-            });
+            if !self.around.context.inner_places.contains_key(&name) {
+                let place = inner_place(&name, &self.around.context, &self.around.policy);
+                self.around.context.inner_places.insert(name, place);
+            }
         }
         let brief = self.around.policy.brief(argv, program, &self.around.context)?;
         if self.around.policy.used_count() != self.tested {

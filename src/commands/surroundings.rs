@@ -53,7 +53,8 @@ impl Surroundings {
             self.context.facts.insert(name.clone(), fact);
         }
         for name in &needs.inner {
-            self.context.inner_places.insert(name.clone(), inner_place(name, &self.context));
+            let place = inner_place(name, &self.context, &self.policy);
+            self.context.inner_places.insert(name.clone(), place);
         }
         self.context.words = needs.words;
         Ok(())
@@ -67,10 +68,13 @@ impl Surroundings {
 }
 
 /// Who could have put a program where an inner command names it.
-fn inner_place(name: &[u8], context: &Context) -> ProgramPlace {
+pub(super) fn inner_place(name: &[u8], context: &Context, policy: &Policy) -> ProgramPlace {
     use std::os::unix::ffi::OsStrExt;
     match resolve::find(std::ffi::OsStr::from_bytes(name), context.environment.get("PATH")) {
-        Ok(found) => found.program.place,
+        Ok(found) => match policy.distrusts(&found.program) {
+            Some(why) => ProgramPlace::Untrusted(why.to_owned()),
+            None => ProgramPlace::Trusted,
+        },
         // What is not there cannot run; its name is judged all the same.
         Err(_) => ProgramPlace::Unresolved,
     }

@@ -4,18 +4,18 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::amended;
+use super::built_in::{built_in, combined_how, stdin_refused, untrusted};
 use super::decision::{Allowed, Asked, Decision, Denied};
 use super::error::PolicyError;
 use super::layers::{Placed, Policy, View};
-use super::matching::{self, Scene};
+use super::matching::Scene;
 use super::needs::Needs;
 use super::pattern::fits;
-use super::reason::{Effect, Layer, Reason, RunHow, StdinRule};
-use super::rule::Rule;
+use super::reason::{Effect, Layer, Reason, RunHow};
 use super::terms::{Risk, Terms};
-use super::truth::Truth;
 use super::{inner_place, preview, target};
-use crate::request::{Argv, Context, FactName, Facts, Place, Program, Request, Stdin};
+use crate::request::{Argv, Context, FactName, Facts, Place, Program, Request};
 use crate::tool::{Arg, Reading, hidden, readings};
 
 /// How many commands deep a wrapper is followed.
@@ -179,9 +179,7 @@ impl Policy {
         {
             self.judge(real, &args, given, 0, &mut left, &mut all)?;
         }
-        if let Place::Untrusted(why) = &given.program.place
-            && !self.trusted().iter().any(|directory| given.program.lies_below(Path::new(directory)))
-        {
+        if let Some(why) = self.distrusts(given.program) {
             all.add(Effect::Ask, untrusted(self, why));
         }
         if all.fired.is_empty() {
@@ -261,7 +259,7 @@ impl Policy {
         let mut strictest: Option<Effect> = None;
         for at in view.index.candidates(reading) {
             let placed = &view.rules[at];
-            if let Some((effect, terms)) = fired(placed, reading, &scene) {
+            if let Some((effect, terms)) = amended::fired(placed, reading, &scene) {
                 let found = self.fired(placed, effect, terms, reading);
                 if effect == Effect::Allow {
                     allowed.push(found);
@@ -359,48 +357,6 @@ impl Gathered {
     }
 }
 
-/// Whether a rule fires, and with which effect and terms after amends. Where an amend may or may not hold, the stricter of both counts.
-fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -> Option<(Effect, Option<String>)> {
-    struct Variant<'a> {
-        effect: Effect,
-        terms: Option<&'a String>,
-        disabled: bool,
-        amended: bool,
-    }
-    let rule: &Rule = &placed.rule;
-    if placed.amends.is_empty() {
-        return matching::fires(rule, rule.effect, false, reading, scene).then(|| (rule.effect, rule.terms.clone()));
-    }
-    let mut variants = vec![Variant { effect: rule.effect, terms: rule.terms.as_ref(), disabled: false, amended: false }];
-    for amend in &placed.amends {
-        let holds = matching::amend_holds(&amend.when, &amend.unless, reading, scene);
-        if holds == Truth::No {
-            continue;
-        }
-        let changed: Vec<Variant<'_>> = variants
-            .iter()
-            .map(|variant| Variant {
-                effect: amend.effect.unwrap_or(variant.effect),
-                terms: amend.terms.as_ref().or(variant.terms),
-                disabled: variant.disabled || amend.disable,
-                amended: true,
-            })
-            .collect();
-        if holds == Truth::Yes {
-            variants = changed;
-        } else {
-            variants.extend(changed);
-        }
-    }
-    let fires = |variant: &Variant<'_>| !variant.disabled && matching::fires(rule, variant.effect, variant.amended, reading, scene);
-    let firing: Vec<&Variant<'_>> = variants.iter().filter(|variant| fires(variant)).collect();
-    let strictest = firing.iter().max_by_key(|variant| variant.effect)?;
-    if strictest.effect == Effect::Allow && firing.len() < variants.len() {
-        return None;
-    }
-    Some((strictest.effect, strictest.terms.cloned()))
-}
-
 /// The variable or option by which an allowed command would run other code, unless a rule that allows it names that.
 fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, allowed: &[Fired]) -> Option<String> {
     let named = |name: &str| {
@@ -414,57 +370,4 @@ fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, allowed: &[
     }
     let options = view.grammar.executes.iter().filter(|name| name.starts_with('-'));
     options.filter(|name| !named(name)).find(|name| reading.options.iter().any(|option| option.is(name))).cloned()
-}
-
-fn untrusted(policy: &Policy, why: &str) -> Fired {
-    let text = format!("The program lies where others than root could have put it: {why}.");
-    let mut found = built_in("untrusted-program", Effect::Ask, &text, policy.observes(Layer::User));
-    found.reason.instead = Some("use the system's own copy, or list its directory under `trusted_programs`".to_owned());
-    found
-}
-
-fn built_in(id: &str, effect: Effect, text: &str, observed: bool) -> Fired {
-    let reason = Reason {
-        rule: id.to_owned(),
-        layer: Layer::Embedded,
-        effect,
-        risk: Risk::Medium,
-        data: Vec::new(),
-        text: text.to_owned(),
-        instead: None,
-        preview: Vec::new(),
-        observed: effect == Effect::Ask && observed,
-    };
-    Fired { reason, terms: None, how: RunHow::default(), env_allow: Vec::new() }
-}
-
-/// Why a rule does not take this stdin.
-fn stdin_refused(wanted: StdinRule, given: &Stdin) -> Option<&'static str> {
-    match (wanted, given) {
-        (StdinRule::Allow, _) | (_, Stdin::Tty | Stdin::Empty) | (StdinRule::Pin, Stdin::File { .. }) => None,
-        (StdinRule::Pin, Stdin::Unseen) => Some("It would read from a pipe, which nobody can see before it runs; a rule wants a file."),
-        (StdinRule::Refuse, _) => Some("It would read what is piped into it, and a rule refuses that."),
-    }
-}
-
-/// The stricter of each wish.
-fn combined_how(fired: &[Fired]) -> RunHow {
-    let mut how = RunHow::default();
-    for found in fired {
-        how.outcome |= found.how.outcome;
-        how.stdin = how.stdin.max(found.how.stdin);
-        how.pins.extend(&found.how.pins);
-        how.strip.extend(found.how.strip.iter().cloned());
-        how.timeout = match (how.timeout, found.how.timeout) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-    }
-    how.pins.sort_unstable();
-    how.pins.dedup();
-    how.strip.sort();
-    how.strip.dedup();
-    // A limit needs somebody who watches the clock.
-    how.outcome |= how.timeout.is_some();
-    how
 }

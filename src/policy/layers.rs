@@ -9,7 +9,6 @@ use super::file::{self, FileKind};
 use super::index::Index;
 use super::reason::{Effect, Layer};
 use super::rule::{Amend, Embedded, File, Head, Rule};
-use super::terms::{Risk, Terms};
 use crate::tool::Grammar;
 
 /// The tool files inside gate, as the build laid them down.
@@ -21,6 +20,8 @@ pub struct Tools {
     pub files: &'static [&'static [u8]],
     /// All rule ids, sorted.
     pub ids: &'static [&'static str],
+    /// The ids of those that only the system layer amends, sorted.
+    pub locked: &'static [&'static str],
     /// The hash that policies are named by; the build script does without one.
     pub sha256: fn(&[u8]) -> [u8; 32],
 }
@@ -77,13 +78,13 @@ pub(super) struct View {
 
 /// Rules in layers. Loaded once; each program's part is read when it is first needed.
 pub struct Policy {
-    layers: Layers,
-    tools: Tools,
-    heads: Vec<(Layer, Head)>,
+    pub(super) layers: Layers,
+    pub(super) tools: Tools,
+    pub(super) heads: Vec<(Layer, Head)>,
     /// Rules of heads and project files.
-    loose: Vec<(Layer, Rule)>,
-    names: Vec<(String, Vec<String>)>,
-    trusted: Vec<String>,
+    pub(super) loose: Vec<(Layer, Rule)>,
+    pub(super) names: Vec<(String, Vec<String>)>,
+    pub(super) trusted: Vec<String>,
     views: RefCell<BTreeMap<Vec<u8>, Rc<View>>>,
     used: RefCell<BTreeSet<(String, [u8; 32])>>,
 }
@@ -163,6 +164,11 @@ impl Policy {
                 if let Some(terms) = &amend.terms {
                     self.terms_named(terms).ok_or_else(|| unknown_terms(&file, terms))?;
                 }
+                if *layer != Layer::System && self.tools.locked.binary_search(&amend.id.as_str()).is_ok() {
+                    let message = format!("the rule `{}` is locked", amend.id);
+                    return Err(PolicyError::whole(&file, message)
+                        .hint("it stands between a slip and a catastrophe; only the system layer amends it"));
+                }
                 if self.embedded_id(&amend.id) {
                     continue;
                 }
@@ -215,7 +221,7 @@ impl Policy {
         Ok(ids)
     }
 
-    fn tool_layers(&self) -> impl Iterator<Item = (Layer, &LayerFiles)> {
+    pub(super) fn tool_layers(&self) -> impl Iterator<Item = (Layer, &LayerFiles)> {
         let system = self.layers.system.iter().map(|files| (Layer::System, files));
         system.chain(self.layers.user.iter().map(|files| (Layer::User, files)))
     }
@@ -344,112 +350,6 @@ impl Policy {
         };
         let blob = self.tools.files.get(usize::from(self.tools.names[at].1)).copied().unwrap_or_default();
         postcard::from_bytes(blob).map(Some).map_err(|_| PolicyError::whole("gate", "gate's own tool files cannot be read"))
-    }
-
-    fn first<T>(&self, get: impl Fn(&Head) -> Option<T>) -> Option<T> {
-        self.heads.iter().find_map(|(_, head)| get(head))
-    }
-
-    fn embedded_mode(&self) -> Embedded {
-        self.first(|head| head.embedded).unwrap_or(Embedded::On)
-    }
-
-    /// What nothing matches is answered by.
-    pub fn unmatched(&self) -> Effect {
-        self.first(|head| head.unmatched).unwrap_or(Effect::Ask)
-    }
-
-    /// Whether what no rule speaks of is supervised.
-    pub(super) fn outcome(&self) -> bool {
-        self.first(|head| head.outcome).unwrap_or(false)
-    }
-
-    /// Whether asks of a layer are only observed: its own head or a more trusted one says so, the most trusted that states it first.
-    pub(super) fn observes(&self, layer: Layer) -> bool {
-        self.heads.iter().filter(|(of, _)| *of <= layer).find_map(|(_, head)| head.observe).unwrap_or(false)
-    }
-
-    pub(super) fn names(&self) -> &[(String, Vec<String>)] {
-        &self.names
-    }
-
-    /// Directories whose programs are trusted beside what root owns.
-    pub(super) fn trusted(&self) -> &[String] {
-        &self.trusted
-    }
-
-    fn terms_named(&self, name: &str) -> Option<Terms> {
-        self.first(|head| head.terms.iter().find(|(known, _)| known == name).map(|(_, part)| part.complete()))
-    }
-
-    /// The terms that a rule names, or else those of its risk.
-    pub(super) fn terms(&self, named: Option<&str>, risk: Risk) -> Terms {
-        named.and_then(|name| self.terms_named(name)).or_else(|| self.terms_named(risk.word())).unwrap_or_default()
-    }
-
-    /// What the system layer says about the log's place, and whether the user may move anything.
-    pub fn system_state(&self) -> (Option<String>, bool) {
-        let head = self.heads.iter().find(|(layer, _)| *layer == Layer::System).map(|(_, head)| head);
-        (head.and_then(|head| head.state_dir.clone()), head.and_then(|head| head.user_may_move).unwrap_or(false))
-    }
-
-    /// The heads by layer.
-    pub(crate) fn heads(&self) -> &[(Layer, Head)] {
-        &self.heads
-    }
-
-    /// The files that were given.
-    pub(crate) fn layers(&self) -> &Layers {
-        &self.layers
-    }
-
-    /// The rules of heads and project files.
-    pub(crate) fn loose_rules(&self) -> &[(Layer, Rule)] {
-        &self.loose
-    }
-
-    /// gate's own tables.
-    pub(crate) fn tools(&self) -> &Tools {
-        &self.tools
-    }
-
-    /// The tools that rules of heads and projects name, and those that the layers bring.
-    pub fn named_tools(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.loose.iter().flat_map(|(_, rule)| &rule.tools).filter(|tool| *tool != "*").cloned().collect();
-        names.extend(self.tool_layers().flat_map(|(_, files)| &files.tools).map(|file| file.family.clone()));
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    /// Sets of a layer that no condition of heads and projects names.
-    pub(super) fn sets_without_use(&self, layer: Layer) -> Vec<(String, Vec<String>)> {
-        let head = self.heads.iter().find(|(of, _)| *of == layer).map(|(_, head)| head);
-        let rules = self.loose.iter().flat_map(|(_, rule)| [&rule.when, &rule.unless]);
-        let amends = self.heads.iter().flat_map(|(_, head)| &head.amends).flat_map(|amend| [&amend.when, &amend.unless]);
-        let used: BTreeSet<&str> = rules
-            .chain(amends)
-            .flat_map(|given| &given.facts)
-            .flat_map(|(_, patterns)| patterns)
-            .filter_map(|pattern| pattern.strip_prefix('@'))
-            .collect();
-        // Tool files may use them too; only those of the machine are not looked through here.
-        let tools = self.tool_layers().any(|(_, files)| !files.tools.is_empty());
-        head.into_iter()
-            .flat_map(|head| &head.names)
-            .filter(|(name, _)| !tools && !used.contains(name.as_str()) && !self.embedded_set(name))
-            .cloned()
-            .collect()
-    }
-
-    /// Whether gate's own rules use a set: `production` is theirs.
-    fn embedded_set(&self, name: &str) -> bool {
-        name == "production"
-    }
-
-    /// The same files with other sets of names, for tests that bring their own.
-    pub(super) fn with_names(&self, names: &[(String, Vec<String>)]) -> Vec<(String, Vec<String>)> {
-        names.iter().chain(&self.names).cloned().collect()
     }
 }
 

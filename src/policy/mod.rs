@@ -1,6 +1,8 @@
 //! What may run: rules in layers, and the one decision that comes of them.
 #![forbid(unsafe_code)]
 
+mod amended;
+mod built_in;
 mod decide;
 mod decision;
 mod error;
@@ -18,6 +20,7 @@ mod raw;
 mod reason;
 mod report;
 mod rule;
+mod settings;
 mod target;
 mod terms;
 mod tests;

@@ -52,6 +52,6 @@ impl Needs {
 
     /// Whether the captured target facts are those of the command at this depth.
     pub(super) fn owns_target(&self, depth: usize) -> bool {
-        self.owner.is_none_or(|owner| owner == depth)
+        self.owner == Some(depth)
     }
 }

@@ -25,6 +25,8 @@ pub struct EmbeddedFile {
     pub names: Vec<String>,
     /// The ids of its rules.
     pub ids: Vec<String>,
+    /// Those that only the system layer amends.
+    pub locked: Vec<String>,
     /// Grammar and rules (postcard).
     pub blob: Vec<u8>,
 }
@@ -37,7 +39,8 @@ pub fn embedded_file(name: &str, bytes: &[u8]) -> Result<EmbeddedFile, PolicyErr
     let read = file::read(name, bytes, FileKind::Embedded)?;
     let grammar = read.grammar.ok_or_else(|| PolicyError::whole(name, "a tool file inside gate needs `[tool]`"))?;
     let blob = postcard::to_stdvec(&(&grammar, &read.rules)).map_err(|error| PolicyError::whole(name, error.to_string()))?;
-    Ok(EmbeddedFile { names: grammar.names, ids: read.rules.into_iter().map(|rule| rule.id).collect(), blob })
+    let locked = read.rules.iter().filter(|rule| rule.locked).map(|rule| rule.id.clone()).collect();
+    Ok(EmbeddedFile { names: grammar.names, ids: read.rules.into_iter().map(|rule| rule.id).collect(), locked, blob })
 }
 
 /// Runs all tests of one file against the whole policy. Gives how many there are, and those that failed.

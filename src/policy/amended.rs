@@ -1,0 +1,50 @@
+//! A rule after what more trusted layers changed about it.
+
+use super::layers::Placed;
+use super::matching::{self, Scene};
+use super::reason::Effect;
+use super::rule::Rule;
+use super::truth::Truth;
+use crate::tool::Reading;
+
+/// Whether a rule fires, and with which effect and terms after amends. Where an amend may or may not hold, the stricter of both counts.
+pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -> Option<(Effect, Option<String>)> {
+    struct Variant<'a> {
+        effect: Effect,
+        terms: Option<&'a String>,
+        disabled: bool,
+        amended: bool,
+    }
+    let rule: &Rule = &placed.rule;
+    if placed.amends.is_empty() {
+        return matching::fires(rule, rule.effect, false, reading, scene).then(|| (rule.effect, rule.terms.clone()));
+    }
+    let mut variants = vec![Variant { effect: rule.effect, terms: rule.terms.as_ref(), disabled: false, amended: false }];
+    for amend in &placed.amends {
+        let holds = matching::amend_holds(&amend.when, &amend.unless, reading, scene);
+        if holds == Truth::No {
+            continue;
+        }
+        let changed: Vec<Variant<'_>> = variants
+            .iter()
+            .map(|variant| Variant {
+                effect: amend.effect.unwrap_or(variant.effect),
+                terms: amend.terms.as_ref().or(variant.terms),
+                disabled: variant.disabled || amend.disable,
+                amended: true,
+            })
+            .collect();
+        if holds == Truth::Yes {
+            variants = changed;
+        } else {
+            variants.extend(changed);
+        }
+    }
+    let fires = |variant: &Variant<'_>| !variant.disabled && matching::fires(rule, variant.effect, variant.amended, reading, scene);
+    let firing: Vec<&Variant<'_>> = variants.iter().filter(|variant| fires(variant)).collect();
+    let strictest = firing.iter().max_by_key(|variant| variant.effect)?;
+    if strictest.effect == Effect::Allow && firing.len() < variants.len() {
+        return None;
+    }
+    Some((strictest.effect, strictest.terms.cloned()))
+}
