@@ -212,7 +212,7 @@ fn the_ways_of_spelling_options_are_the_tools_own() {
             &deploy(&format!("{options}\n{key} = false"), ALLOW),
             argv,
             ["allow", "ask"],
-        )
+        );
     };
     both("abbreviate", "flag = [\"--force\"]", &["deploy", "--fo"]);
     both("bundle", "flag = [\"-f\", \"-r\"]", &["deploy", "-fr"]);
