@@ -7,14 +7,15 @@ use std::io::{self, BufRead, Write};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::surroundings::{Surroundings, inner_place, now, request_id};
+use super::surroundings::{Surroundings, fact, inner_place, now, request_id};
 use super::tested;
 use crate::error::Error;
 use crate::exit_codes;
 use crate::policy::{Brief, Decision, Effect, Reason, Risk};
 use crate::record::bytes_value;
+use crate::record::story::fact_value;
 use crate::request::{Argv, Fact, FactName, Place, Program, Request};
-use crate::sys::{resolve, target};
+use crate::sys::resolve;
 use crate::text;
 
 /// Arguments of `gate check`.
@@ -86,7 +87,7 @@ struct Told<'a> {
     reasons: &'a [Reason],
     risk: Risk,
     terms: Option<Value>,
-    target: &'a [(String, String)],
+    target: &'a [(String, Fact)],
     how: Option<&'a crate::policy::RunHow>,
     hidden: &'a [crate::policy::Hidden],
 }
@@ -154,7 +155,7 @@ impl<'a> Told<'a> {
         if !self.target.is_empty() {
             map.insert(
                 "target".into(),
-                self.target.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>().into(),
+                self.target.iter().map(|(name, fact)| (name.clone(), fact_value(fact))).collect::<Map<_, _>>().into(),
             );
         }
         if !self.hidden.is_empty() {
@@ -210,13 +211,22 @@ impl<'a> Told<'a> {
         if let Some(terms) = &self.terms {
             out += &format!("  terms: {}\n", text::escape(terms.to_string().as_bytes()));
         }
-        for (name, value) in self.target {
-            out += &format!("  {}: {}\n", text::escape(name.as_bytes()), text::escape(value.as_bytes()));
+        for (name, fact) in self.target {
+            out += &format!("  {}: {}\n", text::escape(name.as_bytes()), text::escape(said(fact).as_bytes()));
         }
         for one in reading {
             out += &format!("  read as: {}\n", text::escape(one.to_string().as_bytes()));
         }
         out
+    }
+}
+
+/// A fact in words.
+fn said(fact: &Fact) -> String {
+    match fact {
+        Fact::Known { values, .. } => values.join(", "),
+        Fact::Absent => "none".to_owned(),
+        Fact::Unknown(why) => format!("unknown, {why}"),
     }
 }
 
@@ -321,7 +331,7 @@ impl Many {
             let fact = match known.iter().find(|(target, _)| *target == needs.target) {
                 Some((_, fact)) => fact.clone(),
                 None => {
-                    let fact = target::fact(name, &self.around.context, &needs.target);
+                    let fact = fact(name, &self.around.context, &needs.target);
                     known.push((needs.target.clone(), fact.clone()));
                     fact
                 }

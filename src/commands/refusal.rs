@@ -74,7 +74,7 @@ fn speaking<'a>(reasons: &'a [Reason], refusal: &Refusal) -> Vec<&'a Reason> {
 
 fn why(speaking: &[&Reason], refusal: &Refusal) -> String {
     let mut parts: Vec<String> = match refusal {
-        Refusal::Rejected { comment, .. } if !comment.is_empty() => vec![format!("They said: {}", text::escape(comment.as_bytes()))],
+        Refusal::Rejected { comment, .. } if !comment.is_empty() => vec![format!("They said: `{}`.", text::escape(comment.as_bytes()))],
         Refusal::Unreachable(why) | Refusal::Changed(why) => vec![sentence(&text::escape(why.as_bytes()))],
         _ => Vec::new(),
     };

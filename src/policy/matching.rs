@@ -215,7 +215,8 @@ fn arg_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> 
         return Truth::Yes;
     }
     if !arg.is_known() {
-        return Truth::Maybe;
+        let below = |root: &Vec<u8>| paths::could_lie_below(pattern, root, scene.cwd);
+        return (arg.roots.is_empty() || arg.roots.iter().any(below)).then_some(Truth::Maybe).unwrap_or(Truth::No);
     }
     match stance {
         Stance::Strict => paths::could_fit(pattern, &arg.text, scene.cwd),

@@ -43,6 +43,18 @@ pub(super) fn surely_fits(pattern: &str, operand: &[u8], cwd: Option<&Path>) -> 
     !climbs && (fits(pattern, operand) || operand.starts_with(b"./") && fits(pattern, &normal(operand)))
 }
 
+/// Whether a path that begins at `root` could be one that an absolute pattern names.
+pub(super) fn could_lie_below(pattern: &str, root: &[u8], cwd: Option<&Path>) -> bool {
+    let pattern = pattern.as_bytes();
+    let (true, Some(cwd)) = (pattern.starts_with(b"/"), cwd) else {
+        return true;
+    };
+    let root = if root.starts_with(b"/") { normal(root) } else { absolute(cwd, root) };
+    let literal = pattern.iter().position(|byte| *byte == b'*').map_or(pattern, |star| &pattern[..star]);
+    let inside = |path: &[u8], of: &[u8]| path == of || of == b"/" || path.strip_prefix(of).is_some_and(|rest| rest.starts_with(b"/"));
+    if literal.len() == pattern.len() { inside(literal, &root) } else { literal.starts_with(&root) || root.starts_with(literal) }
+}
+
 /// The operand without slashes at its end.
 pub(super) fn bare(operand: &[u8]) -> &[u8] {
     let end = operand.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
@@ -87,6 +99,19 @@ mod tests {
         }
         assert_eq!(could_fit("/etc", b"etc", None), Truth::Maybe);
         assert_eq!(could_fit("/etc", b"etc", Some(Path::new("/home"))), Truth::No);
+    }
+
+    #[test]
+    fn what_find_hands_on_lies_below_its_start() {
+        let cwd = Some(Path::new("/home/ann/work"));
+        assert!(!could_lie_below("/etc", b".", cwd));
+        assert!(!could_lie_below("/etc/*", b"build", cwd));
+        assert!(could_lie_below("/etc", b"/", cwd));
+        assert!(could_lie_below("/etc/*", b"/etc/ssh", cwd));
+        assert!(could_lie_below("/home", b"/home", cwd));
+        assert!(could_lie_below("/etc", b".", Some(Path::new("/"))));
+        assert!(could_lie_below("*secret*", b".", cwd));
+        assert!(could_lie_below("/etc", b".", None));
     }
 
     #[test]

@@ -5,13 +5,15 @@ use super::sql;
 use crate::shell::{self, Script};
 
 /// An argument of `-exec`: what holds `{}` is only known when it runs, but is one argument and no option.
-pub(super) fn placeholder<'a>(arg: &Arg<'a>) -> Arg<'a> {
+/// `{}` by itself is a start point, or a path below one.
+pub(super) fn placeholder<'a>(arg: &Arg<'a>, roots: &[Vec<u8>]) -> Arg<'a> {
     let holds = arg.text.windows(2).any(|pair| pair == b"{}");
     let certainty = match arg.certainty {
         Certainty::Known if holds => Certainty::Value,
         other => other,
     };
-    Arg { certainty, ..arg.clone() }
+    let roots = if &*arg.text == b"{}" { roots.to_vec() } else { Vec::new() };
+    Arg { certainty, roots, ..arg.clone() }
 }
 
 /// Finds the commands and statements inside what was read.

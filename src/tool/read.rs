@@ -334,6 +334,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// find's start points as far as they are known; none known where one is not.
+    fn start_points(&self) -> Vec<Vec<u8>> {
+        let starts = &self.reading.operands;
+        if starts.is_empty() {
+            return vec![b".".to_vec()];
+        }
+        // `-execdir` and `-files0-from` have other paths in mind.
+        let elsewhere = self.reading.options.iter().any(|option| option.is("-files0-from"));
+        let known = !elsewhere && starts.iter().all(Arg::is_known);
+        if known { starts.iter().map(|arg| arg.text.to_vec()).collect() } else { Vec::new() }
+    }
+
     fn read_find(&mut self, args: &[Arg<'a>]) {
         let exec: &[String] = match &self.grammar.runs {
             Some(Runs::Exec(options)) => options,
@@ -362,7 +374,8 @@ impl<'a> Reader<'a> {
                 } else {
                     self.unknown(text.to_vec(), None, true);
                 }
-                self.reading.inner.push(args[at..end].iter().map(inner::placeholder).collect());
+                let roots = self.start_points();
+                self.reading.inner.push(args[at..end].iter().map(|arg| inner::placeholder(arg, &roots)).collect());
                 at = (end + 1).min(args.len());
             } else if let Some(spec) = self.find(text) {
                 let value = if spec.takes == Takes::Value { args.get(at).cloned() } else { None };
