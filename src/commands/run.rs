@@ -173,7 +173,8 @@ impl Teller {
         let stored = self.append(&[draft])?;
         self.say(&json!({ "executed": false, "refusal": refused.word(), "request": self.id.to_string(), "record": record(&stored) }));
         let hidden: Vec<(usize, usize, usize)> = hidden.iter().map(|span| (span.word, span.start, span.end)).collect();
-        Ok(refusal::error(request, reasons, &hidden, refused))
+        let addable = self.around.policy.rule_to_add(request.argv())?;
+        Ok(refusal::error(request, reasons, &hidden, refused, addable.as_deref()))
     }
 
     /// Records that it starts, durably, and then runs it.

@@ -21,6 +21,7 @@ mod reason;
 mod report;
 mod rule;
 mod settings;
+mod suggest;
 mod target;
 mod terms;
 mod tests;

@@ -23,6 +23,16 @@ impl Policy {
         self.first(|head| head.unmatched).unwrap_or(Effect::Ask)
     }
 
+    /// The layer whose mode holds for what nothing matches: the one that says what that is answered by.
+    pub(super) fn unmatched_layer(&self) -> Layer {
+        self.heads.iter().find(|(_, head)| head.unmatched.is_some()).map_or(Layer::User, |(layer, _)| *layer)
+    }
+
+    /// The layer whose mode holds for what no layer wrote: the system layer where one stands.
+    pub(super) fn law_layer(&self) -> Layer {
+        if self.layers.system.is_some() { Layer::System } else { Layer::User }
+    }
+
     /// Whether what no rule speaks of is supervised.
     pub(super) fn outcome(&self) -> bool {
         self.first(|head| head.outcome).unwrap_or(false)
