@@ -328,13 +328,12 @@ impl Many {
         self.around.context.facts = crate::request::Facts::default();
         for name in &needs.facts {
             let known = self.facts.entry(name.clone()).or_default();
-            let fact = match known.iter().find(|(target, _)| *target == needs.target) {
-                Some((_, fact)) => fact.clone(),
-                None => {
-                    let fact = fact(name, &self.around.context, &needs.target);
-                    known.push((needs.target.clone(), fact.clone()));
-                    fact
-                }
+            let fact = if let Some((_, fact)) = known.iter().find(|(target, _)| *target == needs.target) {
+                fact.clone()
+            } else {
+                let fact = fact(name, &self.around.context, &needs.target);
+                known.push((needs.target.clone(), fact.clone()));
+                fact
             };
             self.around.context.facts.insert(name.clone(), fact);
         }

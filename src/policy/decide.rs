@@ -284,7 +284,9 @@ impl Policy {
         }
         match (strictest, allowed.is_empty()) {
             (strictest, false) => {
-                allowed.into_iter().for_each(|found| all.push(found));
+                for found in allowed {
+                    all.push(found);
+                }
                 strictest.unwrap_or(Effect::Allow)
             }
             (Some(strictest), true) => strictest,

@@ -114,18 +114,18 @@ impl Policy {
         let tools = self.tool_layers().any(|(_, files)| !files.tools.is_empty());
         head.into_iter()
             .flat_map(|head| &head.names)
-            .filter(|(name, _)| !tools && !used.contains(name.as_str()) && !self.embedded_set(name))
+            .filter(|(name, _)| !tools && !used.contains(name.as_str()) && !embedded_set(name))
             .cloned()
             .collect()
-    }
-
-    /// Whether gate's own rules use a set: `production` is theirs.
-    fn embedded_set(&self, name: &str) -> bool {
-        name == "production"
     }
 
     /// The same files with other sets of names, for tests that bring their own.
     pub(super) fn with_names(&self, names: &[(String, Vec<String>)]) -> Vec<(String, Vec<String>)> {
         names.iter().chain(&self.names).cloned().collect()
     }
+}
+
+/// Whether gate's own rules use a set: `production` is theirs.
+fn embedded_set(name: &str) -> bool {
+    name == "production"
 }

@@ -61,7 +61,7 @@ pub(super) fn of(kind: TargetKind, reading: &Reading<'_>) -> Target {
             }
         }
         TargetKind::Aws => {
-            target.aws_profile = last(reading, &["--profile"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic))
+            target.aws_profile = last(reading, &["--profile"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
         }
         TargetKind::Terraform => target.directory = last(reading, &["-chdir"], &mut target.dynamic).map(path),
     }

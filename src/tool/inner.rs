@@ -17,7 +17,7 @@ pub(super) fn placeholder<'a>(arg: &Arg<'a>, roots: &[Vec<u8>]) -> Arg<'a> {
 }
 
 /// Finds the commands and statements inside what was read.
-pub(super) fn follow<'a>(grammar: &Grammar, reading: &mut Reading<'a>) {
+pub(super) fn follow(grammar: &Grammar, reading: &mut Reading<'_>) {
     match &grammar.runs {
         Some(Runs::After { operands, assignments }) => after(reading, *operands, *assignments),
         Some(Runs::Script(option)) => script_option(reading, option),

@@ -221,7 +221,6 @@ impl<'a> Reader<'a> {
                     parsed.push((name, spec, Some(arg.from(at + 1))));
                     at = text.len();
                 }
-                Takes::Nothing => parsed.push((name, spec, None)),
                 // A shell's `-c` takes the next operand: what is attached to it are more flags.
                 Takes::Value if rest && matches!(&self.grammar.runs, Some(Runs::Script(option)) if option.as_bytes() == name) => {
                     return self.unknown(text.to_vec(), None, false);
@@ -235,7 +234,7 @@ impl<'a> Reader<'a> {
                     parsed.push((name, spec, None));
                     next = Next::Value;
                 }
-                Takes::Attached => parsed.push((name, spec, None)),
+                Takes::Nothing | Takes::Attached => parsed.push((name, spec, None)),
             }
         }
         for (name, spec, value) in parsed {
