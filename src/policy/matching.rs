@@ -216,7 +216,8 @@ fn arg_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> 
     }
     if !arg.is_known() {
         let below = |root: &Vec<u8>| paths::could_lie_below(pattern, root, scene.cwd);
-        return (arg.roots.is_empty() || arg.roots.iter().any(below)).then_some(Truth::Maybe).unwrap_or(Truth::No);
+        let possible = arg.roots.is_empty() || arg.roots.iter().any(below);
+        return if possible { Truth::Maybe } else { Truth::No };
     }
     match stance {
         Stance::Strict => paths::could_fit(pattern, &arg.text, scene.cwd),
