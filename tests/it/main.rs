@@ -2,7 +2,6 @@
 #![expect(dead_code, reason = "each module uses the helpers of `world` that it needs")]
 #![expect(unreachable_pub, reason = "nothing outside this binary can reach anything")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::missing_panics_doc, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 mod bad_input;
 mod card;
