@@ -7,7 +7,7 @@ fuzz_target!(|script: &[u8]| {
     if let Script::Static(commands) = read(script) {
         assert!(commands.iter().all(|words| !words.is_empty()), "a command without words");
         assert!(!script.contains(&0), "a NUL byte was read");
-        let quoted = script.iter().any(|byte| b"'\\#".contains(byte));
+        let quoted = script.iter().any(|byte| b"'\"\\#".contains(byte));
         assert!(quoted || !script.iter().any(|byte| b"$`*?[~{".contains(byte)), "an expansion was read as static");
     }
 });

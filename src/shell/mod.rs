@@ -79,6 +79,9 @@ fn commands_with(script: &[u8], check_names: bool) -> Result<Vec<Vec<Vec<u8>>>, 
     if script.len() > LIMIT {
         return Err("the script is too long to be read");
     }
+    if script.contains(&0) {
+        return Err("a NUL byte, which shells drop");
+    }
     let mut found: Vec<Vec<Vec<u8>>> = Vec::new();
     let mut command: Vec<Vec<u8>> = Vec::new();
     let mut rest = script;
@@ -218,6 +221,11 @@ mod tests {
 
     fn split(text: &str) -> Script {
         read(text.as_bytes())
+    }
+
+    #[test]
+    fn a_byte_that_shells_drop_is_not_static() {
+        assert!(matches!(read(b"psql -c 'a\0b'"), Script::Opaque(_)));
     }
 
     #[test]
