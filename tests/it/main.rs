@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "nothing outside this binary can reach anything")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod attacks;
 mod bad_input;
 mod card;
 mod check;
@@ -25,6 +26,7 @@ mod policy_keys;
 mod policy_keys_rules;
 mod prompt;
 mod record;
+mod shell;
 mod text;
 mod tty;
 mod verify;
