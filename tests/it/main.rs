@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "nothing outside this binary can reach anything")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod approval;
 mod attacks;
 mod bad_input;
 mod card;
@@ -24,6 +25,7 @@ mod killed;
 mod log;
 mod policy_keys;
 mod policy_keys_rules;
+mod policy_laws;
 mod prompt;
 mod record;
 mod shell;
