@@ -141,6 +141,9 @@ fn finish(command: &mut Vec<Vec<u8>>, found: &mut Vec<Vec<Vec<u8>>>, check_names
         if named(RESERVED) {
             return Err("a compound command");
         }
+        if name.starts_with(b"%") {
+            return Err("a job of the shell");
+        }
         if named(REDEFINING) {
             return Err("a builtin that changes what later words mean");
         }
@@ -277,6 +280,7 @@ mod tests {
             "ls |& cat",
             "ls &> x",
             "echo a=~/b",
+            "%1",
             "printf -v PATH /x; ls",
             "printf -vPATH /x",
             "test -v 'a[$(ls)]'",
