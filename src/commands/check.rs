@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, Write};
+use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -14,7 +15,7 @@ use crate::exit_codes;
 use crate::policy::{Brief, Decision, Effect, Reason, Risk};
 use crate::record::bytes_value;
 use crate::record::story::fact_value;
-use crate::request::{Argv, Fact, FactName, Place, Program, Request};
+use crate::request::{Argv, Fact, FactName, Identity, Place, Program, Request};
 use crate::sys::resolve;
 use crate::text;
 
@@ -44,7 +45,7 @@ fn one(mut around: Surroundings, args: &CheckArgs) -> Result<u8, Error> {
     around.look_up();
     around.complete(&argv, &program)?;
     tested::ensure(&around.policy, around.config.state().ok(), around.context.who.uid)?;
-    let unresolved = program.place == Place::Unresolved;
+    let unresolved = program.identity == Identity::default();
     let request = Request::new(request_id(now()?)?, argv, program, around.context.clone());
     let decision = around.policy.decide(&request)?;
     let reading = reading(&around, &request)?;
@@ -66,9 +67,16 @@ fn code(effect: Effect) -> u8 {
     }
 }
 
-/// The program, or its bare name where it is found nowhere.
+/// The program, or its bare name where it is found nowhere. A path that leads nowhere now may lead somewhere when it runs.
 fn program(typed: &OsStr, path: Option<&OsStr>) -> Program {
-    resolve::find(typed, path).map_or_else(|_| Program::unresolved(typed.to_owned()), |found| found.program)
+    let nowhere = || {
+        let mut program = Program::unresolved(typed.to_owned());
+        if typed.as_bytes().contains(&b'/') {
+            program.place = Place::Untrusted(format!("`{}` is not there yet", text::escape(typed.as_bytes())));
+        }
+        program
+    };
+    resolve::find(typed, path).map_or_else(|_| nowhere(), |found| found.program)
 }
 
 fn write(out: &mut impl Write, text: &str) -> Result<(), Error> {

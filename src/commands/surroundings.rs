@@ -84,6 +84,8 @@ pub(super) fn inner_place(name: &[u8], context: &Context, policy: &Policy) -> Pr
             Some(why) => ProgramPlace::Untrusted(why.to_owned()),
             None => ProgramPlace::Trusted,
         },
+        // A path that leads nowhere from here may lead somewhere from where it runs, or when.
+        Err(_) if name.contains(&b'/') => ProgramPlace::Untrusted(format!("`{}` is not there yet", crate::text::escape(name))),
         // What is not there cannot run; its name is judged all the same.
         Err(_) => ProgramPlace::Unresolved,
     }

@@ -12,11 +12,11 @@ use super::layers::{Placed, Policy, View};
 use super::matching::Scene;
 use super::needs::Needs;
 use super::pattern::fits;
-use super::reason::{Effect, Reason, RunHow};
+use super::reason::{Effect, Layer, Reason, RunHow};
 use super::terms::{Risk, Terms};
 use super::{inner_place, preview, target};
 use crate::request::{Argv, Context, FactName, Facts, Place, Program, Request};
-use crate::tool::{Arg, Reading, hidden, readings};
+use crate::tool::{Arg, Reading, readings};
 
 /// How many commands deep a wrapper is followed.
 const DEPTH: usize = 8;
@@ -24,7 +24,9 @@ const DEPTH: usize = 8;
 const WIDTH: usize = 256;
 
 /// Variables by which any program runs other code than its own.
-const LOADERS: &[&str] = &["LD_*", "BASH_ENV", "BASH_FUNC_*", "GIT_CONFIG_*"];
+const LOADERS: &[&str] = &[
+    "LD_*", "BASH_ENV", "BASH_FUNC_*", "GIT_CONFIG_*", "GCONV_PATH", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES",
+];
 
 /// Names that stand for many programs: the typed one says which.
 const MULTI_CALL: &[&str] = &["busybox", "toybox", "coreutils", "pyenv", "rbenv", "nodenv", "asdf", "mise"];
@@ -73,10 +75,7 @@ impl Policy {
         let context = request.context();
         let gathered = self.gather_here(request.argv(), request.program(), context)?;
         let words: Vec<&[u8]> = request.argv().bytes().collect();
-        let view = self.view(request.argv().name())?;
-        let args = Self::args(&words);
-        let readings = readings(&view.grammar, &args);
-        let hidden = hidden(&readings, &words);
+        let hidden = self.hidden(request.argv().name(), &words)?;
         let risk = gathered
             .fired
             .iter()
@@ -257,10 +256,12 @@ impl Policy {
         let scene = Scene { facts: given.facts, names: given.names, cwd: given.cwd, own_target, asked: &asked };
         let mut allowed: Vec<Fired> = Vec::new();
         let mut strictest: Option<Effect> = None;
+        let mut only_projects = true;
         for at in view.index.candidates(reading) {
             let placed = &view.rules[at];
             if let Some((effect, terms)) = amended::fired(placed, reading, &scene) {
                 let found = self.fired(placed, effect, terms, reading);
+                only_projects &= placed.layer == Layer::Project;
                 if effect == Effect::Allow {
                     allowed.push(found);
                 } else {
@@ -288,6 +289,11 @@ impl Policy {
                     all.push(found);
                 }
                 strictest.unwrap_or(Effect::Allow)
+            }
+            // A project's ask must not stand in for what is said of commands that no rule knows.
+            (Some(Effect::Ask), true) if only_projects && reading.opaque.is_none() => {
+                all.add(self.unmatched(), self.unmatched_reason());
+                self.unmatched().max(Effect::Ask)
             }
             (Some(strictest), true) => strictest,
             (None, true) => {

@@ -8,6 +8,7 @@ mod decision;
 mod error;
 mod file;
 mod grammar_file;
+mod hide;
 mod in_file;
 mod index;
 mod layers;

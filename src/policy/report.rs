@@ -6,7 +6,7 @@ use super::error::PolicyError;
 use super::layers::Policy;
 use super::reason::{Effect, Layer};
 use crate::request::Argv;
-use crate::tool::{Arg, Certainty, Reading, readings};
+use crate::tool::{Arg, Certainty, Hidden, Reading, readings};
 
 /// One rule in `gate policy show`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,7 +34,8 @@ impl Policy {
         let words: Vec<&[u8]> = argv.bytes().collect();
         let args = Self::args(&words);
         let program = String::from_utf8_lossy(argv.name()).into_owned();
-        Ok(readings(&view.grammar, &args).iter().map(|reading| object(&program, view.known, reading)).collect())
+        let hidden = self.hidden(argv.name(), &words)?;
+        Ok(readings(&view.grammar, &args).iter().map(|reading| object(&program, view.known, reading, &hidden)).collect())
     }
 
     /// All rules that speak of one program.
@@ -59,17 +60,16 @@ impl Policy {
     }
 }
 
-fn object(program: &str, known: bool, reading: &Reading<'_>) -> Value {
+fn object(program: &str, known: bool, reading: &Reading<'_>, hidden: &[Hidden]) -> Value {
+    let text = |arg: &Arg<'_>| text(arg, hidden);
     let texts = |args: &[Arg<'_>]| -> Vec<Value> { args.iter().map(text).collect() };
     let options: Vec<Value> = reading
         .options
         .iter()
         .map(|option| {
-            let secret = option.spec.is_some_and(|spec| spec.secret);
             let mut one = json!({ "name": String::from_utf8_lossy(&option.raw), "known": option.spec.is_some() });
             if let (Some(value), Value::Object(map)) = (&option.value, &mut one) {
-                let shown = if secret { format!("hidden, {} bytes", value.text.len()).into() } else { text(value) };
-                map.insert("value".to_owned(), shown);
+                map.insert("value".to_owned(), text(value));
             }
             one
         })
@@ -89,8 +89,12 @@ fn object(program: &str, known: bool, reading: &Reading<'_>) -> Value {
     all
 }
 
-fn text(arg: &Arg<'_>) -> Value {
+fn text(arg: &Arg<'_>, hidden: &[Hidden]) -> Value {
+    let secret = |(word, at): (usize, usize)| {
+        hidden.iter().any(|span| span.word == word && span.start < at + arg.text.len() && span.end > at)
+    };
     match arg.certainty {
+        _ if arg.place.is_some_and(secret) => format!("hidden, {} bytes", arg.text.len()).into(),
         Certainty::Known => String::from_utf8_lossy(&arg.text).into(),
         Certainty::Value | Certainty::Anything => json!({ "when_it_runs": String::from_utf8_lossy(&arg.text) }),
     }

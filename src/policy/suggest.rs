@@ -22,6 +22,10 @@ impl Policy {
         let (Ok(name), true) = (std::str::from_utf8(argv.name()), words.len() <= LONGEST) else {
             return Ok(None);
         };
+        // A rule with a secret in it would show and keep the secret.
+        if !self.hidden(argv.name(), &words)?.is_empty() {
+            return Ok(None);
+        }
         let view = self.view(argv.name())?;
         let args = Self::args(&words);
         let tried = readings(&view.grammar, &args);
@@ -42,7 +46,16 @@ impl Policy {
         // Ids must differ, so the words are in it.
         let id = format!("{plain}-{}", hex(&(self.tools().sha256)(&words.join(&0))[..3]));
         let list = |items: &[&str]| items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", ");
-        let options: Vec<&str> = reading.options.iter().filter_map(|option| option.spec?.spellings.first().map(String::as_str)).collect();
+        let mut options: Vec<String> = Vec::new();
+        for option in &reading.options {
+            let spelling = option.spec.and_then(|spec| spec.spellings.first()).map_or("-", String::as_str);
+            match option.value.as_ref().map(|value| std::str::from_utf8(&value.text)) {
+                None => options.push(spelling.to_owned()),
+                Some(Ok(value)) if !value.contains('*') && !value.chars().any(char::is_control) => options.push(format!("{spelling}={value}")),
+                Some(_) => return Ok(None),
+            }
+        }
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let mut rule = format!("[[rule]]\nid = \"my.{id}\"\ntool = {}\neffect = \"allow\"\nwords = [{}]\n", quoted(name), list(&named));
         if !view.grammar.options.is_empty() || !options.is_empty() {
             rule += &format!("options.only = [{}]\n", list(&options));

@@ -22,21 +22,28 @@ const RESERVED: &[&str] = &[
     "until", "while", "coproc",
 ];
 
-/// Builtins after which names or words mean something else, or which run text that they are given.
+/// Builtins after which names or words mean something else, or which run text that they are given or write what a program of their name would not.
 const REDEFINING: &[&str] = &[
     ".",
     "alias",
     "bind",
     "builtin",
     "cd",
+    "chdir",
     "command",
+    "compgen",
     "complete",
+    "compopt",
     "declare",
     "enable",
     "eval",
     "exec",
     "export",
+    "fc",
+    "getopts",
     "hash",
+    "history",
+    "jobs",
     "let",
     "local",
     "mapfile",
@@ -137,8 +144,14 @@ fn finish(command: &mut Vec<Vec<u8>>, found: &mut Vec<Vec<Vec<u8>>>, check_names
         if named(RESERVED) {
             return Err("a compound command");
         }
+        if name.starts_with(b"%") {
+            return Err("a job of the shell");
+        }
         if named(REDEFINING) {
             return Err("a builtin that changes what later words mean");
+        }
+        if named(&["printf", "test", "["]) && command[1..].iter().any(|word| names_a_variable(word)) {
+            return Err("a builtin that may set a variable, or evaluate a subscript");
         }
     }
     if name.is_empty() {
@@ -146,6 +159,11 @@ fn finish(command: &mut Vec<Vec<u8>>, found: &mut Vec<Vec<Vec<u8>>>, check_names
     }
     found.push(std::mem::take(command));
     Ok(())
+}
+
+/// `printf -v NAME`, `test -v NAME`: bash and its like assign to the name, and run what `NAME[$(…)]` holds.
+fn names_a_variable(word: &[u8]) -> bool {
+    word.starts_with(b"-v") || word.starts_with(b"-R") || word.len() > 1 && word.contains(&b'[')
 }
 
 /// Reads one word; the rest begins with what ended it.
@@ -196,6 +214,8 @@ fn double_quoted(text: &[u8], word: &mut Vec<u8>) -> Result<usize, &'static str>
             Some(b'"') => return Ok(at + 1),
             Some(b'$' | b'`') => return Err("an expansion inside quotes"),
             Some(b'!') => return Err("an exclamation mark inside double quotes"),
+            // In some encodings a backslash after such a byte is the second half of a letter.
+            Some(b'\\') if at > 0 && !text[at - 1].is_ascii() => return Err("a backslash that may belong to a letter"),
             Some(b'\\') => match text.get(at + 1) {
                 Some(&escaped @ (b'$' | b'`' | b'"' | b'\\')) => {
                     word.push(escaped);
@@ -268,6 +288,17 @@ mod tests {
             "ls |& cat",
             "ls &> x",
             "echo a=~/b",
+            "%1",
+            "printf -v PATH /x; ls",
+            "printf -vPATH /x",
+            "test -v 'a[$(ls)]'",
+            "'[' -R 'a[$(ls)]' ']'",
+            "test 'a[$(ls)]' -eq 0",
+            "chdir / ; ls",
+            "getopts p PATH -p",
+            "compgen -W '$(ls)'",
+            "jobs -x ls",
+            "echo \"\u{4e2d}\\\" ; ls \"",
         ] {
             assert!(matches!(split(text), Script::Opaque(_)), "{text:?} was read as {:?}", split(text));
         }

@@ -11,4 +11,5 @@ mod sql;
 pub use arg::{Arg, Certainty};
 pub use grammar::{Grammar, Language, OptionSpec, Runs, Syntax, Takes, TargetKind, WordSpec};
 pub use read::{Opt, Reading, readings};
+pub(crate) use secret::merged;
 pub use secret::{Hidden, hidden, without_passwords};

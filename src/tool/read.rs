@@ -367,7 +367,7 @@ impl<'a> Reader<'a> {
             }
             in_expression |= !matches!(text, b"-H" | b"-L" | b"-P" | b"-D") && !text.starts_with(b"-O");
             if exec.iter().any(|name| name.as_bytes() == text) {
-                let end = args[at..].iter().position(|arg| matches!(&*arg.text, b";" | b"+")).map_or(args.len(), |end| at + end);
+                let end = (at..args.len()).find(|end| ends_command(text, args, *end)).unwrap_or(args.len());
                 if let Some(spec) = self.find(text) {
                     self.known(text.to_vec(), spec, None);
                 } else {
@@ -385,6 +385,12 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// GNU find ends a command at `;`, and that of -exec and -execdir at the `+` of `{} +`; any other `+` is an argument.
+fn ends_command(action: &[u8], args: &[Arg<'_>], at: usize) -> bool {
+    let is = |at: usize, text: &[u8]| args.get(at).is_some_and(|arg| arg.is_known() && *arg.text == *text);
+    is(at, b";") || is(at, b"+") && at > 0 && is(at - 1, b"{}") && !action.starts_with(b"-ok")
 }
 
 fn numeric_flag() -> &'static OptionSpec {

@@ -28,6 +28,14 @@ pub fn hidden(readings: &[Reading<'_>], argv: &[&[u8]]) -> Vec<Hidden> {
             found.push(Hidden { word: *word, start: *start, end: start + text.len() });
         }
     }
+    // With more unknown options than are tried, no reading knows whose value the next word is.
+    if readings.iter().any(|reading| reading.loose) {
+        for (word, pair) in argv.windows(2).enumerate() {
+            if pair[0].starts_with(b"--") && !pair[0].contains(&b'=') && tells(pair[0]) && !pair[1].is_empty() {
+                found.push(Hidden { word: word + 1, start: 0, end: pair[1].len() });
+            }
+        }
+    }
     // A word with blanks is text that something runs or reads as a whole; text that is executed is always shown.
     for (word, text) in argv.iter().enumerate().filter(|(_, text)| !text.iter().any(u8::is_ascii_whitespace)) {
         found.extend(url_passwords(text).map(|(start, end)| Hidden { word, start, end }));
@@ -87,7 +95,8 @@ pub fn without_passwords(text: &str) -> String {
     shown + text.get(from..).unwrap_or_default()
 }
 
-fn merged(mut spans: Vec<Hidden>) -> Vec<Hidden> {
+/// Spans in order, those that touch made one.
+pub(crate) fn merged(mut spans: Vec<Hidden>) -> Vec<Hidden> {
     spans.sort();
     let mut out: Vec<Hidden> = Vec::new();
     for span in spans {

@@ -3,6 +3,8 @@
 #![expect(unreachable_pub, reason = "nothing outside this binary can reach anything")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod approval;
+mod attacks;
 mod bad_input;
 mod card;
 mod check;
@@ -23,8 +25,10 @@ mod killed;
 mod log;
 mod policy_keys;
 mod policy_keys_rules;
+mod policy_laws;
 mod prompt;
 mod record;
+mod shell;
 mod text;
 mod tty;
 mod verify;
