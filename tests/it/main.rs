@@ -5,6 +5,7 @@
 #![allow(clippy::missing_panics_doc, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 mod bad_input;
+mod batch;
 mod card;
 mod contract;
 mod contract_support;
