@@ -152,7 +152,10 @@ fn verify(directory: &Path, records: u64) {
         let seconds = begun.elapsed().as_secs_f64();
         match report {
             Ok(report) if report.wrong == 0 => {
-                println!("verify, signatures {signatures:?}: {:.0} records/s", report.size as f64 / seconds);
+                println!(
+                    "verify, signatures {signatures:?}: {:.0} records/s",
+                    f64::from(u32::try_from(report.size).unwrap_or(u32::MAX)) / seconds
+                );
             }
             Ok(report) => println!("not sound: {:?}", report.problems),
             Err(error) => println!("error {error}"),

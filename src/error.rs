@@ -66,14 +66,17 @@ impl Error {
 
     /// One line for people, with what to do about it.
     pub fn for_people(&self) -> String {
-        let hint = self.hint.as_ref().map(|hint| format!("\n  instead: {hint}"));
+        let hint = self.hint.as_ref().map(|hint| format!("\n  instead: {}", hint.trim_end().replace('\n', "\n    ")));
         let hint = if self.object.is_some() { hint } else { self.hint.as_ref().map(|hint| format!("\n  {hint}")) };
         lines(&format!("gate: {}{}", self.message, hint.unwrap_or_default()))
     }
 
     /// One line for programs.
     pub fn for_programs(&self) -> String {
-        let general = || json!({ "gate": 1, "executed": false, "error": self.message, "hint": self.hint });
+        let general = || match &self.hint {
+            Some(hint) => json!({ "gate": 1, "executed": false, "error": self.message, "hint": hint }),
+            None => json!({ "gate": 1, "executed": false, "error": self.message }),
+        };
         format!("{}\n", crate::audit::ascii_json(&self.object.clone().unwrap_or_else(general)))
     }
 

@@ -1,13 +1,13 @@
 //! The door: arguments in, status out.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::Parser;
 use gate::cli::{Cli, RunArgs, Sub};
 use gate::commands::run::End;
 use gate::commands::{self, run};
-use gate::error::Error;
+use gate::error::{self, Error};
 use gate::exit_codes;
 
 fn main() {
@@ -19,11 +19,12 @@ fn main() {
         _ => match Cli::try_parse_from(&words) {
             Ok(cli) => (cli.run.json, ready.and_then(|()| dispatch(cli))),
             Err(told) => {
-                // The reader of options repeats words as they are.
-                let text = gate::error::lines(&told.to_string());
-                let code = if told.use_stderr() { exit_codes::USAGE } else { 0 };
-                let _ = if code == 0 { io::stdout().write_all(text.as_bytes()) } else { io::stderr().write_all(text.as_bytes()) };
-                (false, Ok(End::Exit(code)))
+                let _ = told.print();
+                let usage = told.use_stderr();
+                if usage && words.get(1).is_some_and(|first| !first.as_encoded_bytes().starts_with(b"-")) {
+                    error::note("a command to run stands after `--`: gate -- COMMAND");
+                }
+                (false, Ok(End::Exit(if usage { exit_codes::USAGE } else { 0 })))
             }
         },
     };

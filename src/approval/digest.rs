@@ -25,7 +25,7 @@ impl Digest {
 
     /// The first 40 bits in groups of five: what people compare between two screens.
     pub fn short(&self) -> String {
-        let hex: String = self.0[..5].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::text::hex(&self.0[..5]);
         format!("{}-{}", &hex[..5], &hex[5..])
     }
 }

@@ -7,7 +7,7 @@ use super::paint::{Line, Style};
 use super::warnings;
 use crate::approval::{ApprovalRequest, Past, Stamp};
 use crate::policy::{Effect, Reason, Risk};
-use crate::request::{Asker, Kind, Stdin};
+use crate::request::{Asker, Fact, Kind, Stdin};
 use crate::text;
 
 /// Prose in wider lines is hard to read.
@@ -230,8 +230,14 @@ fn blocks(view: &View) -> Vec<Block> {
             blocks.push(Block { lines: field(view, label, &values), rank });
         }
     };
-    for (name, value) in &asked.target {
-        add(0, &text::visible(name), vec![(Style::Bold, text::quote(value.as_bytes()))]);
+    for (name, fact) in &asked.target {
+        // A value is quoted and bold; what is not known is said in plain words, so that no value can look like it.
+        let said = match fact {
+            Fact::Known { values, .. } => values.iter().map(|value| (Style::Bold, text::quote(value.as_bytes()))).collect(),
+            Fact::Absent => vec![(Style::Plain, "there is none".to_owned())],
+            Fact::Unknown(why) => vec![(Style::Alert, format!("cannot be told: {}", text::visible(why)))],
+        };
+        add(0, &text::visible(name), said);
     }
     for (at, reason) in asking(&asked.reasons).enumerate() {
         let mut said = Vec::new();
@@ -241,8 +247,9 @@ fn blocks(view: &View) -> Vec<Block> {
         said.push((Style::Plain, format!("rule {}, {}, {} layer", text::visible(&reason.rule), reason.risk.word(), reason.layer)));
         add(if at == 0 { 1 } else { 3 }, if at == 0 { "why" } else { "and" }, said);
     }
-    let instead: Vec<_> =
+    let mut instead: Vec<_> =
         asking(&asked.reasons).filter_map(|reason| reason.instead.as_deref()).map(|text| (Style::Plain, text::visible(text))).collect();
+    instead.dedup();
     add(4, "safer", instead);
     let previews: Vec<_> = asking(&asked.reasons)
         .filter(|reason| !reason.preview.is_empty())

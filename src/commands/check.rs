@@ -8,14 +8,15 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::surroundings::{Surroundings, inner_place, now, request_id};
+use super::surroundings::{Surroundings, fact, inner_place, now, request_id};
 use super::tested;
 use crate::error::Error;
 use crate::exit_codes;
 use crate::policy::{Brief, Decision, Effect, Needs, Reason, Risk};
 use crate::record::bytes_value;
+use crate::record::story::fact_value;
 use crate::request::{Argv, Fact, FactName, Place, Program, Request};
-use crate::sys::{resolve, target};
+use crate::sys::resolve;
 use crate::text;
 
 /// Arguments of `gate check`.
@@ -87,7 +88,7 @@ struct Told<'a> {
     reasons: &'a [Reason],
     risk: Risk,
     terms: Option<Value>,
-    target: &'a [(String, String)],
+    target: &'a [(String, Fact)],
     how: Option<&'a crate::policy::RunHow>,
     hidden: &'a [crate::policy::Hidden],
 }
@@ -155,7 +156,7 @@ impl<'a> Told<'a> {
         if !self.target.is_empty() {
             map.insert(
                 "target".into(),
-                self.target.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>().into(),
+                self.target.iter().map(|(name, fact)| (name.clone(), fact_value(fact))).collect::<Map<_, _>>().into(),
             );
         }
         if !self.hidden.is_empty() {
@@ -211,13 +212,22 @@ impl<'a> Told<'a> {
         if let Some(terms) = &self.terms {
             out += &format!("  terms: {}\n", text::escape(terms.to_string().as_bytes()));
         }
-        for (name, value) in self.target {
-            out += &format!("  {}: {}\n", text::escape(name.as_bytes()), text::escape(value.as_bytes()));
+        for (name, fact) in self.target {
+            out += &format!("  {}: {}\n", text::escape(name.as_bytes()), text::escape(said(fact).as_bytes()));
         }
         for one in reading {
             out += &format!("  read as: {}\n", text::escape(one.to_string().as_bytes()));
         }
         out
+    }
+}
+
+/// A fact in words.
+fn said(fact: &Fact) -> String {
+    match fact {
+        Fact::Known { values, .. } => values.join(", "),
+        Fact::Absent => "none".to_owned(),
+        Fact::Unknown(why) => format!("unknown, {why}"),
     }
 }
 
@@ -333,13 +343,12 @@ impl Many {
         let mut more = !needs.facts.is_empty();
         for name in &needs.facts {
             let known = known.entry(name.clone()).or_default();
-            let fact = match known.iter().find(|(target, _)| *target == needs.target) {
-                Some((_, fact)) => fact.clone(),
-                None => {
-                    let fact = target::fact(name, &around.context, &needs.target);
-                    known.push((needs.target.clone(), fact.clone()));
-                    fact
-                }
+            let fact = if let Some((_, fact)) = known.iter().find(|(target, _)| *target == needs.target) {
+                fact.clone()
+            } else {
+                let fact = fact(name, &around.context, &needs.target);
+                known.push((needs.target.clone(), fact.clone()));
+                fact
             };
             around.context.facts.insert(name.clone(), fact);
         }

@@ -44,7 +44,7 @@ const COPY: &str = "../copy.db";
 const SYSTEM_LAYER: &str = "/etc/gate/policy.toml";
 
 /// How long the demo waits for a question before it gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long the terminal must be quiet after the question before the answer is typed.
 const PAUSE: Duration = Duration::from_millis(300);

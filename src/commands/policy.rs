@@ -99,7 +99,8 @@ fn line(rule: &Shown) -> String {
         marks += " (locked)";
     }
     let escape = |said: &str| text::escape(said.as_bytes());
-    format!("{:5} {:8} {}{marks}\n      {}\n", rule.effect.word(), rule.layer.to_string(), escape(&rule.id), escape(&rule.reason))
+    let reason = if rule.reason.is_empty() { String::new() } else { format!("      {}\n", escape(&rule.reason)) };
+    format!("{:5} {:8} {}{marks}\n{reason}", rule.effect.word(), rule.layer.to_string(), escape(&rule.id))
 }
 
 fn test_layers() -> Result<u8, Error> {

@@ -10,13 +10,19 @@ use crate::request::Request;
 use crate::text;
 
 /// The error that tells a refusal.
-pub(super) fn error(request: &Request, reasons: &[Reason], hidden: &[(usize, usize, usize)], refusal: &Refusal) -> Error {
+pub(super) fn error(
+    request: &Request,
+    reasons: &[Reason],
+    hidden: &[(usize, usize, usize)],
+    refusal: &Refusal,
+    addable: Option<&str>,
+) -> Error {
     let words: Vec<&[u8]> = request.argv().bytes().collect();
     let command = text::ellipsis(&text::command(&words, hidden), LONGEST);
     let speaking = speaking(reasons, refusal);
     let rules: Vec<&str> = speaking.iter().map(|reason| reason.rule.as_str()).collect();
     let why = why(&speaking, refusal);
-    let instead = instead(&speaking, refusal, request);
+    let instead = instead(&speaking, refusal, addable);
     let mut sentence = format!("{}: {command}", title(refusal));
     for line in [&why].into_iter().filter(|line| !line.is_empty()) {
         sentence.push_str("\n  ");
@@ -74,10 +80,11 @@ fn speaking<'a>(reasons: &'a [Reason], refusal: &Refusal) -> Vec<&'a Reason> {
 
 fn why(speaking: &[&Reason], refusal: &Refusal) -> String {
     let mut parts: Vec<String> = match refusal {
-        Refusal::Rejected { comment, .. } if !comment.is_empty() => vec![format!("They said: {}", text::escape(comment.as_bytes()))],
+        Refusal::Rejected { comment, .. } if !comment.is_empty() => vec![format!("They said: `{}`.", text::escape(comment.as_bytes()))],
         Refusal::Unreachable(why) | Refusal::Changed(why) => vec![sentence(&text::escape(why.as_bytes()))],
         _ => Vec::new(),
     };
+    // A rule's own words follow, each a sentence.
     parts.extend(speaking.iter().map(|reason| text::escape(reason.text.as_bytes())));
     parts.dedup();
     parts.join(" ")
@@ -91,7 +98,7 @@ fn sentence(text: &str) -> String {
 }
 
 /// What would be accepted instead; never anything that could be used to approve.
-fn instead(speaking: &[&Reason], refusal: &Refusal, request: &Request) -> Value {
+fn instead(speaking: &[&Reason], refusal: &Refusal, addable: Option<&str>) -> Value {
     if matches!(refusal, Refusal::Cancelled | Refusal::Changed(_)) {
         return Value::Null;
     }
@@ -99,30 +106,13 @@ fn instead(speaking: &[&Reason], refusal: &Refusal, request: &Request) -> Value 
         return text::escape(safer.as_bytes()).into();
     }
     if speaking.iter().any(|reason| reason.rule == "unmatched") {
-        return rule_to_add(request).into();
+        return match addable {
+            Some(rule) => format!("add this to `policy.toml`, which allows just that:\n{rule}").into(),
+            None => "gate does not know all its words and options; describe them in a tool file, see gate-policy(5)".into(),
+        };
     }
     if matches!(refusal, Refusal::Unreachable(_)) {
         return "run it at a terminal, where somebody can read and answer".into();
     }
     Value::Null
-}
-
-/// For a command that no rule speaks of: the very rule to add, no broader than what was asked.
-fn rule_to_add(request: &Request) -> String {
-    let name = String::from_utf8_lossy(request.argv().name()).into_owned();
-    // What JSON makes of a text is a basic string of TOML too.
-    let toml_text = |text: &str| Value::from(text).to_string();
-    let words: Vec<String> = request.argv().bytes().skip(1).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-    let plain = words.iter().all(|word| !word.starts_with('-') && !word.contains('*') && word.len() < 80) && words.len() < 8;
-    let id: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    if plain {
-        let listed: Vec<String> = words.iter().map(|word| toml_text(word)).collect();
-        let rule = format!(
-            "to allow it from now on, add to `policy.toml`: [[rule]] id = \"my.{id}\" tool = {} effect = \"allow\" words = [{}]",
-            toml_text(&name),
-            listed.join(", ")
-        );
-        return text::escape(rule.as_bytes());
-    }
-    text::escape(format!("to allow it from now on, write a rule for `{name}` in `policy.toml`: see gate-policy(5)").as_bytes())
 }

@@ -112,7 +112,7 @@ impl Teller {
         let (id, argv, mut program, mut context) = request.into_parts();
         if asking {
             self.around.look_up();
-            context.ancestry = self.around.context.ancestry.clone();
+            context.ancestry.clone_from(&self.around.context.ancestry);
             context.asker = self.around.context.asker.clone();
             program.sha256 = held.hash().map_err(|error| unreadable("the program", error))?;
         }
@@ -148,7 +148,7 @@ impl Teller {
         let (reviews, signal, refused) = told(answered);
         let result = match refused {
             Some(refused) => Err((asked.request().clone(), refused)),
-            None => self.decided(asked, &reviews)?,
+            None => Self::decided(asked, &reviews)?,
         };
         Ok(match result {
             Ok(grant) => Ok(grant),
@@ -157,7 +157,7 @@ impl Teller {
     }
 
     /// Judges the answers, after looking again at everything that could have changed while people thought.
-    fn decided(&self, asked: ApprovalRequest, reviews: &[Review]) -> Result<Result<Grant, (Request, Refusal)>, Error> {
+    fn decided(asked: ApprovalRequest, reviews: &[Review]) -> Result<Result<Grant, (Request, Refusal)>, Error> {
         let who = &asked.request().context().who;
         let requester = Approver { issuer: format!("tty:{}", asked.request().context().host), subject: who.uid.to_string() };
         if reviews.iter().all(|review| review.answer == crate::approval::Answer::Approve)
@@ -173,7 +173,8 @@ impl Teller {
         let stored = self.append(&[draft])?;
         self.say(&json!({ "executed": false, "refusal": refused.word(), "request": self.id.to_string(), "record": record(&stored) }));
         let hidden: Vec<(usize, usize, usize)> = hidden.iter().map(|span| (span.word, span.start, span.end)).collect();
-        Ok(refusal::error(request, reasons, &hidden, refused))
+        let addable = self.around.policy.rule_to_add(request.argv())?;
+        Ok(refusal::error(request, reasons, &hidden, refused, addable.as_deref()))
     }
 
     /// Records that it starts, durably, and then runs it.

@@ -5,10 +5,11 @@ use crate::audit::Place;
 use crate::config::{Config, Refused};
 use crate::embedded;
 use crate::error::{Error, note};
-use crate::policy::{Needs, Policy};
-use crate::request::{Argv, Context, Place as ProgramPlace, Program, RequestId};
+use crate::policy::{Needs, Policy, Target};
+use crate::request::{Argv, Context, Fact, FactName, Place as ProgramPlace, Program, RequestId};
 use crate::sys::{asker, clock, context, random, resolve, target};
 use crate::text;
+use crate::tool::without_passwords;
 
 /// What was captured and loaded for one command.
 pub struct Surroundings {
@@ -49,7 +50,7 @@ impl Surroundings {
         let cwd = self.context.cwd.as_ref().map(|cwd| cwd.path.clone());
         let needs: Needs = self.policy.needs(argv, program, cwd.as_deref())?;
         for name in &needs.facts {
-            let fact = target::fact(name, &self.context, &needs.target);
+            let fact = fact(name, &self.context, &needs.target);
             self.context.facts.insert(name.clone(), fact);
         }
         for name in &needs.inner {
@@ -64,6 +65,14 @@ impl Surroundings {
     pub fn look_up(&mut self) {
         self.context.ancestry = context::ancestry();
         self.context.asker = asker::of(&self.context.environment, &self.context.ancestry);
+    }
+}
+
+/// A live fact, without the passwords that URLs of remotes may hold.
+pub(super) fn fact(name: &FactName, context: &Context, target: &Target) -> Fact {
+    match target::fact(name, context, target) {
+        Fact::Known { values, files } => Fact::Known { values: values.iter().map(|value| without_passwords(value)).collect(), files },
+        other => other,
     }
 }
 

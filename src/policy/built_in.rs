@@ -10,7 +10,7 @@ use crate::request::Stdin;
 
 pub(super) fn untrusted(policy: &Policy, why: &str) -> Fired {
     let text = format!("The program lies where others than root could have put it: {why}.");
-    let mut found = built_in("untrusted-program", Effect::Ask, &text, policy.observes(Layer::User));
+    let mut found = built_in("untrusted-program", Effect::Ask, &text, policy.observes(policy.law_layer()));
     Rc::make_mut(&mut found.reason).instead = Some("use the system's own copy, or list its directory under `trusted_programs`".to_owned());
     found
 }

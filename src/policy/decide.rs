@@ -14,7 +14,7 @@ use super::matching::{Names, Scene};
 use super::needs::Needs;
 use super::paths::Paths;
 use super::pattern::fits;
-use super::reason::{Effect, Layer, Reason, RunHow};
+use super::reason::{Effect, Reason, RunHow};
 use super::terms::{Risk, Terms};
 use super::{inner_place, preview, target};
 use crate::request::{Argv, Context, FactName, Facts, Place, Program, Request};
@@ -210,7 +210,7 @@ impl Policy {
                     "too-deep",
                     Effect::Ask,
                     "It runs more commands inside commands than gate follows.",
-                    self.observes(Layer::Embedded),
+                    self.observes(self.unmatched_layer()),
                 ),
             );
             return Ok(());
@@ -285,13 +285,15 @@ impl Policy {
             && let Some(by) = other_code(view, reading, given, &allowed)
         {
             let text = format!("`{by}` makes it run other code than its own.");
-            all.add(self.unmatched(), built_in("runs-other-code", self.unmatched(), &text, self.observes(Layer::Embedded)));
+            all.add(self.unmatched(), built_in("runs-other-code", self.unmatched(), &text, self.observes(self.unmatched_layer())));
             allowed.clear();
             strictest = strictest.max(Some(self.unmatched()));
         }
         match (strictest, allowed.is_empty()) {
             (strictest, false) => {
-                allowed.into_iter().for_each(|found| all.push(found));
+                for found in allowed {
+                    all.push(found);
+                }
                 strictest.unwrap_or(Effect::Allow)
             }
             (Some(strictest), true) => strictest,
@@ -321,13 +323,13 @@ impl Policy {
     }
 
     fn unmatched_reason(&self) -> Fired {
-        let mut found = built_in("unmatched", self.unmatched(), "No rule speaks of this command.", self.observes(Layer::User));
+        let mut found = built_in("unmatched", self.unmatched(), "No rule speaks of this command.", self.observes(self.unmatched_layer()));
         found.how.outcome = self.outcome();
         found
     }
 
     fn opaque(&self, why: &str) -> Fired {
-        built_in("opaque", self.unmatched(), &format!("What it would run cannot be told: {why}."), self.observes(Layer::User))
+        built_in("opaque", self.unmatched(), &format!("What it would run cannot be told: {why}."), self.observes(self.unmatched_layer()))
     }
 
     fn combined_terms(&self, fired: &[Fired]) -> Result<Terms, Box<Reason>> {

@@ -1,5 +1,6 @@
 use super::reason::{Reason, RunHow};
 use super::terms::{Risk, Terms};
+use crate::request::Fact;
 use crate::tool::Hidden;
 
 /// What the policy says of one request.
@@ -64,7 +65,7 @@ pub struct Asked {
     /// What nobody is shown.
     pub hidden: Vec<Hidden>,
     /// What it acts on, for people: name and value.
-    pub target: Vec<(String, String)>,
+    pub target: Vec<(String, Fact)>,
     /// SHA-256 over the policy files that took part.
     pub policy_digest: [u8; 32],
 }

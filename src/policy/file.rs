@@ -145,7 +145,7 @@ fn head(source: &Source<'_>, raw: &RawFile) -> Result<Head, PolicyError> {
         for directory in &layer.trusted_programs {
             let text = directory.get_ref();
             let home = text == "~" || text.starts_with("~/");
-            if !text.starts_with('/') && !(home && source.kind == FileKind::UserHead) {
+            if !(text.starts_with('/') || home && source.kind == FileKind::UserHead) {
                 return Err(source.error(directory.span(), format!("`{text}` is not an absolute path")));
             }
             head.trusted_programs.push(text.clone());

@@ -220,7 +220,9 @@ fn arg_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> 
         return Truth::Yes;
     }
     if !arg.is_known() {
-        return Truth::Maybe;
+        let below = |root: &Vec<u8>| scene.paths.could_lie_below(pattern, root);
+        let possible = arg.roots.is_empty() || arg.roots.iter().any(below);
+        return if possible { Truth::Maybe } else { Truth::No };
     }
     match stance {
         Stance::Strict => scene.paths.could_fit(pattern, &arg.text),

@@ -8,6 +8,7 @@ mod decision;
 mod error;
 mod file;
 mod grammar_file;
+mod in_file;
 mod index;
 mod layers;
 mod lint;
@@ -21,9 +22,9 @@ mod reason;
 mod report;
 mod rule;
 mod settings;
+mod suggest;
 mod target;
 mod terms;
-mod tests;
 mod truth;
 
 pub use crate::tool::Hidden;
@@ -31,13 +32,13 @@ pub use decide::Brief;
 pub use decision::{Allowed, Asked, Decision, Denied};
 pub use error::PolicyError;
 pub use file::FileKind;
+pub use in_file::{EmbeddedFile, Failure, check_file, embedded_file};
 pub use layers::{LayerFiles, Layers, Policy, PolicyFile, Tools};
 pub use needs::Needs;
 pub use reason::{Effect, Layer, Reason, RunHow, StdinRule};
 pub use report::Shown;
 pub use target::Target;
 pub use terms::{Assurance, Channel, Escalation, Justification, NoCommonChannel, Risk, Terms};
-pub use tests::{EmbeddedFile, Failure, check_file, embedded_file};
 
 use crate::request::{Context, Place};
 

@@ -62,6 +62,19 @@ impl<'a> Paths<'a> {
         }
     }
 
+    /// Whether a path that begins at `root` could be one that an absolute pattern names.
+    pub(super) fn could_lie_below(&self, pattern: &str, root: &[u8]) -> bool {
+        let pattern = pattern.as_bytes();
+        if !pattern.starts_with(b"/") || self.cwd.is_none() {
+            return true;
+        }
+        let forms = self.forms(root);
+        let root = forms.absolute.as_ref().unwrap_or(&forms.normal);
+        let literal = pattern.iter().position(|byte| *byte == b'*').map_or(pattern, |star| &pattern[..star]);
+        let inside = |path: &[u8], of: &[u8]| path == of || of == b"/" || path.strip_prefix(of).is_some_and(|rest| rest.starts_with(b"/"));
+        if literal.len() == pattern.len() { inside(literal, root) } else { literal.starts_with(root) || root.starts_with(literal) }
+    }
+
     /// Whether an operand surely means what the pattern names.
     pub(super) fn surely_fits(&self, pattern: &str, operand: &[u8]) -> bool {
         let pattern = pattern.as_bytes();
@@ -118,6 +131,19 @@ mod tests {
         }
         assert_eq!(Paths::new(None).could_fit("/etc", b"etc"), Truth::Maybe);
         assert_eq!(Paths::new(Some(Path::new("/home"))).could_fit("/etc", b"etc"), Truth::No);
+    }
+
+    #[test]
+    fn what_find_hands_on_lies_below_its_start() {
+        let paths = Paths::new(Some(Path::new("/home/ann/work")));
+        assert!(!paths.could_lie_below("/etc", b"."));
+        assert!(!paths.could_lie_below("/etc/*", b"build"));
+        assert!(paths.could_lie_below("/etc", b"/"));
+        assert!(paths.could_lie_below("/etc/*", b"/etc/ssh"));
+        assert!(paths.could_lie_below("/home", b"/home"));
+        assert!(Paths::new(Some(Path::new("/"))).could_lie_below("/etc", b"."));
+        assert!(paths.could_lie_below("*secret*", b"."));
+        assert!(Paths::new(None).could_lie_below("/etc", b"."));
     }
 
     #[test]

@@ -138,6 +138,7 @@ pub(super) enum RawLanguage {
     Sqlite,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTool {

@@ -23,6 +23,16 @@ impl Policy {
         self.first(|head| head.unmatched).unwrap_or(Effect::Ask)
     }
 
+    /// The layer whose mode holds for what nothing matches: the one that says what that is answered by.
+    pub(super) fn unmatched_layer(&self) -> Layer {
+        self.heads.iter().find(|(_, head)| head.unmatched.is_some()).map_or(Layer::User, |(layer, _)| *layer)
+    }
+
+    /// The layer whose mode holds for what no layer wrote: the system layer where one stands.
+    pub(super) fn law_layer(&self) -> Layer {
+        if self.layers.system.is_some() { Layer::System } else { Layer::User }
+    }
+
     /// Whether what no rule speaks of is supervised.
     pub(super) fn outcome(&self) -> bool {
         self.first(|head| head.outcome).unwrap_or(false)
@@ -104,18 +114,18 @@ impl Policy {
         let tools = self.tool_layers().any(|(_, files)| !files.tools.is_empty());
         head.into_iter()
             .flat_map(|head| &head.names)
-            .filter(|(name, _)| !tools && !used.contains(name.as_str()) && !self.embedded_set(name))
+            .filter(|(name, _)| !tools && !used.contains(name.as_str()) && !embedded_set(name))
             .cloned()
             .collect()
-    }
-
-    /// Whether gate's own rules use a set: `production` is theirs.
-    fn embedded_set(&self, name: &str) -> bool {
-        name == "production"
     }
 
     /// The same files with other sets of names, for tests that bring their own.
     pub(super) fn with_names(&self, names: &[(String, Vec<String>)]) -> Vec<(String, Vec<String>)> {
         names.iter().chain(&self.names).cloned().collect()
     }
+}
+
+/// Whether gate's own rules use a set: `production` is theirs.
+fn embedded_set(name: &str) -> bool {
+    name == "production"
 }

@@ -61,7 +61,7 @@ pub(super) fn of(kind: TargetKind, reading: &Reading<'_>) -> Target {
             }
         }
         TargetKind::Aws => {
-            target.aws_profile = last(reading, &["--profile"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic))
+            target.aws_profile = last(reading, &["--profile"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
         }
         TargetKind::Terraform => target.directory = last(reading, &["-chdir"], &mut target.dynamic).map(path),
     }
@@ -94,25 +94,16 @@ fn utf8(text: Vec<u8>, dynamic: &mut bool) -> Option<String> {
     String::from_utf8(text).map_err(|_| *dynamic = true).ok()
 }
 
-/// The target's facts for a card: name and value, in words.
-pub(super) fn shown(facts: &Facts) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for (name, fact) in facts.iter() {
-        let title = match name {
-            FactName::KubeContext => "kube context",
-            FactName::KubeNamespace => "namespace",
-            FactName::GitRemote => "remote",
-            FactName::GitBranch => "branch",
-            FactName::AwsProfile => "AWS profile",
-            FactName::TfWorkspace => "workspace",
-            _ => continue,
-        };
-        let value = match fact {
-            Fact::Known { values, .. } => values.join(", "),
-            Fact::Absent => "none".to_owned(),
-            Fact::Unknown(why) => format!("unknown: {why}"),
-        };
-        found.push((title.to_owned(), value));
-    }
-    found
+/// The target's facts for a card: title and fact.
+pub(super) fn shown(facts: &Facts) -> Vec<(String, Fact)> {
+    let title = |name: &FactName| match name {
+        FactName::KubeContext => Some("kube context"),
+        FactName::KubeNamespace => Some("namespace"),
+        FactName::GitRemote => Some("remote"),
+        FactName::GitBranch => Some("branch"),
+        FactName::AwsProfile => Some("AWS profile"),
+        FactName::TfWorkspace => Some("workspace"),
+        _ => None,
+    };
+    facts.iter().filter_map(|(name, fact)| Some((title(name)?.to_owned(), fact.clone()))).collect()
 }

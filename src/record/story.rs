@@ -195,7 +195,8 @@ fn about(kind: Kind, request: &Request, hidden: &[Hidden], setting: Setting<'_>)
     draft
 }
 
-fn fact_value(fact: &Fact) -> Value {
+/// A fact as records tell it.
+pub fn fact_value(fact: &Fact) -> Value {
     match fact {
         Fact::Known { values, files } if files.is_empty() => json!({ "is": values }),
         Fact::Known { values, files } => {

@@ -18,6 +18,8 @@ pub struct Arg<'a> {
     pub text: Cow<'a, [u8]>,
     /// How sure that is.
     pub certainty: Certainty,
+    /// Where a path that is only known when it runs begins: find's start points. Empty where nothing is known.
+    pub roots: Vec<Vec<u8>>,
     /// The argv's word, and the byte in it where this begins; none for what a script holds.
     pub place: Option<(usize, usize)>,
 }
@@ -25,12 +27,12 @@ pub struct Arg<'a> {
 impl<'a> Arg<'a> {
     /// An argument of the argv itself.
     pub fn known(index: usize, text: &'a [u8]) -> Self {
-        Self { text: Cow::Borrowed(text), certainty: Certainty::Known, place: Some((index, 0)) }
+        Self { text: Cow::Borrowed(text), certainty: Certainty::Known, roots: Vec::new(), place: Some((index, 0)) }
     }
 
     /// A word that a script holds.
     pub fn inside(text: Vec<u8>) -> Self {
-        Self { text: Cow::Owned(text), certainty: Certainty::Known, place: None }
+        Self { text: Cow::Owned(text), certainty: Certainty::Known, roots: Vec::new(), place: None }
     }
 
     /// The rest of this argument from byte `start` on.
@@ -39,7 +41,7 @@ impl<'a> Arg<'a> {
             Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[start..]),
             Cow::Owned(bytes) => Cow::Owned(bytes[start..].to_vec()),
         };
-        Self { text, certainty: self.certainty, place: self.place.map(|(word, at)| (word, at + start)) }
+        Self { text, certainty: self.certainty, roots: self.roots.clone(), place: self.place.map(|(word, at)| (word, at + start)) }
     }
 
     /// Whether the bytes are surely these.

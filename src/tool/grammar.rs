@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Syntax {
-    /// Options anywhere until `--` (getopt_long(3)).
+    /// Options anywhere until `--` (`getopt_long(3)`).
     #[default]
     Gnu,
     /// Options end at the first operand (POSIX.1-2017, XBD 12.2).
@@ -96,6 +96,7 @@ pub enum Language {
 }
 
 /// How one family of tools reads its arguments.
+#[expect(clippy::struct_excessive_bools, reason = "tools differ in that many ways, each on its own")]
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Grammar {
     /// The program names; the first is the family's.

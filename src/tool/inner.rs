@@ -5,17 +5,19 @@ use super::sql;
 use crate::shell::{self, Script};
 
 /// An argument of `-exec`: what holds `{}` is only known when it runs, but is one argument and no option.
-pub(super) fn placeholder<'a>(arg: &Arg<'a>) -> Arg<'a> {
+/// `{}` by itself is a start point, or a path below one.
+pub(super) fn placeholder<'a>(arg: &Arg<'a>, roots: &[Vec<u8>]) -> Arg<'a> {
     let holds = arg.text.windows(2).any(|pair| pair == b"{}");
     let certainty = match arg.certainty {
         Certainty::Known if holds => Certainty::Value,
         other => other,
     };
-    Arg { certainty, ..arg.clone() }
+    let roots = if &*arg.text == b"{}" { roots.to_vec() } else { Vec::new() };
+    Arg { certainty, roots, ..arg.clone() }
 }
 
 /// Finds the commands and statements inside what was read.
-pub(super) fn follow<'a>(grammar: &Grammar, reading: &mut Reading<'a>) {
+pub(super) fn follow(grammar: &Grammar, reading: &mut Reading<'_>) {
     match &grammar.runs {
         Some(Runs::After { operands, assignments }) => after(reading, *operands, *assignments),
         Some(Runs::Script(option)) => script_option(reading, option),

@@ -11,4 +11,4 @@ mod sql;
 pub use arg::{Arg, Certainty};
 pub use grammar::{Grammar, Language, OptionSpec, Runs, Syntax, Takes, TargetKind, WordSpec};
 pub use read::{Opt, Reading, readings};
-pub use secret::{Hidden, hidden};
+pub use secret::{Hidden, hidden, without_passwords};

@@ -221,7 +221,6 @@ impl<'a> Reader<'a> {
                     parsed.push((name, spec, Some(arg.from(at + 1))));
                     at = text.len();
                 }
-                Takes::Nothing => parsed.push((name, spec, None)),
                 // A shell's `-c` takes the next operand: what is attached to it are more flags.
                 Takes::Value if rest && matches!(&self.grammar.runs, Some(Runs::Script(option)) if option.as_bytes() == name) => {
                     return self.unknown(text.to_vec(), None, false);
@@ -235,7 +234,7 @@ impl<'a> Reader<'a> {
                     parsed.push((name, spec, None));
                     next = Next::Value;
                 }
-                Takes::Attached => parsed.push((name, spec, None)),
+                Takes::Nothing | Takes::Attached => parsed.push((name, spec, None)),
             }
         }
         for (name, spec, value) in parsed {
@@ -334,6 +333,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// find's start points as far as they are known; none known where one is not.
+    fn start_points(&self) -> Vec<Vec<u8>> {
+        let starts = &self.reading.operands;
+        if starts.is_empty() {
+            return vec![b".".to_vec()];
+        }
+        // `-execdir` and `-files0-from` have other paths in mind.
+        let elsewhere = self.reading.options.iter().any(|option| option.is("-files0-from"));
+        let known = !elsewhere && starts.iter().all(Arg::is_known);
+        if known { starts.iter().map(|arg| arg.text.to_vec()).collect() } else { Vec::new() }
+    }
+
     fn read_find(&mut self, args: &[Arg<'a>]) {
         let exec: &[String] = match &self.grammar.runs {
             Some(Runs::Exec(options)) => options,
@@ -362,7 +373,8 @@ impl<'a> Reader<'a> {
                 } else {
                     self.unknown(text.to_vec(), None, true);
                 }
-                self.reading.inner.push(args[at..end].iter().map(inner::placeholder).collect());
+                let roots = self.start_points();
+                self.reading.inner.push(args[at..end].iter().map(|arg| inner::placeholder(arg, &roots)).collect());
                 at = (end + 1).min(args.len());
             } else if let Some(spec) = self.find(text) {
                 let value = if spec.takes == Takes::Value { args.get(at).cloned() } else { None };

@@ -74,6 +74,19 @@ fn url_passwords(text: &[u8]) -> impl Iterator<Item = (usize, usize)> + '_ {
     })
 }
 
+/// A text without the passwords of the URLs in it.
+pub fn without_passwords(text: &str) -> String {
+    let mut shown = String::new();
+    let mut from = 0;
+    for (start, end) in url_passwords(text.as_bytes()) {
+        // Both ends stand beside ASCII, so they are between characters.
+        shown.push_str(text.get(from..start).unwrap_or_default());
+        shown.push_str("hidden");
+        from = end;
+    }
+    shown + text.get(from..).unwrap_or_default()
+}
+
 fn merged(mut spans: Vec<Hidden>) -> Vec<Hidden> {
     spans.sort();
     let mut out: Vec<Hidden> = Vec::new();
@@ -89,6 +102,12 @@ fn merged(mut spans: Vec<Hidden>) -> Vec<Hidden> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remote_is_named_without_its_password() {
+        assert_eq!(without_passwords("https://ann:pw@example.org/a.git"), "https://ann:hidden@example.org/a.git");
+        assert_eq!(without_passwords("git@example.org:a.git"), "git@example.org:a.git");
+    }
 
     #[test]
     fn a_url_shows_its_user_and_hides_its_password() {

@@ -262,7 +262,7 @@ impl Visitor for Labels {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
         match factor {
             TableFactor::Table { name, args: Some(TableFunctionArgs { .. }), .. } | TableFactor::Function { name, .. } => {
-                self.call(&name.to_string())
+                self.call(&name.to_string());
             }
             _ => {}
         }

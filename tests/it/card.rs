@@ -56,7 +56,10 @@ fn story(words: &[&[u8]]) -> Story {
         risk: Risk::Critical,
         how: RunHow::default(),
         hidden: Vec::new(),
-        target: vec![("kube context".into(), "prod-eu".into()), ("namespace".into(), "payments".into())],
+        target: vec![
+            ("kube context".into(), gate::request::Fact::known("prod-eu")),
+            ("namespace".into(), gate::request::Fact::known("payments")),
+        ],
         policy_digest: [3; 32],
     };
     Story { words, program, context, asked }
@@ -203,7 +206,7 @@ fn a_nasty_command_can_neither_hide_nor_pose_as_the_card() {
         variable("BASH_FUNC_ls%%", "() { id; }"),
     ]);
     story.asked.how.strip = vec!["PYTHON*".into()];
-    story.asked.target = vec![("kube context".into(), "prod\u{1b}[1A\nkube context  dev".into())];
+    story.asked.target = vec![("kube context".into(), gate::request::Fact::known("prod\u{1b}[1A\nkube context  dev"))];
     insta::assert_snapshot!(words(&story.ask(), &[], 80, 60), @r"
     ━━ CRITICAL RISK ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ gate #####-##### ━━
     │ rm -rf $'\x1b[2J\rsafe\x08\xff' $'a\u202egpj.exe' $'ze\u200bro' kуbectl של

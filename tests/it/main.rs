@@ -1,12 +1,12 @@
 //! The one integration test: each module is named after a room or a promise, each test is a sentence.
-#![allow(dead_code, reason = "each module uses the helpers of `world` that it needs")]
-#![allow(unreachable_pub, reason = "nothing outside this binary can reach anything")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-#![allow(clippy::missing_panics_doc, clippy::needless_pass_by_value, reason = "helpers of tests")]
+#![expect(dead_code, reason = "each module uses the helpers of `world` that it needs")]
+#![expect(unreachable_pub, reason = "nothing outside this binary can reach anything")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod bad_input;
 mod batch;
 mod card;
+mod check;
 mod contract;
 mod contract_support;
 mod contract_terminal;

@@ -305,6 +305,6 @@ fn target_says_what_the_facts_are_about() {
     };
     let with = world("target = \"kubeconfig\"");
     assert_eq!([decision(&with, &["deploy"]), decision(&with, &["deploy", "--context", "b"])], ["allow", "deny"]);
-    // Without a target the option says nothing about the context.
-    assert_eq!(decision(&world(""), &["deploy", "--context", "b"]), "allow");
+    // Nobody knows what a tool without a target acts on, which takes the stricter answer.
+    assert_eq!(decision(&world(""), &["deploy"]), "deny");
 }

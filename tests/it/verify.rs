@@ -208,7 +208,9 @@ fn a_history_that_is_written_anew_without_the_key_is_found() {
         .unwrap_or_else(|()| {
             let level_leaves = &leaves[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()];
             let mut frontier = gate::record::Frontier::default();
-            level_leaves.iter().for_each(|leaf| frontier.append(*leaf, |_, _, _| {}));
+            for leaf in level_leaves {
+                frontier.append(*leaf, |_, _, _| {});
+            }
             frontier.root()
         })
     };
@@ -217,7 +219,9 @@ fn a_history_that_is_written_anew_without_the_key_is_found() {
             .unwrap();
     }
     let mut frontier = gate::record::Frontier::default();
-    leaves.iter().for_each(|leaf| frontier.append(*leaf, |_, _, _| {}));
+    for leaf in &leaves {
+        frontier.append(*leaf, |_, _, _| {});
+    }
     db.execute("UPDATE head SET frontier=?1,prev=?2", (frontier.bytes(), prev.unwrap())).unwrap();
     let ran = verify(&world);
     assert_eq!(ran.code(), 1, "{ran}");
