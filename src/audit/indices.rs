@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 
 use super::error::Error;
@@ -36,15 +37,15 @@ impl Indices {
             self.requests.add(self.keys.hash_one((request, seq)));
         }
         if let Some(jti) = body.raw("jti") {
-            self.uses.add(self.keys.hash_one((unquote(jti).as_str(), seq)));
+            self.uses.add(self.keys.hash_one((&*unquote(jti), seq)));
         }
         let Some(cmd) = body.raw("cmd").and_then(|cmd| members(cmd.as_bytes()).ok()) else { return };
         for (name, value) in cmd {
             match name {
-                "program" if body.kind == Kind::Decision => self.programs.add(self.keys.hash_one((unquote(value).as_str(), seq))),
+                "program" if body.kind == Kind::Decision => self.programs.add(self.keys.hash_one((&*unquote(value), seq))),
                 "argv" if value.starts_with('{') => {
                     let blob = members(value.as_bytes()).ok().and_then(|argv| argv.into_iter().find(|(name, _)| *name == "blob"));
-                    self.blobs.extend(blob.map(|(_, sha256)| (seq, unquote(sha256))));
+                    self.blobs.extend(blob.map(|(_, sha256)| (seq, unquote(sha256).into_owned())));
                 }
                 _ => {}
             }
@@ -112,6 +113,9 @@ impl Indices {
 }
 
 /// A JSON string's text; anything else as it stands.
-fn unquote(raw: &str) -> String {
-    serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned())
+fn unquote(raw: &str) -> Cow<'_, str> {
+    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+        _ => serde_json::from_str::<String>(raw).map_or(Cow::Borrowed(raw), Cow::Owned),
+    }
 }

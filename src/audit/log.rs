@@ -75,6 +75,7 @@ impl Log {
         if begins && !self.ballast {
             return Err(full());
         }
+        self.look_ahead();
         let _held = Held::take(&self.lock, &self.room.lock())?;
         match self.commit(jti, drafts, now) {
             Err(error) if error.kind() == Kind::Full => {
@@ -91,6 +92,20 @@ impl Log {
                 Ok(stored)
             }
             other => other,
+        }
+    }
+
+    /// Reads schema, head and keys before others have to wait for this process. What is wrong is told under the lock,
+    /// where all of it is compared again.
+    fn look_ahead(&mut self) {
+        if self.keys.is_none()
+            && let Ok(Some(head)) = Head::read(&self.connection)
+            && let Ok(keys) = Keys::load(&self.room, &head)
+        {
+            if head.is_signed_by(&keys.log) {
+                self.seen = head.note;
+            }
+            self.keys = Some(keys);
         }
     }
 

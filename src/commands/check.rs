@@ -6,13 +6,14 @@ use std::io::{self, BufRead, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::surroundings::{Surroundings, fact, inner_place, now, request_id};
 use super::tested;
 use crate::error::Error;
 use crate::exit_codes;
-use crate::policy::{Brief, Decision, Effect, Reason, Risk};
+use crate::policy::{Brief, Decision, Effect, Needs, Reason, Risk};
 use crate::record::bytes_value;
 use crate::record::story::fact_value;
 use crate::request::{Argv, Fact, FactName, Identity, Place, Program, Request};
@@ -300,26 +301,28 @@ fn skip_line(input: &mut impl BufRead) -> Result<(), Error> {
     }
 }
 
+/// Each fact that was captured, by what the argv said of its target.
+type Known = HashMap<FactName, Vec<(crate::policy::Target, Fact)>>;
+
 /// Decides many argvs in one place, and looks each program and fact up once.
 struct Many {
     around: Surroundings,
     programs: HashMap<OsString, Program>,
-    facts: HashMap<FactName, Vec<(crate::policy::Target, Fact)>>,
+    facts: Known,
     /// How many policy files had taken part when their tests were last run.
     tested: usize,
 }
 
 impl Many {
-    fn answer(&mut self, line: &[u8]) -> Value {
-        let parsed: Result<Value, _> = serde_json::from_slice(line);
-        let id = parsed.as_ref().ok().and_then(|object| object.get("id")).cloned().unwrap_or(Value::Null);
-        let argv = match parsed.as_ref().map_err(ToString::to_string).and_then(argv) {
-            Ok(argv) => argv,
-            Err(why) => return json!({ "id": id, "error": why, "decision": "deny" }),
+    fn answer(&mut self, line: &[u8]) -> Answer {
+        let (id, argv) = match serde_json::from_slice::<Line>(line) {
+            Ok(Line { id, argv: words }) => (id, argv(words)),
+            Err(why) => (id(line), Err(why.to_string())),
         };
-        match self.decide(&argv) {
-            Ok(brief) => json!({ "id": id, "decision": brief.effect.word(), "rules": brief.rules, "risk": brief.risk.word() }),
-            Err(error) => json!({ "id": id, "error": error.to_string(), "decision": "deny" }),
+        let decided = argv.and_then(|argv| self.decide(&argv).map_err(|error| error.to_string()));
+        match decided {
+            Ok(brief) => Answer { id, decision: brief.effect, error: None, rules: Some(brief.rules), risk: Some(brief.risk) },
+            Err(why) => Answer { id, decision: Effect::Deny, error: Some(why), rules: None, risk: None },
         }
     }
 
@@ -331,42 +334,73 @@ impl Many {
         let Some(program) = self.programs.get(argv.typed()) else {
             return Err(Error::internal("a program was lost"));
         };
-        let cwd = self.around.context.cwd.as_ref().map(|cwd| cwd.path.as_path());
-        let needs = self.around.policy.needs(argv, program, cwd)?;
         self.around.context.facts = crate::request::Facts::default();
-        for name in &needs.facts {
-            let known = self.facts.entry(name.clone()).or_default();
-            let fact = if let Some((_, fact)) = known.iter().find(|(target, _)| *target == needs.target) {
-                fact.clone()
-            } else {
-                let fact = fact(name, &self.around.context, &needs.target);
-                known.push((needs.target.clone(), fact.clone()));
-                fact
-            };
-            self.around.context.facts.insert(name.clone(), fact);
+        let mut brief = self.around.policy.brief(argv, program, &self.around.context)?;
+        if Self::capture(&mut self.around, &mut self.facts, &brief.needs) {
+            brief = self.around.policy.brief(argv, program, &self.around.context)?;
         }
-        for name in needs.inner {
-            if !self.around.context.inner_places.contains_key(&name) {
-                let place = inner_place(&name, &self.around.context, &self.around.policy);
-                self.around.context.inner_places.insert(name, place);
-            }
-        }
-        let brief = self.around.policy.brief(argv, program, &self.around.context)?;
         if self.around.policy.used_count() != self.tested {
             tested::ensure(&self.around.policy, self.around.config.state().ok(), self.around.context.who.uid)?;
             self.tested = self.around.policy.used_count();
         }
         Ok(brief)
     }
+
+    /// Captures what a decision rests on; whether anything of it was not there before.
+    fn capture(around: &mut Surroundings, known: &mut Known, needs: &Needs) -> bool {
+        let mut more = !needs.facts.is_empty();
+        for name in &needs.facts {
+            let known = known.entry(name.clone()).or_default();
+            let fact = if let Some((_, fact)) = known.iter().find(|(target, _)| *target == needs.target) {
+                fact.clone()
+            } else {
+                let fact = fact(name, &around.context, &needs.target);
+                known.push((needs.target.clone(), fact.clone()));
+                fact
+            };
+            around.context.facts.insert(name.clone(), fact);
+        }
+        for name in &needs.inner {
+            if !around.context.inner_places.contains_key(name) {
+                let place = inner_place(name, &around.context, &around.policy);
+                around.context.inner_places.insert(name.clone(), place);
+                more = true;
+            }
+        }
+        more
+    }
 }
 
-fn argv(object: &Value) -> Result<Argv, String> {
-    let list = object.get("argv").and_then(Value::as_array).ok_or("there is no array `argv`")?;
-    let words: Result<Vec<OsString>, &str> =
-        list.iter().map(|word| word.as_str().map(OsString::from).ok_or("a word of `argv` is not a string")).collect();
-    let words = words?;
-    if words.iter().any(|word| std::os::unix::ffi::OsStrExt::as_bytes(word.as_os_str()).contains(&0)) {
+/// One line of `--batch`.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(default)]
+    id: Value,
+    argv: Vec<String>,
+}
+
+/// What is said to it.
+#[derive(Serialize)]
+struct Answer {
+    id: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    decision: Effect,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    risk: Option<Risk>,
+}
+
+/// The id of a line that says nothing else of use.
+fn id(line: &[u8]) -> Value {
+    let mut parsed: Value = serde_json::from_slice(line).unwrap_or_default();
+    parsed.get_mut("id").map(Value::take).unwrap_or_default()
+}
+
+fn argv(words: Vec<String>) -> Result<Argv, String> {
+    if words.iter().any(|word| word.contains('\0')) {
         return Err("a word of `argv` holds a zero byte".to_owned());
     }
-    Argv::new(words).map_err(|_| "`argv` names no program".to_owned())
+    Argv::new(words.into_iter().map(OsString::from).collect()).map_err(|_| "`argv` names no program".to_owned())
 }

@@ -1,5 +1,7 @@
 //! Reasons that no rule gives, and what all reasons together want of a run.
 
+use std::rc::Rc;
+
 use super::decide::Fired;
 use super::layers::Policy;
 use super::reason::{Effect, Layer, Reason, RunHow, StdinRule};
@@ -9,7 +11,7 @@ use crate::request::Stdin;
 pub(super) fn untrusted(policy: &Policy, why: &str) -> Fired {
     let text = format!("The program lies where others than root could have put it: {why}.");
     let mut found = built_in("untrusted-program", Effect::Ask, &text, policy.observes(policy.law_layer()));
-    found.reason.instead = Some("use the system's own copy, or list its directory under `trusted_programs`".to_owned());
+    Rc::make_mut(&mut found.reason).instead = Some("use the system's own copy, or list its directory under `trusted_programs`".to_owned());
     found
 }
 
@@ -25,7 +27,7 @@ pub(super) fn built_in(id: &str, effect: Effect, text: &str, observed: bool) -> 
         preview: Vec::new(),
         observed: effect == Effect::Ask && observed,
     };
-    Fired { reason, terms: None, how: RunHow::default(), env_allow: Vec::new() }
+    Fired { reason: Rc::new(reason), terms: None, how: RunHow::default(), env_allow: Vec::new() }
 }
 
 /// Why a rule does not take this stdin.

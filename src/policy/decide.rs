@@ -3,14 +3,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::amended;
 use super::built_in::{built_in, combined_how, stdin_refused, untrusted};
 use super::decision::{Allowed, Asked, Decision, Denied};
 use super::error::PolicyError;
 use super::layers::{Placed, Policy, View};
-use super::matching::Scene;
+use super::matching::{Names, Scene};
 use super::needs::Needs;
+use super::paths::Paths;
 use super::pattern::fits;
 use super::reason::{Effect, Layer, Reason, RunHow};
 use super::terms::{Risk, Terms};
@@ -34,13 +36,13 @@ const MULTI_CALL: &[&str] = &["busybox", "toybox", "coreutils", "pyenv", "rbenv"
 /// What one rule, or the lack of one, contributes.
 #[derive(Clone)]
 pub(super) struct Fired {
-    pub reason: Reason,
+    pub reason: Rc<Reason>,
     pub terms: Option<String>,
     pub how: RunHow,
     pub env_allow: Vec<String>,
 }
 
-/// A decision without its circumstances.
+/// A decision without its circumstances, for those who ask about many.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Brief {
     /// What would happen.
@@ -49,6 +51,8 @@ pub struct Brief {
     pub rules: Vec<String>,
     /// The greatest risk among those that decided.
     pub risk: Risk,
+    /// What it rests on: where some of this was not captured, it holds only once that is.
+    pub needs: Needs,
 }
 
 /// What was gathered over an argv and everything that it would run.
@@ -66,7 +70,7 @@ pub(super) struct Given<'a> {
     pub cwd: Option<&'a Path>,
     pub variables: &'a dyn Fn(&str) -> bool,
     pub inner_place: &'a dyn Fn(&[u8]) -> Place,
-    pub names: &'a Vec<(String, Vec<String>)>,
+    pub names: &'a Names,
 }
 
 impl Policy {
@@ -86,12 +90,13 @@ impl Policy {
         let mut how = combined_how(&gathered.fired);
         let observed = gathered.effect == Effect::Ask
             && gathered.fired.iter().all(|fired| fired.reason.effect != Effect::Ask || fired.reason.observed);
-        let reasons: Vec<Reason> = gathered.fired.iter().map(|fired| fired.reason.clone()).collect();
+        let reasons: Vec<Reason> = gathered.fired.iter().map(|fired| Reason::clone(&fired.reason)).collect();
         let policy_digest = self.digest();
         if gathered.effect != Effect::Deny
             && let Some(why) = stdin_refused(how.stdin, &context.stdin)
         {
-            let reasons = reasons.into_iter().chain([built_in("stdin-refused", Effect::Deny, why, false).reason]).collect();
+            let refused = Rc::unwrap_or_clone(built_in("stdin-refused", Effect::Deny, why, false).reason);
+            let reasons = reasons.into_iter().chain([refused]).collect();
             return Ok(Decision::Deny(Denied { reasons, risk, hidden, policy_digest }));
         }
         Ok(match gathered.effect {
@@ -112,7 +117,7 @@ impl Policy {
         })
     }
 
-    /// The decision alone, for those who ask about many.
+    /// The decision alone, and what it rests on.
     pub fn brief(&self, argv: &Argv, program: &Program, context: &Context) -> Result<Brief, PolicyError> {
         let gathered = self.gather_here(argv, program, context)?;
         let observed = gathered.effect == Effect::Ask
@@ -125,29 +130,30 @@ impl Policy {
             .map(|fired| fired.reason.risk)
             .max()
             .unwrap_or_default();
-        Ok(Brief { effect, rules: gathered.fired.into_iter().map(|fired| fired.reason.rule).collect(), risk })
+        let mut needs = gathered.needs;
+        needs.facts = gathered.asked;
+        Ok(Brief { effect, rules: gathered.fired.iter().map(|fired| fired.reason.rule.clone()).collect(), risk, needs })
     }
 
     fn gather_here(&self, argv: &Argv, program: &Program, context: &Context) -> Result<Gathered, PolicyError> {
-        let names = self.names().to_vec();
         let given = Given {
             program,
             facts: &context.facts,
             cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
             variables: &|pattern| {
-                context.environment.iter().any(|(name, _)| fits(pattern.as_bytes(), std::os::unix::ffi::OsStrExt::as_bytes(name)))
+                let literal = pattern.split('*').next().unwrap_or_default();
+                context.environment.names(literal).any(|name| fits(pattern.as_bytes(), name))
             },
             inner_place: &|name| inner_place(context, name),
-            names: &names,
+            names: self.names(),
         };
         self.gather(argv, &given)
     }
 
     /// What must be captured before this argv can be decided.
     pub fn needs(&self, argv: &Argv, program: &Program, cwd: Option<&Path>) -> Result<Needs, PolicyError> {
-        let names = self.names().to_vec();
         let given =
-            Given { program, facts: &Facts::default(), cwd, variables: &|_| false, inner_place: &|_| Place::Trusted, names: &names };
+            Given { program, facts: &Facts::default(), cwd, variables: &|_| false, inner_place: &|_| Place::Trusted, names: self.names() };
         let gathered = self.gather(argv, &given)?;
         let mut needs = gathered.needs;
         needs.facts.extend(gathered.asked);
@@ -253,7 +259,8 @@ impl Policy {
     /// Judges one reading: fires every rule that fits it, and gives what it comes to.
     fn judge_reading(&self, view: &View, reading: &Reading<'_>, given: &Given<'_>, own_target: bool, all: &mut Gathered) -> Effect {
         let asked = RefCell::new(std::mem::take(&mut all.asked));
-        let scene = Scene { facts: given.facts, names: given.names, cwd: given.cwd, own_target, asked: &asked };
+        let paths = Paths::new(given.cwd);
+        let scene = Scene { facts: given.facts, names: given.names, paths: &paths, own_target, asked: &asked };
         let mut allowed: Vec<Fired> = Vec::new();
         let mut strictest: Option<Effect> = None;
         let mut only_projects = true;
@@ -305,17 +312,12 @@ impl Policy {
 
     fn fired(&self, placed: &Placed, effect: Effect, terms: Option<String>, reading: &Reading<'_>) -> Fired {
         let rule = &placed.rule;
-        let reason = Reason {
-            rule: rule.id.clone(),
-            layer: placed.layer,
-            effect,
-            risk: rule.risk,
-            data: rule.data.clone(),
-            text: rule.reason.clone(),
-            instead: rule.instead.clone(),
-            preview: preview::of(&rule.preview, reading),
-            observed: effect == Effect::Ask && self.observes(placed.layer),
-        };
+        let mut reason = Rc::clone(&placed.reason);
+        let preview = preview::of(&rule.preview, reading);
+        if effect != reason.effect || !preview.is_empty() {
+            let observed = effect == Effect::Ask && self.observes(placed.layer);
+            reason = Rc::new(Reason { effect, preview, observed, ..Reason::clone(&reason) });
+        }
         let how = RunHow {
             outcome: rule.outcome.unwrap_or(false),
             stdin: rule.stdin,
@@ -344,7 +346,7 @@ impl Policy {
                 None => own,
                 Some(so_far) => so_far.and(&own).map_err(|_| {
                     let text = "The rules that ask agree on no channel, so nobody could be asked.";
-                    Box::new(built_in("no-common-channel", Effect::Deny, text, false).reason)
+                    Box::new(Rc::unwrap_or_clone(built_in("no-common-channel", Effect::Deny, text, false).reason))
                 })?,
             });
         }
@@ -353,9 +355,10 @@ impl Policy {
 }
 
 impl Gathered {
-    fn add(&mut self, effect: Effect, fired: Fired) {
+    fn add(&mut self, effect: Effect, mut fired: Fired) {
         self.effect = self.effect.max(effect);
-        self.push(Fired { reason: Reason { effect, ..fired.reason }, ..fired });
+        Rc::make_mut(&mut fired.reason).effect = effect;
+        self.push(fired);
     }
 
     fn push(&mut self, fired: Fired) {

@@ -50,7 +50,8 @@ impl Index {
         }
         let mut found = self.rest.clone();
         for arg in args() {
-            for key in [&*arg.text, super::paths::bare(&arg.text)] {
+            let bare = super::paths::bare(&arg.text);
+            for key in std::iter::once(&*arg.text).chain((bare.len() < arg.text.len()).then_some(bare)) {
                 found.extend(self.by_word.get(key).into_iter().flatten());
                 found.extend(self.by_operand.get(key).into_iter().flatten());
             }

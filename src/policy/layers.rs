@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::error::PolicyError;
 use super::file::{self, FileKind};
 use super::index::Index;
-use super::reason::{Effect, Layer};
+use super::reason::{Effect, Layer, Reason};
 use super::rule::{Amend, Embedded, File, Head, Rule};
 use crate::tool::Grammar;
 
@@ -65,6 +65,8 @@ pub(super) struct Placed {
     pub rule: Rule,
     /// The amends of it, the least trusted layer's first.
     pub amends: Vec<Amend>,
+    /// What it says when it fires as it is written: most rules do, and nobody copies texts for each command.
+    pub reason: Rc<Reason>,
 }
 
 /// What all layers say of one program name.
@@ -341,7 +343,18 @@ impl Policy {
             let may = *by < layer && (!rule.locked || *by == Layer::System);
             amends.extend(head.amends.iter().filter(|amend| may && amend.id == rule.id).cloned());
         }
-        Placed { layer, rule, amends }
+        let reason = Rc::new(Reason {
+            rule: rule.id.clone(),
+            layer,
+            effect: rule.effect,
+            risk: rule.risk,
+            data: rule.data.clone(),
+            text: rule.reason.clone(),
+            instead: rule.instead.clone(),
+            preview: Vec::new(),
+            observed: rule.effect == Effect::Ask && self.observes(layer),
+        });
+        Placed { layer, rule, amends, reason }
     }
 
     fn embedded(&self, name: &[u8]) -> Result<Option<(Grammar, Vec<Rule>)>, PolicyError> {

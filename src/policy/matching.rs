@@ -2,9 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use super::paths;
+use super::paths::Paths;
 use super::pattern::fits;
 use super::reason::Effect;
 use super::rule::{Args, Conditions, Rule};
@@ -13,13 +12,13 @@ use crate::request::{Fact, FactName, Facts};
 use crate::tool::{Arg, Certainty, Opt, Reading, Takes};
 
 /// Sets of patterns by name.
-pub(crate) type Names = Vec<(String, Vec<String>)>;
+pub(crate) type Names = [(String, Vec<String>)];
 
 /// What conditions are held against.
 pub(super) struct Scene<'a> {
     pub facts: &'a Facts,
     pub names: &'a Names,
-    pub cwd: Option<&'a Path>,
+    pub paths: &'a Paths<'a>,
     /// Whether the target facts are those of the command being judged.
     pub own_target: bool,
     /// The facts that a rule which otherwise fits asked about.
@@ -50,13 +49,19 @@ pub(super) fn fires(rule: &Rule, effect: Effect, accounted: bool, reading: &Read
             && conditions(&rule.when, rest, reading, scene, Stance::Strict) != Truth::No
             && (rule.unless.is_empty() || conditions(&rule.unless, rest, reading, scene, Stance::Allow) != Truth::Yes);
     }
-    fit == Truth::Yes
+    let whole = fit == Truth::Yes
         && reading.options_known()
         && reading.words_known
         && (reading.statements.is_none() || rule.statement.only.is_some())
-        && (accounted || rest.iter().all(|operand| accounts(&rule.operands, operand, scene)))
-        && conditions(&rule.when, rest, reading, scene, Stance::Allow) == Truth::Yes
+        && (accounted || rest.iter().all(|operand| accounts(&rule.operands, operand, scene)));
+    if !whole {
+        return false;
+    }
+    let when = conditions(&rule.when, rest, reading, scene, Stance::Allow);
+    // Looked at whatever `when` says: while facts are not captured yet it says "maybe", and those of `unless` are wanted too.
+    when != Truth::No
         && (rule.unless.is_empty() || conditions(&rule.unless, rest, reading, scene, Stance::Strict) == Truth::No)
+        && when == Truth::Yes
 }
 
 /// Whether the conditions of an amend hold: surely, perhaps, or not.
@@ -215,13 +220,13 @@ fn arg_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> 
         return Truth::Yes;
     }
     if !arg.is_known() {
-        let below = |root: &Vec<u8>| paths::could_lie_below(pattern, root, scene.cwd);
+        let below = |root: &Vec<u8>| scene.paths.could_lie_below(pattern, root);
         let possible = arg.roots.is_empty() || arg.roots.iter().any(below);
         return if possible { Truth::Maybe } else { Truth::No };
     }
     match stance {
-        Stance::Strict => paths::could_fit(pattern, &arg.text, scene.cwd),
-        Stance::Allow => paths::surely_fits(pattern, &arg.text, scene.cwd).into(),
+        Stance::Strict => scene.paths.could_fit(pattern, &arg.text),
+        Stance::Allow => scene.paths.surely_fits(pattern, &arg.text).into(),
     }
 }
 

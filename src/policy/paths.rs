@@ -1,68 +1,100 @@
 //! Operands that are paths: `/etc`, `//etc/`, `/tmp/../etc` and, in `/`, `etc` are one.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::pattern::fits;
 use super::truth::Truth;
 
-/// Whether an operand could mean what the pattern names: as typed, or as the path that it leads to.
-pub(super) fn could_fit(pattern: &str, operand: &[u8], cwd: Option<&Path>) -> Truth {
-    let pattern = pattern.as_bytes();
-    if fits(pattern, operand) {
-        return Truth::Yes;
-    }
-    if !pattern.contains(&b'/') {
-        return fits(pattern, bare(operand)).into();
-    }
-    if fits(pattern, &normal(operand)) {
-        return Truth::Yes;
-    }
-    // `*/.ssh/*` means one below any directory, the working directory's own included.
-    let anywhere = pattern.starts_with(b"/") || pattern.starts_with(b"*/") && pattern.get(2) != Some(&b'*');
-    if !anywhere || operand.starts_with(b"/") {
-        return Truth::No;
-    }
-    match cwd {
-        Some(cwd) => fits(pattern, &absolute(cwd, operand)).into(),
-        None => Truth::Maybe,
-    }
+/// The working directory, and what operands lead to from it: worked out once, however many rules look at them.
+pub(super) struct Paths<'a> {
+    cwd: Option<&'a Path>,
+    forms: RefCell<BTreeMap<Vec<u8>, Rc<Forms>>>,
 }
 
-/// Whether an operand surely means what the pattern names.
-pub(super) fn surely_fits(pattern: &str, operand: &[u8], cwd: Option<&Path>) -> bool {
-    let pattern = pattern.as_bytes();
-    if pattern.first() == Some(&b'/') {
-        return if operand.starts_with(b"/") {
-            fits(pattern, &normal(operand))
-        } else {
-            cwd.is_some_and(|cwd| fits(pattern, &absolute(cwd, operand)))
-        };
-    }
-    let climbs = pattern.contains(&b'/') && operand.split(|byte| *byte == b'/').any(|part| part == b"..");
-    !climbs && (fits(pattern, operand) || operand.starts_with(b"./") && fits(pattern, &normal(operand)))
+/// An operand as a path.
+struct Forms {
+    normal: Vec<u8>,
+    /// Where a relative one leads; none where the working directory is gone.
+    absolute: Option<Vec<u8>>,
 }
 
-/// Whether a path that begins at `root` could be one that an absolute pattern names.
-pub(super) fn could_lie_below(pattern: &str, root: &[u8], cwd: Option<&Path>) -> bool {
-    let pattern = pattern.as_bytes();
-    let (true, Some(cwd)) = (pattern.starts_with(b"/"), cwd) else {
-        return true;
-    };
-    let root = if root.starts_with(b"/") { normal(root) } else { absolute(cwd, root) };
-    let literal = pattern.iter().position(|byte| *byte == b'*').map_or(pattern, |star| &pattern[..star]);
-    let inside = |path: &[u8], of: &[u8]| path == of || of == b"/" || path.strip_prefix(of).is_some_and(|rest| rest.starts_with(b"/"));
-    if literal.len() == pattern.len() { inside(literal, &root) } else { literal.starts_with(&root) || root.starts_with(literal) }
+impl<'a> Paths<'a> {
+    pub(super) fn new(cwd: Option<&'a Path>) -> Self {
+        Self { cwd, forms: RefCell::default() }
+    }
+
+    fn forms(&self, operand: &[u8]) -> Rc<Forms> {
+        if let Some(known) = self.forms.borrow().get(operand) {
+            return Rc::clone(known);
+        }
+        let absolute =
+            self.cwd.filter(|_| !operand.starts_with(b"/")).map(|cwd| normal(&[cwd.as_os_str().as_bytes(), b"/", operand].concat()));
+        let forms = Rc::new(Forms { normal: normal(operand), absolute });
+        self.forms.borrow_mut().insert(operand.to_vec(), Rc::clone(&forms));
+        forms
+    }
+
+    /// Whether an operand could mean what the pattern names: as typed, or as the path that it leads to.
+    pub(super) fn could_fit(&self, pattern: &str, operand: &[u8]) -> Truth {
+        let pattern = pattern.as_bytes();
+        if fits(pattern, operand) {
+            return Truth::Yes;
+        }
+        if !pattern.contains(&b'/') {
+            return fits(pattern, bare(operand)).into();
+        }
+        let forms = self.forms(operand);
+        if fits(pattern, &forms.normal) {
+            return Truth::Yes;
+        }
+        // `*/.ssh/*` means one below any directory, the working directory's own included.
+        let anywhere = pattern.starts_with(b"/") || pattern.starts_with(b"*/") && pattern.get(2) != Some(&b'*');
+        if !anywhere || operand.starts_with(b"/") {
+            return Truth::No;
+        }
+        match &forms.absolute {
+            Some(absolute) => fits(pattern, absolute).into(),
+            None => Truth::Maybe,
+        }
+    }
+
+    /// Whether a path that begins at `root` could be one that an absolute pattern names.
+    pub(super) fn could_lie_below(&self, pattern: &str, root: &[u8]) -> bool {
+        let pattern = pattern.as_bytes();
+        if !pattern.starts_with(b"/") || self.cwd.is_none() {
+            return true;
+        }
+        let forms = self.forms(root);
+        let root = forms.absolute.as_ref().unwrap_or(&forms.normal);
+        let literal = pattern.iter().position(|byte| *byte == b'*').map_or(pattern, |star| &pattern[..star]);
+        let inside = |path: &[u8], of: &[u8]| path == of || of == b"/" || path.strip_prefix(of).is_some_and(|rest| rest.starts_with(b"/"));
+        if literal.len() == pattern.len() { inside(literal, root) } else { literal.starts_with(root) || root.starts_with(literal) }
+    }
+
+    /// Whether an operand surely means what the pattern names.
+    pub(super) fn surely_fits(&self, pattern: &str, operand: &[u8]) -> bool {
+        let pattern = pattern.as_bytes();
+        if pattern.first() == Some(&b'/') {
+            let forms = self.forms(operand);
+            return if operand.starts_with(b"/") {
+                fits(pattern, &forms.normal)
+            } else {
+                forms.absolute.as_ref().is_some_and(|absolute| fits(pattern, absolute))
+            };
+        }
+        let climbs = pattern.contains(&b'/') && operand.split(|byte| *byte == b'/').any(|part| part == b"..");
+        !climbs && (fits(pattern, operand) || operand.starts_with(b"./") && fits(pattern, &self.forms(operand).normal))
+    }
 }
 
 /// The operand without slashes at its end.
 pub(super) fn bare(operand: &[u8]) -> &[u8] {
     let end = operand.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
     &operand[..end]
-}
-
-fn absolute(cwd: &Path, operand: &[u8]) -> Vec<u8> {
-    normal(&[cwd.as_os_str().as_bytes(), b"/", operand].concat())
 }
 
 /// The path without `//`, `/./`, a trailing slash, and `x/..` undone by its letters alone.
@@ -95,32 +127,32 @@ mod tests {
     fn a_path_is_known_by_every_way_of_writing_it() {
         for operand in ["/etc", "//etc/", "/tmp/../etc", "/etc/.", "etc", "../../etc", "./etc", "/../etc"] {
             let cwd = if operand.starts_with("../..") { "/home/ann" } else { "/" };
-            assert_eq!(could_fit("/etc", operand.as_bytes(), Some(Path::new(cwd))), Truth::Yes, "{operand}");
+            assert_eq!(Paths::new(Some(Path::new(cwd))).could_fit("/etc", operand.as_bytes()), Truth::Yes, "{operand}");
         }
-        assert_eq!(could_fit("/etc", b"etc", None), Truth::Maybe);
-        assert_eq!(could_fit("/etc", b"etc", Some(Path::new("/home"))), Truth::No);
+        assert_eq!(Paths::new(None).could_fit("/etc", b"etc"), Truth::Maybe);
+        assert_eq!(Paths::new(Some(Path::new("/home"))).could_fit("/etc", b"etc"), Truth::No);
     }
 
     #[test]
     fn what_find_hands_on_lies_below_its_start() {
-        let cwd = Some(Path::new("/home/ann/work"));
-        assert!(!could_lie_below("/etc", b".", cwd));
-        assert!(!could_lie_below("/etc/*", b"build", cwd));
-        assert!(could_lie_below("/etc", b"/", cwd));
-        assert!(could_lie_below("/etc/*", b"/etc/ssh", cwd));
-        assert!(could_lie_below("/home", b"/home", cwd));
-        assert!(could_lie_below("/etc", b".", Some(Path::new("/"))));
-        assert!(could_lie_below("*secret*", b".", cwd));
-        assert!(could_lie_below("/etc", b".", None));
+        let paths = Paths::new(Some(Path::new("/home/ann/work")));
+        assert!(!paths.could_lie_below("/etc", b"."));
+        assert!(!paths.could_lie_below("/etc/*", b"build"));
+        assert!(paths.could_lie_below("/etc", b"/"));
+        assert!(paths.could_lie_below("/etc/*", b"/etc/ssh"));
+        assert!(paths.could_lie_below("/home", b"/home"));
+        assert!(Paths::new(Some(Path::new("/"))).could_lie_below("/etc", b"."));
+        assert!(paths.could_lie_below("*secret*", b"."));
+        assert!(Paths::new(None).could_lie_below("/etc", b"."));
     }
 
     #[test]
     fn an_allow_is_not_led_out_of_its_directory() {
-        let cwd = Some(Path::new("/work"));
-        assert!(surely_fits("/tmp/*", b"/tmp/a", cwd));
-        assert!(!surely_fits("/tmp/*", b"/tmp/../etc/a", cwd));
-        assert!(surely_fits("build/*", b"build/a", cwd));
-        assert!(!surely_fits("build/*", b"build/../../etc/a", cwd));
-        assert!(surely_fits("/work/*", b"a", cwd));
+        let paths = Paths::new(Some(Path::new("/work")));
+        assert!(paths.surely_fits("/tmp/*", b"/tmp/a"));
+        assert!(!paths.surely_fits("/tmp/*", b"/tmp/../etc/a"));
+        assert!(paths.surely_fits("build/*", b"build/a"));
+        assert!(!paths.surely_fits("build/*", b"build/../../etc/a"));
+        assert!(paths.surely_fits("/work/*", b"a"));
     }
 }

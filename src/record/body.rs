@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::canonical::{Members, NotCanonical, canonical, members};
 use super::kind::Kind;
+use super::time;
 use super::tree::{Hash, unhex};
 use super::value::integer;
 use crate::request::RequestId;
@@ -159,16 +160,13 @@ impl<'a> Body<'a> {
             log: text("log")?,
             seq: number("seq")?,
             prev: unhex(text("prev")?).ok_or(NotARecord::Member("prev"))?,
-            wall: time(text("ts")?).ok_or(NotARecord::Member("ts"))?,
+            wall: time::read(text("ts")?).ok_or(NotARecord::Member("ts"))?,
             boot: text("boot")?,
             monotonic: Duration::from_micros(number("monotonic")?),
         };
         let kind = Kind::parse(text("kind")?).ok_or(NotARecord::Member("kind"))?;
-        let request = match raw(&members, "req") {
-            None => None,
-            Some(_) => Some(text("req")?),
-        };
-        if request.is_some_and(|id| RequestId::parse(id).is_none_or(|parsed| parsed.to_string() != id)) {
+        let request = raw(&members, "req").map(|_| text("req")).transpose()?;
+        if request.is_some_and(|id| !is_request(id)) {
             return Err(NotARecord::Member("req"));
         }
         Ok(Self { header, kind, request, members })
@@ -203,8 +201,11 @@ fn whole(members: &Members<'_>, name: &str) -> Option<u64> {
     raw(members, name)?.parse().ok()
 }
 
-/// Reads the one spelling of a time that records have.
-fn time(text: &str) -> Option<i64> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    (format!("{time:.9}") == text).then(|| i64::try_from(time.as_nanosecond()).ok()).flatten()
+/// Whether a text is a UUID in the one spelling that records have.
+fn is_request(text: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
 }

@@ -9,6 +9,7 @@ mod note;
 mod proof;
 mod signature;
 pub mod story;
+mod time;
 mod tree;
 mod value;
 

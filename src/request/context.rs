@@ -109,6 +109,12 @@ impl Environment {
         self.0.iter().filter_map(|entry| split(entry))
     }
 
+    /// The names that begin so; all others are passed over without being taken apart.
+    pub fn names<'a>(&'a self, beginning: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let entries = self.0.iter().filter(|entry| entry.as_bytes().starts_with(beginning.as_bytes()));
+        entries.filter_map(|entry| split(entry)).map(|(name, _)| name.as_bytes())
+    }
+
     /// The same without the variables that `drop` names.
     #[must_use]
     pub fn without(&self, drop: impl Fn(&[u8]) -> bool) -> Self {

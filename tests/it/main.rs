@@ -6,6 +6,7 @@
 mod approval;
 mod attacks;
 mod bad_input;
+mod batch;
 mod card;
 mod check;
 mod contract;

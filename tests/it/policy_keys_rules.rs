@@ -124,6 +124,14 @@ fn statements_are_matched_by_what_they_do() {
 }
 
 #[test]
+fn when_and_unless_may_ask_about_different_facts() {
+    let allowing = |unless: &str| {
+        deploy("", &format!("[[rule]]\nid = \"own.ok\"\neffect = \"allow\"\nwhen.cwd = [\"/*\"]\nunless.stdin = [\"{unless}\"]\n"))
+    };
+    differ(&allowing("file"), &allowing("empty"), &["deploy"], ["allow", "ask"]);
+}
+
+#[test]
 fn facts_are_conditions() {
     let of = |fact: &str, pattern: &str, without: bool| {
         let place = if without { "unless" } else { "when" };
