@@ -18,14 +18,7 @@ fn main() {
         Some(first) if first == "--" && words.len() > 2 => (false, ready.and_then(|()| run::run(&RunArgs::default(), words[2..].to_vec()))),
         _ => match Cli::try_parse_from(&words) {
             Ok(cli) => (cli.run.json, ready.and_then(|()| dispatch(cli))),
-            Err(told) => {
-                let _ = told.print();
-                let usage = told.use_stderr();
-                if usage && words.get(1).is_some_and(|first| !first.as_encoded_bytes().starts_with(b"-")) {
-                    error::note("a command to run stands after `--`: gate -- COMMAND");
-                }
-                (false, Ok(End::Exit(if usage { exit_codes::USAGE } else { 0 })))
-            }
+            Err(told) => (false, Ok(End::Exit(usage(&told, &words)))),
         },
     };
     match end {
@@ -33,6 +26,21 @@ fn main() {
         Ok(End::Signal(signal)) => gate::sys::signals::die_by(signal),
         Err(error) => tell(&error, json),
     }
+}
+
+/// Says what is wrong with the command line, or what was asked about it.
+fn usage(told: &clap::Error, words: &[OsString]) -> u8 {
+    // The reader of options repeats words as they are.
+    let text = error::lines(&told.to_string());
+    if !told.use_stderr() {
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        return 0;
+    }
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    if words.get(1).is_some_and(|first| !first.as_encoded_bytes().starts_with(b"-")) {
+        error::note("a command to run stands after `--`: gate -- COMMAND");
+    }
+    exit_codes::USAGE
 }
 
 fn dispatch(cli: Cli) -> Result<End, Error> {

@@ -1,6 +1,7 @@
 //! What a person or a program calls; each file is one subcommand.
 
 pub mod audit;
+mod batch;
 pub mod check;
 pub mod completions;
 pub mod demo;

@@ -26,9 +26,8 @@ const DEPTH: usize = 8;
 const WIDTH: usize = 256;
 
 /// Variables by which any program runs other code than its own.
-const LOADERS: &[&str] = &[
-    "LD_*", "BASH_ENV", "BASH_FUNC_*", "GIT_CONFIG_*", "GCONV_PATH", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES",
-];
+const LOADERS: &[&str] =
+    &["LD_*", "BASH_ENV", "BASH_FUNC_*", "GIT_CONFIG_*", "GCONV_PATH", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"];
 
 /// Names that stand for many programs: the typed one says which.
 const MULTI_CALL: &[&str] = &["busybox", "toybox", "coreutils", "pyenv", "rbenv", "nodenv", "asdf", "mise"];

@@ -15,14 +15,7 @@ impl Policy {
         Ok(merged(found))
     }
 
-    fn hide(
-        &self,
-        name: &[u8],
-        args: &[Arg<'_>],
-        words: &[&[u8]],
-        left: &mut usize,
-        found: &mut Vec<Hidden>,
-    ) -> Result<(), PolicyError> {
+    fn hide(&self, name: &[u8], args: &[Arg<'_>], words: &[&[u8]], left: &mut usize, found: &mut Vec<Hidden>) -> Result<(), PolicyError> {
         if *left == 0 {
             return Ok(());
         }

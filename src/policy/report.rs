@@ -90,9 +90,8 @@ fn object(program: &str, known: bool, reading: &Reading<'_>, hidden: &[Hidden]) 
 }
 
 fn text(arg: &Arg<'_>, hidden: &[Hidden]) -> Value {
-    let secret = |(word, at): (usize, usize)| {
-        hidden.iter().any(|span| span.word == word && span.start < at + arg.text.len() && span.end > at)
-    };
+    let secret =
+        |(word, at): (usize, usize)| hidden.iter().any(|span| span.word == word && span.start < at + arg.text.len() && span.end > at);
     match arg.certainty {
         _ if arg.place.is_some_and(secret) => format!("hidden, {} bytes", arg.text.len()).into(),
         Certainty::Known => String::from_utf8_lossy(&arg.text).into(),

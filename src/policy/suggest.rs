@@ -52,7 +52,9 @@ impl Policy {
             let spelling = option.spec.and_then(|spec| spec.spellings.first()).map_or("-", String::as_str);
             match option.value.as_ref().map(|value| std::str::from_utf8(&value.text)) {
                 None => options.push(spelling.to_owned()),
-                Some(Ok(value)) if !value.contains('*') && !value.chars().any(char::is_control) => options.push(format!("{spelling}={value}")),
+                Some(Ok(value)) if !value.contains('*') && !value.chars().any(char::is_control) => {
+                    options.push(format!("{spelling}={value}"));
+                }
                 Some(_) => return Ok(None),
             }
         }

@@ -79,7 +79,9 @@ const CHANGES: &[(&str, Change)] = &[
     ("the order of words", |parts| parts.words.swap(1, 2)),
     ("bytes that are no text", |parts| parts.words[1] = OsString::from_vec(vec![b'a', 0xff])),
     ("a word that looks like encoded bytes", |parts| parts.words[1] = "{\"b64\":\"Yf8=\"}".into()),
-    ("an environment value", |parts| parts.context.environment = Environment::new(vec![("A".into(), "1".into()), ("B".into(), "3".into())])),
+    ("an environment value", |parts| {
+        parts.context.environment = Environment::new(vec![("A".into(), "1".into()), ("B".into(), "3".into())])
+    }),
     ("an environment name", |parts| parts.context.environment = Environment::new(vec![("A".into(), "1".into()), ("C".into(), "2".into())])),
     ("one variable less", |parts| parts.context.environment = Environment::new(vec![("A".into(), "1".into())])),
     ("variables made one", |parts| parts.context.environment = Environment::new(vec![("A".into(), "1\nB=2".into())])),
@@ -91,8 +93,12 @@ const CHANGES: &[(&str, Change)] = &[
     ("an unread program", |parts| parts.program.sha256 = None),
     ("the program's path", |parts| parts.program.path = "/other".into()),
     ("where the program's path leads", |parts| parts.program.real = "/other".into()),
-    ("a fact", |parts| parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["topic".into()], files: vec![("/x".into(), [2; 32])] })),
-    ("the file of a fact", |parts| parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["main".into()], files: vec![("/x".into(), [9; 32])] })),
+    ("a fact", |parts| {
+        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["topic".into()], files: vec![("/x".into(), [2; 32])] })
+    }),
+    ("the file of a fact", |parts| {
+        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["main".into()], files: vec![("/x".into(), [9; 32])] })
+    }),
     ("an absent fact", |parts| parts.context.facts.insert(FactName::GitBranch, Fact::Absent)),
     ("an unknown fact", |parts| parts.context.facts.insert(FactName::GitBranch, Fact::Unknown("x".into()))),
     ("one more fact", |parts| parts.context.facts.insert(FactName::KubeContext, Fact::Absent)),
@@ -119,7 +125,9 @@ const CHANGES: &[(&str, Change)] = &[
     ("the channels", |parts| parts.asked.terms.channels = BTreeSet::from([Channel::Tty, Channel::Slack])),
     ("the justification", |parts| parts.asked.terms.justification = vec![Justification::Text]),
     ("a pattern that is named like a word", |parts| parts.asked.terms.justification = vec![Justification::Pattern("text".into())]),
-    ("who is asked later", |parts| parts.asked.terms.escalate = vec![Escalation { after: Duration::from_secs(1), approvers: vec!["x".into()] }]),
+    ("who is asked later", |parts| {
+        parts.asked.terms.escalate = vec![Escalation { after: Duration::from_secs(1), approvers: vec!["x".into()] }]
+    }),
     ("what stdin may be", |parts| parts.asked.how.stdin = StdinRule::Pin),
     ("what is stripped", |parts| parts.asked.how.strip = vec!["A".into()]),
     ("the timeout", |parts| parts.asked.how.timeout = Some(Duration::from_secs(1))),

@@ -216,7 +216,10 @@ fn a_target_that_moves_while_the_question_stands_is_not_acted_on() {
 
     let head = "home/work/.git/HEAD";
     let world = World::new().program("git", DEPLOY).file(head, "ref: refs/heads/topic\n");
-    let world = world.file("home/work/.git/config", "[core]\n\tbare = false\n").file("home/work/.git/objects/x", "").file("home/work/.git/refs/x", "");
+    let world = world
+        .file("home/work/.git/config", "[core]\n\tbare = false\n")
+        .file("home/work/.git/objects/x", "")
+        .file("home/work/.git/refs/x", "");
     let (screen, code) = approved_while(&world, &["git", "push"], |world| {
         fs::write(world.root().join(head), "ref: refs/heads/main\n").unwrap();
     });
@@ -301,7 +304,9 @@ fn a_refusal_holds_nothing_that_acts_on_a_terminal_or_approves() {
     let world = World::new().program("mytool", DEPLOY);
     let nasty = "a\u{1b}[2J\u{202e}b\u{200b}\r\nrun";
     for line in [vec!["mytool", nasty], vec!["rm", "-rf", nasty], vec![nasty, "x"], vec!["git", "push", nasty]] {
-        for ran in [world.run([&["--non-interactive", "--"], line.as_slice()].concat()), world.run([&["check", "--"], line.as_slice()].concat())] {
+        for ran in
+            [world.run([&["--non-interactive", "--"], line.as_slice()].concat()), world.run([&["check", "--"], line.as_slice()].concat())]
+        {
             let said = ran.err() + &ran.out();
             assert!(!said.contains(['\u{1b}', '\r', '\u{202e}', '\u{200b}']), "{said:?}");
             assert!(!said.contains("to run it"), "{said}");
@@ -326,7 +331,17 @@ fn gates_own_variables_change_no_answer() {
     let plain = World::new();
     let before = decisions(plain, &[split("rm x"), split("ls")]);
     let mut world = World::new();
-    for name in ["GATE_ALLOW", "GATE_BYPASS", "GATE_MODE", "GATE_POLICY", "GATE_CONFIG", "GATE_UNMATCHED", "GATE_APPROVE", "GATE_DEBUG", "GATE_PARENT"] {
+    for name in [
+        "GATE_ALLOW",
+        "GATE_BYPASS",
+        "GATE_MODE",
+        "GATE_POLICY",
+        "GATE_CONFIG",
+        "GATE_UNMATCHED",
+        "GATE_APPROVE",
+        "GATE_DEBUG",
+        "GATE_PARENT",
+    ] {
         world = world.env(name, "allow");
     }
     assert_eq!(decisions(world, &[split("rm x"), split("ls")]), before);

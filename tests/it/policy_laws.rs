@@ -11,13 +11,20 @@ const GRAMMAR: &str = "version = 1\n[tool]\nnames = [\"t\"]\nvalue = [\"-v --val
 /// A rule without its id, as TOML.
 fn rule() -> impl Strategy<Value = String> {
     let list = |of: &[&'static str]| {
-        prop::option::of(prop::collection::vec(prop::sample::select(of.to_vec()), 1..3)).prop_map(|items| items.map(|items| format!("{items:?}")))
+        prop::option::of(prop::collection::vec(prop::sample::select(of.to_vec()), 1..3))
+            .prop_map(|items| items.map(|items| format!("{items:?}")))
     };
     let options = ["-f", "--force", "-n", "--value=x", "--value=*", "--value", "--fast", "-z"];
     let operands = ["x", "*", "x*", "/etc", "/etc/*", "y"];
     (
         prop::sample::select(EFFECTS.to_vec()),
-        prop::sample::select(vec!["", "words = [\"go\"]\n", "words = [\"go\", \"far\"]\n", "words = [[\"go\", \"stay\"]]\n", "words = [\"*\"]\n"]),
+        prop::sample::select(vec![
+            "",
+            "words = [\"go\"]\n",
+            "words = [\"go\", \"far\"]\n",
+            "words = [[\"go\", \"stay\"]]\n",
+            "words = [\"*\"]\n",
+        ]),
         prop::sample::select(vec!["any", "all", "none", "only"]),
         list(&options),
         prop::sample::select(vec!["any", "all", "none", "only"]),
@@ -40,7 +47,31 @@ fn rule() -> impl Strategy<Value = String> {
 }
 
 fn argv() -> impl Strategy<Value = Vec<String>> {
-    let words = vec!["go", "far", "stay", "x", "xy", "y", "/etc", "//etc/", "/etc/../etc", "-f", "-fn", "-nf", "--force", "--value", "--value=x", "-vx", "-v", "--", "--fast", "-z", "--unknown", "--unknown=x", "-"];
+    let words = vec![
+        "go",
+        "far",
+        "stay",
+        "x",
+        "xy",
+        "y",
+        "/etc",
+        "//etc/",
+        "/etc/../etc",
+        "-f",
+        "-fn",
+        "-nf",
+        "--force",
+        "--value",
+        "--value=x",
+        "-vx",
+        "-v",
+        "--",
+        "--fast",
+        "-z",
+        "--unknown",
+        "--unknown=x",
+        "-",
+    ];
     prop::collection::vec(prop::sample::select(words), 0..7).prop_map(|words| words.into_iter().map(str::to_owned).collect())
 }
 
