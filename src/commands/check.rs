@@ -14,7 +14,7 @@ use crate::exit_codes;
 use crate::policy::{Decision, Effect, Reason, Risk};
 use crate::record::bytes_value;
 use crate::record::story::fact_value;
-use crate::request::{Argv, Fact, Identity, Program, Request};
+use crate::request::{Argv, Fact, Identity, Place, Program, Request};
 use crate::sys::resolve;
 use crate::text;
 
