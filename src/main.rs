@@ -19,8 +19,11 @@ fn main() {
         _ => match Cli::try_parse_from(&words) {
             Ok(cli) => (cli.run.json, ready.and_then(|()| dispatch(cli))),
             Err(told) => {
-                let _ = told.print();
                 let usage = told.use_stderr();
+                // Read once more from words that no terminal acts on, for it repeats them.
+                let plain = words.iter().map(|word| gate::text::escape(word.as_encoded_bytes()));
+                let told = if usage { Cli::try_parse_from(plain).err().unwrap_or(told) } else { told };
+                let _ = told.print();
                 if usage && words.get(1).is_some_and(|first| !first.as_encoded_bytes().starts_with(b"-")) {
                     error::note("a command to run stands after `--`: gate -- COMMAND");
                 }
