@@ -4,11 +4,12 @@ use super::read::{Opt, Reading};
 use super::sql;
 use crate::shell::{self, Script};
 
-/// An argument of `-exec`: what holds `{}` is only known when it runs, but is one argument and no option.
+/// An argument of `-exec`: what holds `{}` is only known when it runs, but is one argument and no option, unless it begins as one.
 /// `{}` by itself is a start point, or a path below one.
 pub(super) fn placeholder<'a>(arg: &Arg<'a>, roots: &[Vec<u8>]) -> Arg<'a> {
     let holds = arg.text.windows(2).any(|pair| pair == b"{}");
     let certainty = match arg.certainty {
+        Certainty::Known if holds && arg.text.starts_with(b"-") => Certainty::Anything,
         Certainty::Known if holds => Certainty::Value,
         other => other,
     };

@@ -148,7 +148,7 @@ fn by_bash(scripts: &[&str]) -> Vec<Option<Commands>> {
     }
     // The handler itself needs printf.
     harness = harness.replace("enable -n printf 2>/dev/null\n", "");
-    harness += "for script in \"$@\"; do ( eval -- \"$script\" ) 2>/dev/null </dev/null; printf '%s\\0' '{end of a script}'; done\n";
+    harness += "for script in \"$@\"; do ( eval -- \"$script\"; wait ) 2>/dev/null </dev/null; printf '%s\\0' '{end of a script}'; done\n";
     let mut command = Command::new("bash");
     command.args(["--norc", "--noprofile", "-c", &harness, "bash"]).args(scripts.iter().map(OsStr::new));
     let output = command.env_clear().env("LANG", "C.UTF-8").stdin(Stdio::null()).output().unwrap();
