@@ -1,7 +1,7 @@
 //! The door: arguments in, status out.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
 
 use clap::Parser;
 use gate::cli::{Cli, RunArgs, Sub};
@@ -19,8 +19,10 @@ fn main() {
         _ => match Cli::try_parse_from(&words) {
             Ok(cli) => (cli.run.json, ready.and_then(|()| dispatch(cli))),
             Err(told) => {
-                let _ = told.print();
                 let usage = told.use_stderr();
+                // The reader of options repeats words as they are.
+                let text = error::lines(&told.to_string());
+                let _ = if usage { io::stderr().write_all(text.as_bytes()) } else { io::stdout().write_all(text.as_bytes()) };
                 if usage && words.get(1).is_some_and(|first| !first.as_encoded_bytes().starts_with(b"-")) {
                     error::note("a command to run stands after `--`: gate -- COMMAND");
                 }
@@ -57,7 +59,7 @@ fn subcommand(sub: Sub) -> Result<u8, Error> {
 fn tell(error: &Error, json: bool) -> ! {
     let json = json || std::env::var_os("GATE_ERROR_FORMAT").is_some_and(|format| format == "json");
     // A closed stderr must not change how gate ends.
-    let _ = std::io::stderr().write_all(if json { error.for_programs() } else { error.for_people() }.as_bytes());
+    let _ = io::stderr().write_all(if json { error.for_programs() } else { error.for_people() }.as_bytes());
     match error.signal() {
         Some(signal) => gate::sys::signals::die_by(signal),
         None => std::process::exit(error.code().into()),
