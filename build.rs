@@ -81,11 +81,27 @@ impl Tables {
         Ok(tables)
     }
 
+    /// What the record names gate's own rules by.
+    fn digest(&self) -> [u8; 32] {
+        let mut all = ring::digest::Context::new(&ring::digest::SHA256);
+        for (name, at) in &self.names {
+            all.update(format!("{name} {at}\n").as_bytes());
+        }
+        for blob in &self.blobs {
+            all.update(&blob.len().to_be_bytes());
+            all.update(blob);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(all.finish().as_ref());
+        digest
+    }
+
     fn write(&self, out: &Path) -> Result<(), Box<dyn Error>> {
         let mut code = String::new();
         writeln!(code, "static NAMES: &[(&str, u16)] = &{:?};", self.names)?;
         writeln!(code, "static IDS: &[&str] = &{:?};", self.ids)?;
         writeln!(code, "static LOCKED: &[&str] = &{:?};", self.locked)?;
+        writeln!(code, "static DIGEST: [u8; 32] = {:?};", self.digest())?;
         writeln!(code, "static FILES: &[&[u8]] = &[")?;
         for (at, blob) in self.blobs.iter().enumerate() {
             let name = format!("tool-{at}.bin");
@@ -106,6 +122,7 @@ fn run_tests(files: &[PolicyFile], tables: &Tables) -> Result<(), Box<dyn Error>
         ids: forever(tables.ids.iter().map(|id| forever_text(id)).collect()),
         locked: forever(tables.locked.iter().map(|id| forever_text(id)).collect()),
         files: forever(tables.blobs.iter().map(|blob| forever(blob.clone())).collect()),
+        digest: [0; 32],
         sha256: |_| [0; 32],
     };
     let policy = Policy::load(Layers::default(), tools).map_err(|error| error.to_string())?;

@@ -6,5 +6,5 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// gate's own grammars and rules.
 pub fn tools() -> Tools {
-    Tools { names: NAMES, files: FILES, ids: IDS, locked: LOCKED, sha256: crate::approval::sha256 }
+    Tools { names: NAMES, files: FILES, ids: IDS, locked: LOCKED, digest: DIGEST, sha256: crate::approval::sha256 }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::check::{program, write};
-use super::surroundings::{Surroundings, fact, inner_place};
+use super::surroundings::{Surroundings, fact, inner};
 use super::tested;
 use crate::error::Error;
 use crate::policy::{Brief, Effect, Needs, Risk};
@@ -121,9 +121,9 @@ impl Many {
             around.context.facts.insert(name.clone(), fact);
         }
         for name in &needs.inner {
-            if !around.context.inner_places.contains_key(name) {
-                let place = inner_place(name, &around.context, &around.policy);
-                around.context.inner_places.insert(name.clone(), place);
+            if !around.context.inner.contains_key(name) {
+                let found = inner(name, &around.context, &around.policy);
+                around.context.inner.insert(name.clone(), found);
                 more = true;
             }
         }

@@ -15,7 +15,7 @@ use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::policy::{Allowed, Asked, Decision, Hidden, Reason, RunHow, StdinRule};
 use crate::record::{Draft, Stored, story};
-use crate::request::{Argv, Request, RequestId};
+use crate::request::{Argv, Context, Program, Request, RequestId};
 use crate::sys::exec::{self, Failed};
 use crate::sys::harden::Hardened;
 use crate::sys::held::Held;
@@ -34,11 +34,20 @@ pub enum End {
     Signal(i32),
 }
 
-/// Runs a command as policy and people have it.
+/// Runs a command as policy and people have it, and leaves one line for `--status-fd` however that ends.
 pub fn run(args: &RunArgs, words: Vec<OsString>) -> Result<End, Error> {
     let argv = Argv::new(words).map_err(|_| Error::new(exit_codes::USAGE, "there is no command after `--`"))?;
-    let status =
-        args.status_fd.map(StatusFd::take).transpose().map_err(|error| Error::new(exit_codes::USAGE, format!("--status-fd: {error}")))?;
+    let fd = args.status_fd.map(StatusFd::take).transpose();
+    let fd = fd.map_err(|error| Error::new(exit_codes::USAGE, format!("--status-fd: {error}")))?;
+    let mut status = StatusLine { fd, said: false };
+    let end = story(args, argv, &mut status);
+    if let Err(error) = &end {
+        status.say(&json!({ "executed": false, "error": error.to_string() }));
+    }
+    end
+}
+
+fn story(args: &RunArgs, argv: Argv, status: &mut StatusLine) -> Result<End, Error> {
     let mut around = Surroundings::capture()?;
     let found = resolve::find(argv.typed(), around.context.environment.get("PATH")).map_err(not_runnable)?;
     around.complete(&argv, &found.program)?;
@@ -46,21 +55,34 @@ pub fn run(args: &RunArgs, words: Vec<OsString>) -> Result<End, Error> {
     let request = Request::new(request_id(now()?)?, argv, found.program, around.context.clone());
     let mut teller = Teller::new(around, status, request.id())?;
     match teller.around.policy.decide(&request)? {
-        Decision::Allow(allowed) => {
-            let (request, held) = teller.hold(request, found.held, allowed.how(), false)?;
-            let grant = teller.by_rule(request, allowed);
-            teller.carry_out(grant, held)
-        }
-        Decision::Deny(denied) => {
-            Err(teller.refuse(&request, (&denied.reasons, &denied.hidden, &denied.policy_digest), &Refusal::Denied)?)
-        }
-        Decision::Ask(asked) => {
-            let (request, held) = teller.hold(request, found.held, &asked.how, true)?;
-            match teller.ask(request, asked, args)? {
+        Decision::Allow(allowed) => match teller.hold(request, found.held, allowed.how(), false) {
+            Ok((request, held)) => teller.carry_out(teller.by_rule(request, allowed), held),
+            Err((request, why)) => Err(teller.refuse(&request, allowed.grounds(), &Refusal::Changed(why))?),
+        },
+        Decision::Deny(denied) => Err(teller.refuse(&request, denied.grounds(), &Refusal::Denied)?),
+        Decision::Ask(asked) => match teller.hold(request, found.held, &asked.how, true) {
+            Ok((request, held)) => match teller.ask(request, asked, args)? {
                 Ok(grant) => teller.carry_out(grant, held),
                 Err(refused) => Err(refused),
-            }
+            },
+            Err((request, why)) => Err(teller.refuse(&request, asked.grounds(), &Refusal::Changed(why))?),
+        },
+    }
+}
+
+/// The one line of `--status-fd`.
+struct StatusLine {
+    fd: Option<StatusFd>,
+    said: bool,
+}
+
+impl StatusLine {
+    /// Says it, once. A caller that stopped reading has no say in how the command ends.
+    fn say(&mut self, line: &Value) {
+        if let Some(fd) = self.fd.as_mut().filter(|_| !self.said) {
+            let _ = fd.line(&line.to_string());
         }
+        self.said = true;
     }
 }
 
@@ -75,9 +97,9 @@ fn not_runnable(error: NotRunnable) -> Error {
 type Grounds<'a> = (&'a [Reason], &'a [Hidden], &'a [u8; 32]);
 
 /// Who tells the story to the log and to the caller.
-struct Teller {
+struct Teller<'a> {
     around: Surroundings,
-    status: Option<StatusFd>,
+    status: &'a mut StatusLine,
     place: Place,
     boot: String,
     id: RequestId,
@@ -86,8 +108,8 @@ struct Teller {
     hardened: Option<Hardened>,
 }
 
-impl Teller {
-    fn new(around: Surroundings, status: Option<StatusFd>, id: RequestId) -> Result<Self, Error> {
+impl<'a> Teller<'a> {
+    fn new(around: Surroundings, status: &'a mut StatusLine, id: RequestId) -> Result<Self, Error> {
         let place = around.place()?;
         let hardened = Hardened::new().map_err(|error| Error::internal(format!("gate cannot be hardened: {error}")))?;
         Ok(Self { around, status, place, boot: clock::boot_id(), id, salt: random()?, hardened: Some(hardened) })
@@ -107,30 +129,24 @@ impl Teller {
     }
 
     /// Fixes what will run: pinned files and stdin where rules want it, the program's bytes where people will be asked.
-    fn hold(&mut self, request: Request, mut held: Held, how: &RunHow, asking: bool) -> Result<(Request, Held), Error> {
-        let unreadable = |what: &str, error: std::io::Error| Error::new(exit_codes::REFUSED, format!("{what} cannot be pinned: {error}"));
+    fn hold(&mut self, request: Request, mut held: Held, how: &RunHow, asking: bool) -> Result<(Request, Held), (Request, String)> {
         let (id, argv, mut program, mut context) = request.into_parts();
         if asking {
             self.around.look_up();
             context.ancestry.clone_from(&self.around.context.ancestry);
             context.asker = self.around.context.asker.clone();
-            program.sha256 = held.hash().map_err(|error| unreadable("the program", error))?;
         }
-        if asking || how.stdin == StdinRule::Pin {
-            context.stdin = held.pin_stdin().map_err(|error| unreadable("stdin", error))?;
+        let fixed = fix(&argv, &mut program, &mut context, &mut held, how, asking);
+        let request = Request::new(id, argv, program, context);
+        match fixed {
+            Ok(()) => Ok((request, held)),
+            Err(why) => Err((request, why)),
         }
-        for word in &how.pins {
-            let path = argv.words().get(*word).map(OsString::as_os_str).unwrap_or_default();
-            let path = path.as_bytes().strip_prefix(b"@").map_or(path, OsStr::from_bytes);
-            let pinned = held.pin_file(*word, path).map_err(|error| unreadable("a file that the command names", error))?;
-            context.pinned.push((pinned.path.clone(), pinned.sha256));
-        }
-        Ok((Request::new(id, argv, program, context), held))
     }
 
     fn by_rule(&self, request: Request, allowed: Allowed) -> Grant {
         let grant = Grant::by_rule(request, allowed);
-        if self.status.is_some() { grant.watched() } else { grant }
+        if self.status.fd.is_some() { grant.watched() } else { grant }
     }
 
     /// Asks people, and turns what they say into a grant, or into a refusal that is recorded.
@@ -161,7 +177,7 @@ impl Teller {
         let who = &asked.request().context().who;
         let requester = Approver { issuer: format!("tty:{}", asked.request().context().host), subject: who.uid.to_string() };
         if reviews.iter().all(|review| review.answer == crate::approval::Answer::Approve)
-            && let Some(what) = changed(asked.request(), asked.asked())?
+            && let Some(what) = changed(asked.request(), asked.asked()).unwrap_or_else(|error| Some(error.to_string()))
         {
             return Ok(Err((asked.request().clone(), Refusal::Changed(what))));
         }
@@ -171,7 +187,8 @@ impl Teller {
     fn refuse(&mut self, request: &Request, (reasons, hidden, digest): Grounds<'_>, refused: &Refusal) -> Result<Error, Error> {
         let draft = self.drafted(|setting| story::refused(request, reasons, hidden, digest, refused, setting));
         let stored = self.append(&[draft])?;
-        self.say(&json!({ "executed": false, "refusal": refused.word(), "request": self.id.to_string(), "record": record(&stored) }));
+        self.status
+            .say(&json!({ "executed": false, "refusal": refused.word(), "request": self.id.to_string(), "record": record(&stored) }));
         let hidden: Vec<(usize, usize, usize)> = hidden.iter().map(|span| (span.word, span.start, span.end)).collect();
         let addable = self.around.policy.rule_to_add(request.argv())?;
         Ok(refusal::error(request, reasons, &hidden, refused, addable.as_deref()))
@@ -212,14 +229,17 @@ impl Teller {
         }
         drop(hardened);
         let said = exit.map_or_else(|| json!({ "signal": signal }), |code| json!({ "exit": code }));
-        self.say(&json!({ "executed": true, "outcome": said, "request": self.id.to_string(), "record": record(stored) }));
+        self.status.say(&json!({ "executed": true, "outcome": said, "request": self.id.to_string(), "record": record(stored) }));
         exit.map_or_else(|| End::Signal(signal.unwrap_or_default()), End::Exit)
     }
 
     /// It was granted and recorded, and did not start.
     fn not_started(&mut self, failed: &Failed, stored: &[Stored]) -> Error {
+        let hardened = Hardened::new();
         let said = self.append(&[story::failed(self.id, &failed.to_string())]);
-        self.say(&json!({ "executed": false, "error": failed.to_string(), "request": self.id.to_string(), "record": record(stored) }));
+        drop(hardened);
+        self.status
+            .say(&json!({ "executed": false, "error": failed.to_string(), "request": self.id.to_string(), "record": record(stored) }));
         if let Err(error) = said {
             return error;
         }
@@ -237,13 +257,24 @@ impl Teller {
             Failed::Internal(_) => Error::internal(text::visible(&failed.to_string())),
         }
     }
+}
 
-    /// Writes the line of `--status-fd`. A caller that stopped reading has no say in how the command ends.
-    fn say(&mut self, line: &Value) {
-        if let Some(status) = &mut self.status {
-            let _ = status.line(&line.to_string());
-        }
+/// Reads and hashes what must still be the same when it runs; why that failed.
+fn fix(argv: &Argv, program: &mut Program, context: &mut Context, held: &mut Held, how: &RunHow, asking: bool) -> Result<(), String> {
+    let unreadable = |what: &str, error: std::io::Error| format!("{what} cannot be pinned: {error}");
+    if asking {
+        program.sha256 = held.hash().map_err(|error| unreadable("the program", error))?;
     }
+    if asking || how.stdin == StdinRule::Pin {
+        context.stdin = held.pin_stdin().map_err(|error| unreadable("stdin", error))?;
+    }
+    for word in &how.pins {
+        let path = argv.words().get(*word).map(OsString::as_os_str).unwrap_or_default();
+        let path = path.as_bytes().strip_prefix(b"@").map_or(path, OsStr::from_bytes);
+        let pinned = held.pin_file(*word, path).map_err(|error| unreadable("a file that the command names", error))?;
+        context.pinned.push((pinned.path.clone(), pinned.sha256));
+    }
+    Ok(())
 }
 
 /// How many similar commands a card shows.

@@ -1,12 +1,15 @@
 //! What a command needs of the machine before it can decide: who, where, the layers, the log's place.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use crate::approval::Stamp;
 use crate::audit::Place;
 use crate::config::{Config, Refused};
 use crate::embedded;
 use crate::error::{Error, note};
 use crate::policy::{Needs, Policy, Target};
-use crate::request::{Argv, Context, Fact, FactName, Place as ProgramPlace, Program, RequestId};
+use crate::request::{Argv, Context, Fact, FactName, Inner, Place as ProgramPlace, Program, RequestId, base_name};
 use crate::sys::{asker, clock, context, random, resolve, target};
 use crate::text;
 use crate::tool::without_passwords;
@@ -49,13 +52,17 @@ impl Surroundings {
     pub fn complete(&mut self, argv: &Argv, program: &Program) -> Result<(), Error> {
         let cwd = self.context.cwd.as_ref().map(|cwd| cwd.path.clone());
         let needs: Needs = self.policy.needs(argv, program, cwd.as_deref())?;
+        // An agent that left no variable is known by the processes above.
+        if needs.facts.contains(&FactName::Asker) {
+            self.look_up();
+        }
         for name in &needs.facts {
             let fact = fact(name, &self.context, &needs.target);
             self.context.facts.insert(name.clone(), fact);
         }
         for name in &needs.inner {
-            let place = inner_place(name, &self.context, &self.policy);
-            self.context.inner_places.insert(name.clone(), place);
+            let found = inner(name, &self.context, &self.policy);
+            self.context.inner.insert(name.clone(), found);
         }
         self.context.words = needs.words;
         Ok(())
@@ -76,18 +83,23 @@ pub(super) fn fact(name: &FactName, context: &Context, target: &Target) -> Fact 
     }
 }
 
-/// Who could have put a program where an inner command names it.
-pub(super) fn inner_place(name: &[u8], context: &Context, policy: &Policy) -> ProgramPlace {
-    use std::os::unix::ffi::OsStrExt;
-    match resolve::find(std::ffi::OsStr::from_bytes(name), context.environment.get("PATH")) {
-        Ok(found) => match policy.distrusts(&found.program) {
-            Some(why) => ProgramPlace::Untrusted(why.to_owned()),
-            None => ProgramPlace::Trusted,
-        },
+/// What an inner command's program is, where it is found.
+pub(super) fn inner(name: &[u8], context: &Context, policy: &Policy) -> Inner {
+    let typed = || base_name(name).to_vec();
+    match resolve::find(OsStr::from_bytes(name), context.environment.get("PATH")) {
+        Ok(found) => {
+            let place = match policy.distrusts(&found.program) {
+                Some(why) => ProgramPlace::Untrusted(why.to_owned()),
+                None => ProgramPlace::Trusted,
+            };
+            Inner { place, real: found.program.real_name().to_vec() }
+        }
         // A path that leads nowhere from here may lead somewhere from where it runs, or when.
-        Err(_) if name.contains(&b'/') => ProgramPlace::Untrusted(format!("`{}` is not there yet", crate::text::escape(name))),
+        Err(_) if name.contains(&b'/') => {
+            Inner { place: ProgramPlace::Untrusted(format!("`{}` is not there yet", text::escape(name))), real: typed() }
+        }
         // What is not there cannot run; its name is judged all the same.
-        Err(_) => ProgramPlace::Unresolved,
+        Err(_) => Inner { place: ProgramPlace::Unresolved, real: typed() },
     }
 }
 

@@ -8,7 +8,7 @@ use super::truth::Truth;
 use crate::tool::Reading;
 
 /// Whether a rule fires, and with which effect and terms after amends. Where an amend may or may not hold, the stricter of both counts.
-pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -> Option<(Effect, Option<String>)> {
+pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -> Vec<(Effect, Option<String>)> {
     struct Variant<'a> {
         effect: Effect,
         terms: Option<&'a String>,
@@ -17,7 +17,9 @@ pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -
     }
     let rule: &Rule = &placed.rule;
     if placed.amends.is_empty() {
-        return matching::fires(rule, rule.effect, false, reading, scene).then(|| (rule.effect, rule.terms.clone()));
+        return matching::fires(rule, rule.effect, false, reading, scene)
+            .then(|| vec![(rule.effect, rule.terms.clone())])
+            .unwrap_or_default();
     }
     let mut variants = vec![Variant { effect: rule.effect, terms: rule.terms.as_ref(), disabled: false, amended: false }];
     for amend in &placed.amends {
@@ -42,9 +44,12 @@ pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -
     }
     let fires = |variant: &Variant<'_>| !variant.disabled && matching::fires(rule, variant.effect, variant.amended, reading, scene);
     let firing: Vec<&Variant<'_>> = variants.iter().filter(|variant| fires(variant)).collect();
-    let strictest = firing.iter().max_by_key(|variant| variant.effect)?;
-    if strictest.effect == Effect::Allow && firing.len() < variants.len() {
-        return None;
+    let Some(strictest) = firing.iter().map(|variant| variant.effect).max() else {
+        return Vec::new();
+    };
+    if strictest == Effect::Allow && firing.len() < variants.len() {
+        return Vec::new();
     }
-    Some((strictest.effect, strictest.terms.cloned()))
+    // Where it is not sure which terms hold, all of them do.
+    firing.iter().filter(|variant| variant.effect == strictest).map(|variant| (strictest, variant.terms.cloned())).collect()
 }

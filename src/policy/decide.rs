@@ -16,9 +16,9 @@ use super::paths::Paths;
 use super::pattern::fits;
 use super::reason::{Effect, Layer, Reason, RunHow};
 use super::terms::{Risk, Terms};
-use super::{inner_place, preview, target};
-use crate::request::{Argv, Context, FactName, Facts, Place, Program, Request};
-use crate::tool::{Arg, Reading, readings};
+use super::{inner, preview, target};
+use crate::request::{Argv, Context, FactName, Facts, Inner, Place, Program, Request, base_name};
+use crate::tool::{Arg, Grammar, Reading, readings};
 
 /// How many commands deep a wrapper is followed.
 const DEPTH: usize = 8;
@@ -33,7 +33,7 @@ const LOADERS: &[&str] =
 const MULTI_CALL: &[&str] = &["busybox", "toybox", "coreutils", "pyenv", "rbenv", "nodenv", "asdf", "mise"];
 
 /// What one rule, or the lack of one, contributes.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Fired {
     pub reason: Rc<Reason>,
     pub terms: Option<String>,
@@ -68,7 +68,7 @@ pub(super) struct Given<'a> {
     pub facts: &'a Facts,
     pub cwd: Option<&'a Path>,
     pub variables: &'a dyn Fn(&str) -> bool,
-    pub inner_place: &'a dyn Fn(&[u8]) -> Place,
+    pub inner: &'a dyn Fn(&[u8]) -> Inner,
     pub names: &'a Names,
 }
 
@@ -79,17 +79,14 @@ impl Policy {
         let gathered = self.gather_here(request.argv(), request.program(), context)?;
         let words: Vec<&[u8]> = request.argv().bytes().collect();
         let hidden = self.hidden(request.argv().name(), &words)?;
-        let risk = gathered
-            .fired
-            .iter()
-            .filter(|fired| fired.reason.effect == gathered.effect)
-            .map(|fired| fired.reason.risk)
-            .max()
-            .unwrap_or_default();
+        let (risk, observed) = (gathered.risk(), gathered.observed());
         let mut how = combined_how(&gathered.fired);
-        let observed = gathered.effect == Effect::Ask
-            && gathered.fired.iter().all(|fired| fired.reason.effect != Effect::Ask || fired.reason.observed);
-        let reasons: Vec<Reason> = gathered.fired.iter().map(|fired| Reason::clone(&fired.reason)).collect();
+        let mut reasons: Vec<Reason> = Vec::new();
+        for fired in &gathered.fired {
+            if !reasons.contains(&fired.reason) {
+                reasons.push(Reason::clone(&fired.reason));
+            }
+        }
         let policy_digest = self.digest();
         if gathered.effect != Effect::Deny
             && let Some(why) = stdin_refused(how.stdin, &context.stdin)
@@ -119,16 +116,8 @@ impl Policy {
     /// The decision alone, and what it rests on.
     pub fn brief(&self, argv: &Argv, program: &Program, context: &Context) -> Result<Brief, PolicyError> {
         let gathered = self.gather_here(argv, program, context)?;
-        let observed = gathered.effect == Effect::Ask
-            && gathered.fired.iter().all(|fired| fired.reason.effect != Effect::Ask || fired.reason.observed);
-        let effect = if observed { Effect::Allow } else { gathered.effect };
-        let risk = gathered
-            .fired
-            .iter()
-            .filter(|fired| fired.reason.effect == gathered.effect)
-            .map(|fired| fired.reason.risk)
-            .max()
-            .unwrap_or_default();
+        let effect = if gathered.observed() { Effect::Allow } else { gathered.effect };
+        let risk = gathered.risk();
         let mut needs = gathered.needs;
         needs.facts = gathered.asked;
         Ok(Brief { effect, rules: gathered.fired.iter().map(|fired| fired.reason.rule.clone()).collect(), risk, needs })
@@ -143,7 +132,7 @@ impl Policy {
                 let literal = pattern.split('*').next().unwrap_or_default();
                 context.environment.names(literal).any(|name| fits(pattern.as_bytes(), name))
             },
-            inner_place: &|name| inner_place(context, name),
+            inner: &|name| inner(context, name),
             names: self.names(),
         };
         self.gather(argv, &given)
@@ -151,8 +140,14 @@ impl Policy {
 
     /// What must be captured before this argv can be decided.
     pub fn needs(&self, argv: &Argv, program: &Program, cwd: Option<&Path>) -> Result<Needs, PolicyError> {
-        let given =
-            Given { program, facts: &Facts::default(), cwd, variables: &|_| false, inner_place: &|_| Place::Trusted, names: self.names() };
+        let given = Given {
+            program,
+            facts: &Facts::default(),
+            cwd,
+            variables: &|_| false,
+            inner: &|name| Inner { place: Place::Trusted, real: base_name(name).to_vec() },
+            names: self.names(),
+        };
         let gathered = self.gather(argv, &given)?;
         let mut needs = gathered.needs;
         needs.facts.extend(gathered.asked);
@@ -175,14 +170,7 @@ impl Policy {
         self.judge(argv.name(), &args, given, 0, &mut left, &mut all)?;
         let real = given.program.real_name();
         let typed = argv.name();
-        // A link to another tool counts as that tool too, where policies know it; the stricter answer holds.
-        if real != typed
-            && !MULTI_CALL.iter().any(|name| name.as_bytes() == real)
-            && self.view(real)?.known
-            && self.view(typed)?.grammar.names != self.view(real)?.grammar.names
-        {
-            self.judge(real, &args, given, 0, &mut left, &mut all)?;
-        }
+        self.judge_as(real, typed, &args, given, 0, &mut left, &mut all)?;
         if let Some(why) = self.distrusts(given.program) {
             all.add(Effect::Ask, untrusted(self, why));
         }
@@ -190,6 +178,41 @@ impl Policy {
             all.add(self.unmatched(), self.unmatched_reason());
         }
         Ok(all)
+    }
+
+    /// A link to another tool counts as that tool too, where policies know it; the stricter answer holds.
+    #[expect(clippy::too_many_arguments, reason = "the walk's state is passed along as it is")]
+    fn judge_as(
+        &self,
+        real: &[u8],
+        typed: &[u8],
+        args: &[Arg<'_>],
+        given: &Given<'_>,
+        depth: usize,
+        left: &mut usize,
+        all: &mut Gathered,
+    ) -> Result<(), PolicyError> {
+        if real == typed || MULTI_CALL.iter().any(|name| name.as_bytes() == real) || !self.view(real)?.known {
+            return Ok(());
+        }
+        let mut second = Gathered {
+            effect: Effect::Allow,
+            fired: Vec::new(),
+            asked: std::mem::take(&mut all.asked),
+            needs: std::mem::take(&mut all.needs),
+        };
+        self.judge(real, args, given, depth, left, &mut second)?;
+        all.asked = second.asked;
+        all.needs = second.needs;
+        // Where only single rules name the other tool, nothing is said by none of them matching.
+        let described = !self.view(real)?.grammar.names.is_empty();
+        for fired in second.fired {
+            if described || fired.reason.rule != "unmatched" {
+                all.effect = all.effect.max(fired.reason.effect);
+                all.push(fired);
+            }
+        }
+        Ok(())
     }
 
     fn judge(
@@ -224,6 +247,9 @@ impl Policy {
         }
         all.effect = all.effect.max(effect);
         for reading in &tried {
+            if !reading.inner.is_empty() && !keeps_surroundings(&view.grammar, reading) {
+                all.needs.lose_target();
+            }
             for command in &reading.inner {
                 self.judge_inner(command, given, depth, left, all)?;
             }
@@ -241,15 +267,17 @@ impl Policy {
     ) -> Result<(), PolicyError> {
         match command.split_first() {
             Some((program, rest)) if program.is_known() && !program.text.is_empty() => {
-                let name = crate::request::base_name(&program.text);
+                let name = base_name(&program.text);
                 all.needs.inner.insert(program.text.to_vec());
-                if let Place::Untrusted(why) = (given.inner_place)(&program.text) {
-                    all.add(Effect::Ask, untrusted(self, &why));
+                let found = (given.inner)(&program.text);
+                if let Place::Untrusted(why) = &found.place {
+                    all.add(Effect::Ask, untrusted(self, why));
                 }
-                self.judge(name, rest, given, depth + 1, left, all)
+                self.judge(name, rest, given, depth + 1, left, all)?;
+                self.judge_as(&found.real, name, rest, given, depth + 1, left, all)
             }
             _ => {
-                all.add(self.unmatched(), self.opaque("the program that it runs is only known when it runs"));
+                all.add(self.opaque_effect(), self.opaque("the program that it runs is only known when it runs"));
                 Ok(())
             }
         }
@@ -265,7 +293,7 @@ impl Policy {
         let mut only_projects = true;
         for at in view.index.candidates(reading) {
             let placed = &view.rules[at];
-            if let Some((effect, terms)) = amended::fired(placed, reading, &scene) {
+            for (effect, terms) in amended::fired(placed, reading, &scene) {
                 let found = self.fired(placed, effect, terms, reading);
                 only_projects &= placed.layer == Layer::Project;
                 if effect == Effect::Allow {
@@ -278,16 +306,17 @@ impl Policy {
         }
         all.asked = asked.into_inner();
         if let Some(why) = reading.opaque {
-            all.add(self.unmatched(), self.opaque(why));
-            strictest = strictest.max(Some(self.unmatched()));
+            all.add(self.opaque_effect(), self.opaque(why));
+            strictest = strictest.max(Some(self.opaque_effect()));
         }
         if !allowed.is_empty()
             && let Some(by) = other_code(view, reading, given, &allowed)
         {
             let text = format!("`{by}` makes it run other code than its own.");
-            all.add(self.unmatched(), built_in("runs-other-code", self.unmatched(), &text, self.observes(self.unmatched_layer())));
+            let effect = self.unmatched().max(Effect::Ask);
+            all.add(effect, built_in("runs-other-code", effect, &text, self.observes(self.unmatched_layer())));
             allowed.clear();
-            strictest = strictest.max(Some(self.unmatched()));
+            strictest = strictest.max(Some(effect));
         }
         match (strictest, allowed.is_empty()) {
             (strictest, false) => {
@@ -334,7 +363,12 @@ impl Policy {
     }
 
     fn opaque(&self, why: &str) -> Fired {
-        built_in("opaque", self.unmatched(), &format!("What it would run cannot be told: {why}."), self.observes(self.unmatched_layer()))
+        built_in(
+            "opaque",
+            self.opaque_effect(),
+            &format!("What it would run cannot be told: {why}."),
+            self.observes(self.unmatched_layer()),
+        )
     }
 
     fn combined_terms(&self, fired: &[Fired]) -> Result<Terms, Box<Reason>> {
@@ -354,6 +388,16 @@ impl Policy {
 }
 
 impl Gathered {
+    /// The greatest risk among the rules that decided.
+    fn risk(&self) -> Risk {
+        self.fired.iter().filter(|fired| fired.reason.effect == self.effect).map(|fired| fired.reason.risk).max().unwrap_or_default()
+    }
+
+    /// Whether it would be asked, and every ask is only observed.
+    fn observed(&self) -> bool {
+        self.effect == Effect::Ask && self.fired.iter().all(|fired| fired.reason.effect != Effect::Ask || fired.reason.observed)
+    }
+
     fn add(&mut self, effect: Effect, mut fired: Fired) {
         self.effect = self.effect.max(effect);
         Rc::make_mut(&mut fired.reason).effect = effect;
@@ -361,10 +405,21 @@ impl Gathered {
     }
 
     fn push(&mut self, fired: Fired) {
-        if !self.fired.iter().any(|known| known.reason == fired.reason) {
+        if !self.fired.contains(&fired) {
             self.fired.push(fired);
         }
     }
+}
+
+/// Wrappers that run a command as it is: same user, same directory, same variables.
+const TRANSPARENT: &[&str] =
+    &["bash", "chrt", "dash", "find", "ionice", "nice", "nohup", "setsid", "sh", "stdbuf", "time", "timeout", "xargs"];
+
+/// Whether what a wrapper runs acts on the target that its caller would act on.
+fn keeps_surroundings(grammar: &Grammar, reading: &Reading<'_>) -> bool {
+    let named = |list: &[&str]| grammar.names.iter().any(|name| list.contains(&name.as_str()));
+    let elsewhere = reading.options.iter().any(|option| option.is("-execdir") || option.is("-okdir"));
+    named(TRANSPARENT) && !elsewhere || named(&["env"]) && reading.options.is_empty() && reading.operands.is_empty()
 }
 
 /// The variable or option by which an allowed command would run other code, unless a rule that allows it names that.

@@ -40,6 +40,11 @@ impl Allowed {
         &self.how
     }
 
+    /// What a refusal rests on: the rules, what nobody is shown, the policy's digest.
+    pub fn grounds(&self) -> (&[Reason], &[Hidden], &[u8; 32]) {
+        (&self.reasons, &self.hidden, &self.policy_digest)
+    }
+
     /// What nobody is shown.
     pub fn hidden(&self) -> &[Hidden] {
         &self.hidden
@@ -81,4 +86,18 @@ pub struct Denied {
     pub hidden: Vec<Hidden>,
     /// SHA-256 over the policy files that took part.
     pub policy_digest: [u8; 32],
+}
+
+impl Asked {
+    /// What a refusal rests on: the rules, what nobody is shown, the policy's digest.
+    pub fn grounds(&self) -> (&[Reason], &[Hidden], &[u8; 32]) {
+        (&self.reasons, &self.hidden, &self.policy_digest)
+    }
+}
+
+impl Denied {
+    /// What a refusal rests on: the rules, what nobody is shown, the policy's digest.
+    pub fn grounds(&self) -> (&[Reason], &[Hidden], &[u8; 32]) {
+        (&self.reasons, &self.hidden, &self.policy_digest)
+    }
 }

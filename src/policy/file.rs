@@ -140,6 +140,7 @@ fn head(source: &Source<'_>, raw: &RawFile) -> Result<Head, PolicyError> {
             RawEmbedded::Off => Embedded::Off,
         });
         head.unmatched = layer.unmatched;
+        head.opaque = layer.opaque;
         head.observe = layer.mode.map(|mode| mode == RawMode::Observe);
         head.outcome = layer.outcome;
         for directory in &layer.trusted_programs {

@@ -91,10 +91,10 @@ fn runs(source: &Source<'_>, raw: &Spanned<RawRuns>) -> Result<Runs, PolicyError
     let runs = raw.get_ref();
     let mut found = Vec::new();
     if runs.after.is_some() {
-        found.push(Runs::After { operands: 0, assignments: runs.assignments });
+        found.push(Runs::After { operands: 0, assignments: runs.assignments, from_stdin: runs.from.is_some() });
     }
     if let Some(operands) = runs.after_words {
-        found.push(Runs::After { operands, assignments: runs.assignments });
+        found.push(Runs::After { operands, assignments: runs.assignments, from_stdin: runs.from.is_some() });
     }
     if let Some(options) = &runs.exec {
         found.push(Runs::Exec(options.clone()));

@@ -10,7 +10,7 @@ use super::file::{self, FileKind};
 use super::layers::{Policy, PolicyFile};
 use super::reason::Effect;
 use super::rule::{Expect, Test};
-use crate::request::{Argv, Fact, Facts, Place, Program};
+use crate::request::{Argv, Fact, Facts, Place, Program, Inner, base_name};
 
 /// A test that did not come out as it says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,7 +81,7 @@ fn run(policy: &Policy, test: &Test) -> Result<Option<String>, PolicyError> {
                 _ => false,
             })
         },
-        inner_place: &|_| Place::Trusted,
+        inner: &|name| Inner { place: Place::Trusted, real: base_name(name).to_vec() },
         names: &names,
     };
     let gathered = policy.gather(&argv, &given)?;

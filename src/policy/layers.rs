@@ -8,7 +8,7 @@ use super::error::PolicyError;
 use super::file::{self, FileKind};
 use super::index::Index;
 use super::reason::{Effect, Layer, Reason};
-use super::rule::{Amend, Embedded, File, Head, Rule};
+use super::rule::{Amend, Conditions, Embedded, File, Head, Rule};
 use crate::tool::Grammar;
 
 /// The tool files inside gate, as the build laid them down.
@@ -22,6 +22,8 @@ pub struct Tools {
     pub ids: &'static [&'static str],
     /// The ids of those that only the system layer amends, sorted.
     pub locked: &'static [&'static str],
+    /// SHA-256 over names and files.
+    pub digest: [u8; 32],
     /// The hash that policies are named by; the build script does without one.
     pub sha256: fn(&[u8]) -> [u8; 32],
 }
@@ -163,6 +165,8 @@ impl Policy {
         for (layer, head) in &self.heads {
             for amend in &head.amends {
                 let file = self.head_name(*layer);
+                self.check_sets(&file, &amend.when)?;
+                self.check_sets(&file, &amend.unless)?;
                 if let Some(terms) = &amend.terms {
                     self.terms_named(terms).ok_or_else(|| unknown_terms(&file, terms))?;
                 }
@@ -200,9 +204,20 @@ impl Policy {
     }
 
     fn check_terms(&self, rule: &Rule) -> Result<(), PolicyError> {
+        self.check_sets(&rule.id, &rule.when)?;
+        self.check_sets(&rule.id, &rule.unless)?;
         match &rule.terms {
             Some(terms) if self.terms_named(terms).is_none() => Err(unknown_terms(&rule.id, terms)),
             _ => Ok(()),
+        }
+    }
+
+    /// A condition that names a set which nobody wrote would never hold, and protect nobody. `production` is what gate's own rules ask for.
+    fn check_sets(&self, at: &str, conditions: &Conditions) -> Result<(), PolicyError> {
+        let sets = conditions.facts.iter().flat_map(|(_, patterns)| patterns).filter_map(|pattern| pattern.strip_prefix('@'));
+        match sets.into_iter().find(|set| *set != "production" && !self.names.iter().any(|(name, _)| name == set)) {
+            Some(set) => Err(PolicyError::whole(at, format!("there is no set `@{set}`")).hint(format!("write `{set} = [...]` under `[names]` in the layer's `policy.toml`"))),
+            None => Ok(()),
         }
     }
 
@@ -248,11 +263,7 @@ impl Policy {
 
     /// One SHA-256 over gate's own tables and the files that took part.
     pub fn digest(&self) -> [u8; 32] {
-        let mut all = Vec::new();
-        for (name, _) in self.tools.names {
-            all.extend_from_slice(name.as_bytes());
-            all.push(0);
-        }
+        let mut all = self.tools.digest.to_vec();
         for (name, digest) in self.used.borrow().iter() {
             all.extend_from_slice(name.as_bytes());
             all.push(0);
@@ -275,33 +286,35 @@ impl Policy {
         let embedded = self.embedded(name)?;
         let mut grammar = embedded.as_ref().map(|(grammar, _)| grammar.clone());
         let mut rules: Vec<(Layer, Rule)> = Vec::new();
+        // Files that describe a tool come first: the others add rules to it under all its names.
+        let mut adding: Vec<(Layer, &PolicyFile, File)> = Vec::new();
         for (layer, files) in self.tool_layers() {
-            for found in &files.tools {
-                if !concerns(found, name, grammar.as_ref()) {
-                    continue;
-                }
+            for found in files.tools.iter().filter(|found| concerns(found, name)) {
                 let read = file::read(&found.name, &found.bytes, FileKind::Tool)?;
-                let own = read.grammar.as_ref().map(|own| own.names.clone());
-                let for_name = match &own {
-                    Some(names) => names.iter().any(|own| own.as_bytes() == name),
-                    None => {
-                        found.family.as_bytes() == name || grammar.as_ref().is_some_and(|grammar| grammar.names.contains(&found.family))
-                    }
+                let Some(own) = &read.grammar else {
+                    adding.push((layer, found, read));
+                    continue;
                 };
-                if !for_name {
+                if !own.names.iter().any(|own| own.as_bytes() == name) {
                     continue;
                 }
-                if let (Some(own), Some(_)) = (&read.grammar, &embedded) {
-                    let message = format!("gate has a grammar of `{}` already", own.names.join("`, `"));
+                if grammar.is_some() {
+                    let message = format!("there is a grammar of `{}` already", own.names.join("`, `"));
                     return Err(PolicyError::whole(&found.name, message)
                         .hint("leave out `[tool]`: the file then adds rules to the tool that it is named after"));
                 }
-                self.note(found);
                 self.check_file(found, &read)?;
-                grammar = grammar.or(read.grammar);
+                grammar = read.grammar;
                 rules.extend(read.rules.into_iter().map(|rule| (layer, rule)));
             }
         }
+        for (layer, found, read) in adding {
+            if found.family.as_bytes() == name || grammar.as_ref().is_some_and(|grammar| grammar.names.contains(&found.family)) {
+                self.check_file(found, &read)?;
+                rules.extend(read.rules.into_iter().map(|rule| (layer, rule)));
+            }
+        }
+        self.distinct(&rules)?;
         let known = grammar.is_some() || !rules.is_empty();
         let mut named = false;
         for (layer, rule) in &self.loose {
@@ -326,7 +339,20 @@ impl Policy {
         Ok(View { grammar: grammar.unwrap_or_else(Grammar::unknown), known: known || named, rules, index })
     }
 
+    /// No two rules that speak of one program share an id.
+    fn distinct(&self, rules: &[(Layer, Rule)]) -> Result<(), PolicyError> {
+        let mut seen = BTreeSet::new();
+        match rules.iter().find(|(_, rule)| !seen.insert(rule.id.as_str())) {
+            Some((layer, rule)) => {
+                let message = format!("the id `{}` stands in two files of the {layer} layer and others", rule.id);
+                Err(PolicyError::whole(&rule.id, message).hint("records and amends name rules by id, so each needs its own"))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn check_file(&self, found: &PolicyFile, read: &File) -> Result<(), PolicyError> {
+        self.note(found);
         for rule in &read.rules {
             self.check_terms(rule)?;
             if self.embedded_id(&rule.id) || self.loose.iter().any(|(_, other)| other.id == rule.id) {
@@ -371,11 +397,10 @@ fn unknown_terms(at: &str, terms: &str) -> PolicyError {
 }
 
 /// Whether a tool file could speak of this program: named after it, or holding its name. A name that is spelled with escapes is looked for too.
-fn concerns(found: &PolicyFile, name: &[u8], grammar: Option<&Grammar>) -> bool {
-    found.family.as_bytes() == name
-        || grammar.is_some_and(|grammar| grammar.names.contains(&found.family))
-        || !name.is_empty() && contains(&found.bytes, name)
-        || contains(&found.bytes, b"\\")
+fn concerns(found: &PolicyFile, name: &[u8]) -> bool {
+    // A file without `[tool]` may be named after another name of the tool: it has to be opened to know.
+    let describes = contains(&found.bytes, b"names") && contains(&found.bytes, b"tool");
+    !describes || found.family.as_bytes() == name || !name.is_empty() && contains(&found.bytes, name) || contains(&found.bytes, b"\\")
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -139,15 +139,20 @@ fn options(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance
 fn option_given(pattern: &str, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     let fits_one = |given: &Opt<'_>| option_fits(pattern, given, scene, stance);
     if stance == Stance::Strict {
-        let hiding = reading.loose || reading.operands.iter().chain(&reading.words).any(|arg| arg.certainty == Certainty::Anything);
-        return any(reading.options.iter().map(fits_one)).max(if hiding { Truth::Maybe } else { Truth::No });
+        return any(reading.options.iter().map(fits_one)).max(if hides(reading) { Truth::Maybe } else { Truth::No });
     }
     let name = split(pattern).0;
     let mut same = reading.options.iter().filter(|given| named(name, given) != Truth::No).peekable();
     if same.peek().is_none() || reading.loose {
         return Truth::No;
     }
-    all(same.map(|given| if given.negated || switched_off(given) { Truth::No } else { fits_one(given) }))
+    let sure = if hides(reading) { Truth::Maybe } else { Truth::Yes };
+    sure.and(all(same.map(|given| if given.negated || switched_off(given) { Truth::No } else { fits_one(given) })))
+}
+
+/// Whether further options may come that cannot be seen yet.
+fn hides(reading: &Reading<'_>) -> bool {
+    reading.loose || reading.operands.iter().chain(&reading.words).any(|arg| arg.certainty == Certainty::Anything)
 }
 
 fn split(pattern: &str) -> (&str, Option<&str>) {
@@ -203,7 +208,9 @@ fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene
         truth = truth.and(any(patterns.iter().map(|pattern| some(pattern, flipped))).not());
     }
     if let Some(patterns) = &args.only {
-        truth = truth.and(all(given.iter().map(|arg| any(patterns.iter().map(|pattern| arg_fits(pattern, arg, scene, stance))))));
+        let all = all(given.iter().map(|arg| any(patterns.iter().map(|pattern| arg_fits(pattern, arg, scene, stance)))));
+        // What does not fit may be the value of an option that nobody knows.
+        truth = truth.and(if reading.loose && stance == Stance::Strict { all.max(Truth::Maybe) } else { all });
     }
     truth
 }

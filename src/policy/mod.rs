@@ -41,10 +41,11 @@ pub use report::Shown;
 pub use target::Target;
 pub use terms::{Assurance, Channel, Escalation, Justification, NoCommonChannel, Risk, Terms};
 
-use crate::request::{Context, Place};
+use crate::request::{Context, Inner, Place, base_name};
 
-/// Where a program that another one runs was found.
-fn inner_place(context: &Context, name: &[u8]) -> Place {
+/// What was found of a program that another one runs.
+fn inner(context: &Context, name: &[u8]) -> Inner {
     // What was not looked up is not trusted.
-    context.inner_places.get(name).cloned().unwrap_or_else(|| Place::Untrusted("it was not looked up".to_owned()))
+    let unknown = || Inner { place: Place::Untrusted("it was not looked up".to_owned()), real: base_name(name).to_vec() };
+    context.inner.get(name).cloned().unwrap_or_else(unknown)
 }

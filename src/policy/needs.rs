@@ -19,6 +19,8 @@ pub struct Needs {
     pub(super) target_facts: Vec<FactName>,
     /// How deep the command stands whose target this is.
     owner: Option<usize>,
+    /// A wrapper above changed what the target would be.
+    lost: bool,
 }
 
 impl Needs {
@@ -31,23 +33,30 @@ impl Needs {
             self.words = first.words.iter().map(|word| String::from_utf8_lossy(&word.text).into_owned()).collect();
         }
         let Some(kind) = grammar.target else { return };
-        if self.owner.is_some() {
+        let mut targets = readings.iter().map(|reading| target::of(kind, reading));
+        let mut target = targets.next().unwrap_or_default();
+        if self.lost || targets.any(|other| other != target) {
+            target = Target { dynamic: true, ..Target::default() };
+        }
+        if self.owner.is_some_and(|owner| owner != depth || self.target != target) {
             // Two commands with targets of their own: facts would be those of only one.
             self.owner = Some(usize::MAX);
+            self.target = Target { dynamic: true, ..Target::default() };
             return;
         }
         self.owner = Some(depth);
+        self.target = target;
         self.target_facts = match kind {
             TargetKind::Kubeconfig => vec![FactName::KubeContext, FactName::KubeNamespace],
             TargetKind::Git => vec![FactName::GitBranch, FactName::GitRemote],
             TargetKind::Aws => vec![FactName::AwsProfile],
             TargetKind::Terraform => vec![FactName::TfWorkspace],
         };
-        let mut targets = readings.iter().map(|reading| target::of(kind, reading));
-        self.target = targets.next().unwrap_or_default();
-        if targets.any(|other| other != self.target) {
-            self.target = Target { dynamic: true, ..Target::default() };
-        }
+    }
+
+    /// A wrapper changes user, directory or variables: what it runs acts on a target that cannot be told from here.
+    pub(super) fn lose_target(&mut self) {
+        self.lost = true;
     }
 
     /// Whether the captured target facts are those of the command at this depth.

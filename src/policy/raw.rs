@@ -50,6 +50,7 @@ pub(super) enum RawMode {
 pub(super) struct RawLayer {
     pub embedded: Option<RawEmbedded>,
     pub unmatched: Option<Effect>,
+    pub opaque: Option<Effect>,
     pub mode: Option<RawMode>,
     pub outcome: Option<bool>,
     #[serde(default)]
@@ -120,6 +121,13 @@ pub(super) struct RawRuns {
     pub script: Option<String>,
     #[serde(default)]
     pub joined: bool,
+    pub from: Option<RawFrom>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawFrom {
+    Stdin,
 }
 
 #[derive(Deserialize)]

@@ -125,6 +125,8 @@ pub(crate) enum Embedded {
 pub(crate) struct Head {
     pub embedded: Option<Embedded>,
     pub unmatched: Option<Effect>,
+    /// What scripts that cannot be read are answered by.
+    pub opaque: Option<Effect>,
     /// `Some(true)`: asks of this layer and less trusted ones are observed.
     pub observe: Option<bool>,
     pub outcome: Option<bool>,

@@ -23,6 +23,11 @@ impl Policy {
         self.first(|head| head.unmatched).unwrap_or(Effect::Ask)
     }
 
+    /// What a script that cannot be read is answered by: never milder than what nothing matches.
+    pub(super) fn opaque_effect(&self) -> Effect {
+        self.first(|head| head.opaque).unwrap_or(Effect::Ask).max(self.unmatched())
+    }
+
     /// The layer whose mode holds for what nothing matches: the one that says what that is answered by.
     pub(super) fn unmatched_layer(&self) -> Layer {
         self.heads.iter().find(|(_, head)| head.unmatched.is_some()).map_or(Layer::User, |(layer, _)| *layer)

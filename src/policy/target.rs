@@ -3,7 +3,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use crate::request::{Fact, FactName, Facts};
-use crate::tool::{Reading, TargetKind};
+use crate::tool::{Certainty, Reading, TargetKind};
 
 /// What an argv says about the target it acts on, beside what the tool's own files say.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -31,7 +31,8 @@ const REMOTE_WORDS: &[&[u8]] = &[b"push", b"pull", b"fetch", b"ls-remote"];
 
 /// What one reading says about the tool's target.
 pub(super) fn of(kind: TargetKind, reading: &Reading<'_>) -> Target {
-    let mut target = Target { dynamic: reading.loose, ..Target::default() };
+    let hidden = reading.operands.iter().any(|arg| arg.certainty == Certainty::Anything);
+    let mut target = Target { dynamic: reading.loose || hidden, ..Target::default() };
     match kind {
         TargetKind::Kubeconfig => {
             target.kubeconfig = last(reading, &["--kubeconfig"], &mut target.dynamic).map(path);

@@ -151,6 +151,15 @@ pub enum Stdin {
     Unseen,
 }
 
+/// A program that the command itself would run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Inner {
+    /// Who could have put it where it was found.
+    pub place: Place,
+    /// The last component of its path behind all symbolic links.
+    pub real: Vec<u8>,
+}
+
 /// The surroundings of a request. What nothing asked for is not captured.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
@@ -175,7 +184,7 @@ pub struct Context {
     /// Files that a rule pins, each with its SHA-256.
     pub pinned: Vec<(PathBuf, [u8; 32])>,
     /// Where the programs were found that the command itself would run, by the name it gives them.
-    pub inner_places: BTreeMap<Vec<u8>, Place>,
+    pub inner: BTreeMap<Vec<u8>, Inner>,
     /// The request of a gate above this one.
     pub parent: Option<String>,
 }

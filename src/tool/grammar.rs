@@ -75,6 +75,8 @@ pub enum Runs {
         operands: usize,
         /// Whether `VAR=x` words come before the command.
         assignments: bool,
+        /// Whether it gets more arguments than can be seen: those that the wrapper reads.
+        from_stdin: bool,
     },
     /// After each of these options, until `;` or `+`.
     Exec(Vec<String>),

@@ -20,7 +20,7 @@ pub(super) fn placeholder<'a>(arg: &Arg<'a>, roots: &[Vec<u8>]) -> Arg<'a> {
 /// Finds the commands and statements inside what was read.
 pub(super) fn follow(grammar: &Grammar, reading: &mut Reading<'_>) {
     match &grammar.runs {
-        Some(Runs::After { operands, assignments }) => after(reading, *operands, *assignments),
+        Some(Runs::After { operands, assignments, from_stdin }) => after(reading, *operands, *assignments, *from_stdin),
         Some(Runs::Script(option)) => script_option(reading, option),
         Some(Runs::Joined) => joined(reading),
         Some(Runs::Exec(_)) | None => {}
@@ -30,13 +30,16 @@ pub(super) fn follow(grammar: &Grammar, reading: &mut Reading<'_>) {
     }
 }
 
-fn after(reading: &mut Reading<'_>, own: usize, assignments: bool) {
+fn after(reading: &mut Reading<'_>, own: usize, assignments: bool, from_stdin: bool) {
     let mut start = own.min(reading.operands.len());
     if assignments {
         start += reading.operands[start..].iter().take_while(|arg| arg.is_known() && assigns(&arg.text)).count();
     }
-    let command = reading.operands.split_off(start);
+    let mut command = reading.operands.split_off(start);
     if !command.is_empty() {
+        if from_stdin {
+            command.push(Arg { certainty: Certainty::Anything, ..Arg::inside(Vec::new()) });
+        }
         reading.inner.push(command);
     }
 }

@@ -80,7 +80,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("bytes that are no text", |parts| parts.words[1] = OsString::from_vec(vec![b'a', 0xff])),
     ("a word that looks like encoded bytes", |parts| parts.words[1] = "{\"b64\":\"Yf8=\"}".into()),
     ("an environment value", |parts| {
-        parts.context.environment = Environment::new(vec![("A".into(), "1".into()), ("B".into(), "3".into())])
+        parts.context.environment = Environment::new(vec![("A".into(), "1".into()), ("B".into(), "3".into())]);
     }),
     ("an environment name", |parts| parts.context.environment = Environment::new(vec![("A".into(), "1".into()), ("C".into(), "2".into())])),
     ("one variable less", |parts| parts.context.environment = Environment::new(vec![("A".into(), "1".into())])),
@@ -126,7 +126,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("the justification", |parts| parts.asked.terms.justification = vec![Justification::Text]),
     ("a pattern that is named like a word", |parts| parts.asked.terms.justification = vec![Justification::Pattern("text".into())]),
     ("who is asked later", |parts| {
-        parts.asked.terms.escalate = vec![Escalation { after: Duration::from_secs(1), approvers: vec!["x".into()] }]
+        parts.asked.terms.escalate = vec![Escalation { after: Duration::from_secs(1), approvers: vec!["x".into()] }];
     }),
     ("what stdin may be", |parts| parts.asked.how.stdin = StdinRule::Pin),
     ("what is stripped", |parts| parts.asked.how.strip = vec!["A".into()]),
@@ -197,7 +197,7 @@ proptest! {
         let digest = |words: &[Vec<u8>]| {
             let mut parts = Parts::new();
             parts.words = std::iter::once(b"deploy".to_vec()).chain(words.iter().cloned()).map(OsString::from_vec).collect();
-            parts.made().digest()
+            parts.made().digest();
         };
         prop_assert_eq!(left == right, digest(&left) == digest(&right));
     }
@@ -225,7 +225,7 @@ proptest! {
             channels: channels.clone(),
             justification: if justified { vec![Justification::Text] } else { Vec::new() },
             within: Duration::from_secs(20),
-            valid: Duration::from_secs(60),
+            valid: Duration::from_mins(1),
             ..Terms::default()
         };
         let made = parts.made();
@@ -246,7 +246,7 @@ proptest! {
                 for review in counted {
                     prop_assert!(review.assurance >= wanted && channels.contains(&review.channel));
                     prop_assert!((100..=120).contains(&review.at.boot.as_secs()));
-                    prop_assert!(now.boot <= review.at.boot + Duration::from_secs(60));
+                    prop_assert!(now.boot <= review.at.boot + Duration::from_mins(1));
                     let own = review.channel == Channel::Tty || review.approver == requester();
                     prop_assert!(!own || wanted == Assurance::Confirm && threshold == 1);
                     prop_assert!(review.channel != Channel::Tty || review.assurance == Assurance::Confirm);
