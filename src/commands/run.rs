@@ -56,8 +56,11 @@ fn story(args: &RunArgs, argv: Argv, status: &mut StatusLine) -> Result<End, Err
     let mut teller = Teller::new(around, status, request.id())?;
     match teller.around.policy.decide(&request)? {
         Decision::Allow(allowed) => match teller.hold(request, found.held, allowed.how(), false) {
-            Ok((request, held)) => teller.carry_out(teller.by_rule(request, allowed), held),
-            Err((request, why)) => Err(teller.refuse(&request, allowed.grounds(), &Refusal::Changed(why))?),
+            Ok((request, held)) => {
+                let grant = teller.by_rule(request, allowed);
+                teller.carry_out(grant, held)
+            }
+            Err(failed) => Err(teller.refuse(&failed.0, allowed.grounds(), &Refusal::Changed(failed.1))?),
         },
         Decision::Deny(denied) => Err(teller.refuse(&request, denied.grounds(), &Refusal::Denied)?),
         Decision::Ask(asked) => match teller.hold(request, found.held, &asked.how, true) {
@@ -65,7 +68,7 @@ fn story(args: &RunArgs, argv: Argv, status: &mut StatusLine) -> Result<End, Err
                 Ok(grant) => teller.carry_out(grant, held),
                 Err(refused) => Err(refused),
             },
-            Err((request, why)) => Err(teller.refuse(&request, asked.grounds(), &Refusal::Changed(why))?),
+            Err(failed) => Err(teller.refuse(&failed.0, asked.grounds(), &Refusal::Changed(failed.1))?),
         },
     }
 }
@@ -129,7 +132,7 @@ impl<'a> Teller<'a> {
     }
 
     /// Fixes what will run: pinned files and stdin where rules want it, the program's bytes where people will be asked.
-    fn hold(&mut self, request: Request, mut held: Held, how: &RunHow, asking: bool) -> Result<(Request, Held), (Request, String)> {
+    fn hold(&mut self, request: Request, mut held: Held, how: &RunHow, asking: bool) -> Result<(Request, Held), Box<(Request, String)>> {
         let (id, argv, mut program, mut context) = request.into_parts();
         if asking {
             self.around.look_up();
@@ -140,7 +143,7 @@ impl<'a> Teller<'a> {
         let request = Request::new(id, argv, program, context);
         match fixed {
             Ok(()) => Ok((request, held)),
-            Err(why) => Err((request, why)),
+            Err(why) => Err(Box::new((request, why))),
         }
     }
 

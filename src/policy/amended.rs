@@ -5,7 +5,7 @@ use super::matching::{self, Scene};
 use super::reason::Effect;
 use super::rule::Rule;
 use super::truth::Truth;
-use crate::tool::Reading;
+use crate::tool::{Arg, Certainty, Reading};
 
 /// Whether a rule fires, and with which effect and terms after amends. Where an amend may or may not hold, the stricter of both counts.
 pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -> Vec<(Effect, Option<String>)> {
@@ -17,9 +17,10 @@ pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -
     }
     let rule: &Rule = &placed.rule;
     if placed.amends.is_empty() {
-        return matching::fires(rule, rule.effect, false, reading, scene)
-            .then(|| vec![(rule.effect, rule.terms.clone())])
-            .unwrap_or_default();
+        if !matching::fires(rule, rule.effect, false, reading, scene) {
+            return Vec::new();
+        }
+        return vec![(seen(rule, rule.effect, false, reading, scene), rule.terms.clone())];
     }
     let mut variants = vec![Variant { effect: rule.effect, terms: rule.terms.as_ref(), disabled: false, amended: false }];
     for amend in &placed.amends {
@@ -51,5 +52,20 @@ pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -
         return Vec::new();
     }
     // Where it is not sure which terms hold, all of them do.
-    firing.iter().filter(|variant| variant.effect == strictest).map(|variant| (strictest, variant.terms.cloned())).collect()
+    firing
+        .iter()
+        .filter(|variant| variant.effect == strictest)
+        .map(|variant| (seen(rule, strictest, variant.amended, reading, scene), variant.terms.cloned()))
+        .collect()
+}
+
+/// A denial that rests only on arguments that nobody can see yet (those that xargs reads) is for people to decide: else it would deny everything.
+fn seen(rule: &Rule, effect: Effect, amended: bool, reading: &Reading<'_>, scene: &Scene<'_>) -> Effect {
+    let unseen = |arg: &Arg<'_>| arg.certainty == Certainty::Anything;
+    if effect != Effect::Deny || !reading.operands.iter().any(unseen) {
+        return effect;
+    }
+    let mut rest = reading.clone();
+    rest.operands.retain(|arg| !unseen(arg));
+    if matching::fires(rule, effect, amended, &rest, scene) { effect } else { Effect::Ask }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::amended;
 use super::built_in::{built_in, combined_how, stdin_refused, untrusted};
+use super::carried::{keeps_surroundings, other_code};
 use super::decision::{Allowed, Asked, Decision, Denied};
 use super::error::PolicyError;
 use super::layers::{Placed, Policy, View};
@@ -18,16 +19,12 @@ use super::reason::{Effect, Layer, Reason, RunHow};
 use super::terms::{Risk, Terms};
 use super::{inner, preview, target};
 use crate::request::{Argv, Context, FactName, Facts, Inner, Place, Program, Request, base_name};
-use crate::tool::{Arg, Grammar, Reading, readings};
+use crate::tool::{Arg, Reading, readings};
 
 /// How many commands deep a wrapper is followed.
 const DEPTH: usize = 8;
 /// How many commands one argv may hold.
 const WIDTH: usize = 256;
-
-/// Variables by which any program runs other code than its own.
-const LOADERS: &[&str] =
-    &["LD_*", "BASH_ENV", "BASH_FUNC_*", "GIT_CONFIG_*", "GCONV_PATH", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"];
 
 /// Names that stand for many programs: the typed one says which.
 const MULTI_CALL: &[&str] = &["busybox", "toybox", "coreutils", "pyenv", "rbenv", "nodenv", "asdf", "mise"];
@@ -385,54 +382,4 @@ impl Policy {
         }
         Ok(terms.unwrap_or_default())
     }
-}
-
-impl Gathered {
-    /// The greatest risk among the rules that decided.
-    fn risk(&self) -> Risk {
-        self.fired.iter().filter(|fired| fired.reason.effect == self.effect).map(|fired| fired.reason.risk).max().unwrap_or_default()
-    }
-
-    /// Whether it would be asked, and every ask is only observed.
-    fn observed(&self) -> bool {
-        self.effect == Effect::Ask && self.fired.iter().all(|fired| fired.reason.effect != Effect::Ask || fired.reason.observed)
-    }
-
-    fn add(&mut self, effect: Effect, mut fired: Fired) {
-        self.effect = self.effect.max(effect);
-        Rc::make_mut(&mut fired.reason).effect = effect;
-        self.push(fired);
-    }
-
-    fn push(&mut self, fired: Fired) {
-        if !self.fired.contains(&fired) {
-            self.fired.push(fired);
-        }
-    }
-}
-
-/// Wrappers that run a command as it is: same user, same directory, same variables.
-const TRANSPARENT: &[&str] =
-    &["bash", "chrt", "dash", "find", "ionice", "nice", "nohup", "setsid", "sh", "stdbuf", "time", "timeout", "xargs"];
-
-/// Whether what a wrapper runs acts on the target that its caller would act on.
-fn keeps_surroundings(grammar: &Grammar, reading: &Reading<'_>) -> bool {
-    let named = |list: &[&str]| grammar.names.iter().any(|name| list.contains(&name.as_str()));
-    let elsewhere = reading.options.iter().any(|option| option.is("-execdir") || option.is("-okdir"));
-    named(TRANSPARENT) && !elsewhere || named(&["env"]) && reading.options.is_empty() && reading.operands.is_empty()
-}
-
-/// The variable or option by which an allowed command would run other code, unless a rule that allows it names that.
-fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, allowed: &[Fired]) -> Option<String> {
-    let named = |name: &str| {
-        allowed.iter().any(|found| found.env_allow.iter().any(|pattern| pattern == name || fits(pattern.as_bytes(), name.as_bytes())))
-    };
-    let variable = LOADERS.iter().copied().chain(view.grammar.executes.iter().map(String::as_str).filter(|name| !name.starts_with('-')));
-    for pattern in variable {
-        if !named(pattern) && (given.variables)(pattern) {
-            return Some(pattern.to_owned());
-        }
-    }
-    let options = view.grammar.executes.iter().filter(|name| name.starts_with('-'));
-    options.filter(|name| !named(name)).find(|name| reading.options.iter().any(|option| option.is(name))).cloned()
 }

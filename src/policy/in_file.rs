@@ -10,7 +10,7 @@ use super::file::{self, FileKind};
 use super::layers::{Policy, PolicyFile};
 use super::reason::Effect;
 use super::rule::{Expect, Test};
-use crate::request::{Argv, Fact, Facts, Place, Program, Inner, base_name};
+use crate::request::{Argv, Fact, Facts, Inner, Place, Program, base_name};
 
 /// A test that did not come out as it says.
 #[derive(Clone, PartialEq, Eq, Debug)]

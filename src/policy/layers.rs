@@ -8,7 +8,7 @@ use super::error::PolicyError;
 use super::file::{self, FileKind};
 use super::index::Index;
 use super::reason::{Effect, Layer, Reason};
-use super::rule::{Amend, Conditions, Embedded, File, Head, Rule};
+use super::rule::{Amend, Embedded, Head, Rule};
 use crate::tool::Grammar;
 
 /// The tool files inside gate, as the build laid them down.
@@ -160,74 +160,13 @@ impl Policy {
         self.check_amends()
     }
 
-    fn check_amends(&self) -> Result<(), PolicyError> {
-        let mut others: Option<Vec<(Layer, String, bool)>> = None;
-        for (layer, head) in &self.heads {
-            for amend in &head.amends {
-                let file = self.head_name(*layer);
-                self.check_sets(&file, &amend.when)?;
-                self.check_sets(&file, &amend.unless)?;
-                if let Some(terms) = &amend.terms {
-                    self.terms_named(terms).ok_or_else(|| unknown_terms(&file, terms))?;
-                }
-                if *layer != Layer::System && self.tools.locked.binary_search(&amend.id.as_str()).is_ok() {
-                    let message = format!("the rule `{}` is locked", amend.id);
-                    return Err(PolicyError::whole(&file, message)
-                        .hint("it stands between a slip and a catastrophe; only the system layer amends it"));
-                }
-                if self.embedded_id(&amend.id) {
-                    continue;
-                }
-                if others.is_none() {
-                    others = Some(self.all_ids()?);
-                }
-                let found = others.iter().flatten().find(|(_, id, _)| *id == amend.id);
-                match found {
-                    Some((of, _, _)) if of > layer => {}
-                    Some((of, _, _)) => {
-                        return Err(PolicyError::whole(
-                            &file,
-                            format!("`{}` is a rule of the {of} layer, which this layer may not amend", amend.id),
-                        ));
-                    }
-                    None => {
-                        return Err(PolicyError::whole(&file, format!("there is no rule `{}` to amend", amend.id))
-                            .hint("`gate policy show` lists all ids"));
-                    }
-                }
-            }
-        }
-        for (_, rule) in &self.loose {
-            self.check_terms(rule)?;
-        }
-        Ok(())
-    }
-
-    fn check_terms(&self, rule: &Rule) -> Result<(), PolicyError> {
-        self.check_sets(&rule.id, &rule.when)?;
-        self.check_sets(&rule.id, &rule.unless)?;
-        match &rule.terms {
-            Some(terms) if self.terms_named(terms).is_none() => Err(unknown_terms(&rule.id, terms)),
-            _ => Ok(()),
-        }
-    }
-
-    /// A condition that names a set which nobody wrote would never hold, and protect nobody. `production` is what gate's own rules ask for.
-    fn check_sets(&self, at: &str, conditions: &Conditions) -> Result<(), PolicyError> {
-        let sets = conditions.facts.iter().flat_map(|(_, patterns)| patterns).filter_map(|pattern| pattern.strip_prefix('@'));
-        match sets.into_iter().find(|set| *set != "production" && !self.names.iter().any(|(name, _)| name == set)) {
-            Some(set) => Err(PolicyError::whole(at, format!("there is no set `@{set}`")).hint(format!("write `{set} = [...]` under `[names]` in the layer's `policy.toml`"))),
-            None => Ok(()),
-        }
-    }
-
-    fn head_name(&self, layer: Layer) -> String {
+    pub(super) fn head_name(&self, layer: Layer) -> String {
         let files = if layer == Layer::System { &self.layers.system } else { &self.layers.user };
         files.as_ref().and_then(|files| files.head.as_ref()).map_or_else(|| layer.to_string(), |head| head.name.clone())
     }
 
     /// The ids of everything but gate's own rules.
-    fn all_ids(&self) -> Result<Vec<(Layer, String, bool)>, PolicyError> {
+    pub(super) fn all_ids(&self) -> Result<Vec<(Layer, String, bool)>, PolicyError> {
         let mut ids: Vec<(Layer, String, bool)> = self.loose.iter().map(|(layer, rule)| (*layer, rule.id.clone(), rule.locked)).collect();
         for (layer, files) in self.tool_layers() {
             for found in &files.tools {
@@ -243,11 +182,11 @@ impl Policy {
         system.chain(self.layers.user.iter().map(|files| (Layer::User, files)))
     }
 
-    fn embedded_id(&self, id: &str) -> bool {
+    pub(super) fn embedded_id(&self, id: &str) -> bool {
         self.tools.ids.binary_search(&id).is_ok()
     }
 
-    fn note(&self, found: &PolicyFile) {
+    pub(super) fn note(&self, found: &PolicyFile) {
         self.used.borrow_mut().insert((found.name.clone(), (self.tools.sha256)(&found.bytes)));
     }
 
@@ -287,12 +226,12 @@ impl Policy {
         let mut grammar = embedded.as_ref().map(|(grammar, _)| grammar.clone());
         let mut rules: Vec<(Layer, Rule)> = Vec::new();
         // Files that describe a tool come first: the others add rules to it under all its names.
-        let mut adding: Vec<(Layer, &PolicyFile, File)> = Vec::new();
+        let mut adding: Vec<(Layer, &PolicyFile)> = Vec::new();
         for (layer, files) in self.tool_layers() {
-            for found in files.tools.iter().filter(|found| concerns(found, name)) {
-                let read = file::read(&found.name, &found.bytes, FileKind::Tool)?;
-                let Some(own) = &read.grammar else {
-                    adding.push((layer, found, read));
+            for found in &files.tools {
+                let read = if could_describe(found, name) { Some(file::read(&found.name, &found.bytes, FileKind::Tool)?) } else { None };
+                let Some((read, own)) = read.and_then(|read| read.grammar.clone().map(|own| (read, own))) else {
+                    adding.push((layer, found));
                     continue;
                 };
                 if !own.names.iter().any(|own| own.as_bytes() == name) {
@@ -308,13 +247,18 @@ impl Policy {
                 rules.extend(read.rules.into_iter().map(|rule| (layer, rule)));
             }
         }
-        for (layer, found, read) in adding {
+        for (layer, found) in adding {
             if found.family.as_bytes() == name || grammar.as_ref().is_some_and(|grammar| grammar.names.contains(&found.family)) {
+                let read = file::read(&found.name, &found.bytes, FileKind::Tool)?;
+                // A file that describes a tool under another name than its own adds nothing to this one.
+                if read.grammar.is_some() {
+                    continue;
+                }
                 self.check_file(found, &read)?;
                 rules.extend(read.rules.into_iter().map(|rule| (layer, rule)));
             }
         }
-        self.distinct(&rules)?;
+        Self::distinct(&rules)?;
         let known = grammar.is_some() || !rules.is_empty();
         let mut named = false;
         for (layer, rule) in &self.loose {
@@ -337,30 +281,6 @@ impl Policy {
         let rules: Vec<Placed> = rules.into_iter().map(|(layer, rule)| self.placed(layer, rule)).collect();
         let index = Index::of(rules.iter().map(|placed| &placed.rule));
         Ok(View { grammar: grammar.unwrap_or_else(Grammar::unknown), known: known || named, rules, index })
-    }
-
-    /// No two rules that speak of one program share an id.
-    fn distinct(&self, rules: &[(Layer, Rule)]) -> Result<(), PolicyError> {
-        let mut seen = BTreeSet::new();
-        match rules.iter().find(|(_, rule)| !seen.insert(rule.id.as_str())) {
-            Some((layer, rule)) => {
-                let message = format!("the id `{}` stands in two files of the {layer} layer and others", rule.id);
-                Err(PolicyError::whole(&rule.id, message).hint("records and amends name rules by id, so each needs its own"))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn check_file(&self, found: &PolicyFile, read: &File) -> Result<(), PolicyError> {
-        self.note(found);
-        for rule in &read.rules {
-            self.check_terms(rule)?;
-            if self.embedded_id(&rule.id) || self.loose.iter().any(|(_, other)| other.id == rule.id) {
-                return Err(PolicyError::whole(&found.name, format!("the id `{}` stands elsewhere too", rule.id))
-                    .hint("records and amends name rules by id, so each needs its own"));
-            }
-        }
-        Ok(())
     }
 
     fn placed(&self, layer: Layer, rule: Rule) -> Placed {
@@ -392,15 +312,9 @@ impl Policy {
     }
 }
 
-fn unknown_terms(at: &str, terms: &str) -> PolicyError {
-    PolicyError::whole(at, format!("there are no terms `{terms}`")).hint(format!("write `[terms.{terms}]` in the layer's `policy.toml`"))
-}
-
-/// Whether a tool file could speak of this program: named after it, or holding its name. A name that is spelled with escapes is looked for too.
-fn concerns(found: &PolicyFile, name: &[u8]) -> bool {
-    // A file without `[tool]` may be named after another name of the tool: it has to be opened to know.
-    let describes = contains(&found.bytes, b"names") && contains(&found.bytes, b"tool");
-    !describes || found.family.as_bytes() == name || !name.is_empty() && contains(&found.bytes, name) || contains(&found.bytes, b"\\")
+/// Whether a tool file could hold the grammar of this program: it would have to name it. A name that is spelled with escapes is looked for too.
+fn could_describe(found: &PolicyFile, name: &[u8]) -> bool {
+    contains(&found.bytes, b"names") && !name.is_empty() && contains(&found.bytes, name) || contains(&found.bytes, b"\\")
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -3,10 +3,13 @@
 
 mod amended;
 mod built_in;
+mod carried;
+mod checks;
 mod decide;
 mod decision;
 mod error;
 mod file;
+mod gathered;
 mod grammar_file;
 mod hide;
 mod in_file;

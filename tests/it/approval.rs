@@ -197,7 +197,7 @@ proptest! {
         let digest = |words: &[Vec<u8>]| {
             let mut parts = Parts::new();
             parts.words = std::iter::once(b"deploy".to_vec()).chain(words.iter().cloned()).map(OsString::from_vec).collect();
-            parts.made().digest();
+            parts.made().digest()
         };
         prop_assert_eq!(left == right, digest(&left) == digest(&right));
     }

@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use crate::world::{Ran, World, set_mode};
 
 /// Everything that no rule of the test speaks of runs.
-const HEAD: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\ntrusted_programs = [\"/\"]\n";
+const HEAD: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\nopaque = \"allow\"\ntrusted_programs = [\"/\"]\n";
 
 /// Says how many words it got.
 const COUNT: &str = "#!/bin/sh\necho $#\n";

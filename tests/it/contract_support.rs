@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::world::{GATE, Ran, World};
 
 /// Everything is allowed and runs in place.
-pub const ALLOW: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\ntrusted_programs = [\"/\"]\n";
+pub const ALLOW: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\nopaque = \"allow\"\ntrusted_programs = [\"/\"]\n";
 
 /// The descriptor that `--status-fd` is given, which forces supervision.
 pub const STATUS_FD: i32 = 60;

@@ -7,10 +7,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use crate::world::World;
 
 /// Everything runs, in place: the shortest way to an exec.
-const IN_PLACE: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\n";
+const IN_PLACE: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\nopaque = \"allow\"\n";
 
 /// The same, with gate waiting for the command's end.
-const SUPERVISED: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\noutcome = true\n";
+const SUPERVISED: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\nopaque = \"allow\"\noutcome = true\n";
 
 /// How often every step is killed; `tests/all --long` asks for more.
 fn rounds() -> usize {
