@@ -80,7 +80,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("bytes that are no text", |parts| parts.words[1] = OsString::from_vec(vec![b'a', 0xff])),
     ("a word that looks like encoded bytes", |parts| parts.words[1] = "{\"b64\":\"Yf8=\"}".into()),
     ("an environment value", |parts| {
-        parts.context.environment = Environment::new(vec![("A".into(), "1".into()), ("B".into(), "3".into())])
+        parts.context.environment = Environment::new(vec![("A".into(), "1".into()), ("B".into(), "3".into())]);
     }),
     ("an environment name", |parts| parts.context.environment = Environment::new(vec![("A".into(), "1".into()), ("C".into(), "2".into())])),
     ("one variable less", |parts| parts.context.environment = Environment::new(vec![("A".into(), "1".into())])),
@@ -94,10 +94,10 @@ const CHANGES: &[(&str, Change)] = &[
     ("the program's path", |parts| parts.program.path = "/other".into()),
     ("where the program's path leads", |parts| parts.program.real = "/other".into()),
     ("a fact", |parts| {
-        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["topic".into()], files: vec![("/x".into(), [2; 32])] })
+        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["topic".into()], files: vec![("/x".into(), [2; 32])] });
     }),
     ("the file of a fact", |parts| {
-        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["main".into()], files: vec![("/x".into(), [9; 32])] })
+        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["main".into()], files: vec![("/x".into(), [9; 32])] });
     }),
     ("an absent fact", |parts| parts.context.facts.insert(FactName::GitBranch, Fact::Absent)),
     ("an unknown fact", |parts| parts.context.facts.insert(FactName::GitBranch, Fact::Unknown("x".into()))),
@@ -126,7 +126,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("the justification", |parts| parts.asked.terms.justification = vec![Justification::Text]),
     ("a pattern that is named like a word", |parts| parts.asked.terms.justification = vec![Justification::Pattern("text".into())]),
     ("who is asked later", |parts| {
-        parts.asked.terms.escalate = vec![Escalation { after: Duration::from_secs(1), approvers: vec!["x".into()] }]
+        parts.asked.terms.escalate = vec![Escalation { after: Duration::from_secs(1), approvers: vec!["x".into()] }];
     }),
     ("what stdin may be", |parts| parts.asked.how.stdin = StdinRule::Pin),
     ("what is stripped", |parts| parts.asked.how.strip = vec!["A".into()]),
@@ -225,7 +225,7 @@ proptest! {
             channels: channels.clone(),
             justification: if justified { vec![Justification::Text] } else { Vec::new() },
             within: Duration::from_secs(20),
-            valid: Duration::from_secs(60),
+            valid: Duration::from_mins(1),
             ..Terms::default()
         };
         let made = parts.made();
@@ -246,7 +246,7 @@ proptest! {
                 for review in counted {
                     prop_assert!(review.assurance >= wanted && channels.contains(&review.channel));
                     prop_assert!((100..=120).contains(&review.at.boot.as_secs()));
-                    prop_assert!(now.boot <= review.at.boot + Duration::from_secs(60));
+                    prop_assert!(now.boot <= review.at.boot + Duration::from_mins(1));
                     let own = review.channel == Channel::Tty || review.approver == requester();
                     prop_assert!(!own || wanted == Assurance::Confirm && threshold == 1);
                     prop_assert!(review.channel != Channel::Tty || review.assurance == Assurance::Confirm);
