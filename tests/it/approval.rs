@@ -94,10 +94,10 @@ const CHANGES: &[(&str, Change)] = &[
     ("the program's path", |parts| parts.program.path = "/other".into()),
     ("where the program's path leads", |parts| parts.program.real = "/other".into()),
     ("a fact", |parts| {
-        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["topic".into()], files: vec![("/x".into(), [2; 32])] })
+        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["topic".into()], files: vec![("/x".into(), [2; 32])] });
     }),
     ("the file of a fact", |parts| {
-        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["main".into()], files: vec![("/x".into(), [9; 32])] })
+        parts.context.facts.insert(FactName::GitBranch, Fact::Known { values: vec!["main".into()], files: vec![("/x".into(), [9; 32])] });
     }),
     ("an absent fact", |parts| parts.context.facts.insert(FactName::GitBranch, Fact::Absent)),
     ("an unknown fact", |parts| parts.context.facts.insert(FactName::GitBranch, Fact::Unknown("x".into()))),

@@ -80,7 +80,7 @@ fn file(name: &str, family: &str, text: &str) -> PolicyFile {
 }
 
 fn numbered(rules: &[(usize, String)]) -> String {
-    rules.iter().map(|(number, rule)| format!("[[rule]]\nid = \"own.r{number}\"\n{rule}")).collect()
+    rules.iter().map(|(number, rule)| ["[[rule]]\nid = \"own.r", &number.to_string(), "\"\n", rule].concat()).collect()
 }
 
 fn layer(head: &str, rules: &[(usize, String)]) -> LayerFiles {
@@ -88,8 +88,8 @@ fn layer(head: &str, rules: &[(usize, String)]) -> LayerFiles {
     LayerFiles { head: Some(file("/u/policy.toml", "policy", &head)), tools: vec![file("/u/policies/t.toml", "t", GRAMMAR)] }
 }
 
-fn load(user: LayerFiles, project: Option<String>) -> Policy {
-    let projects = project.iter().map(|text| file("/w/.gate.toml", "", text)).collect();
+fn load(user: LayerFiles, project: Option<&str>) -> Policy {
+    let projects = project.into_iter().map(|text| file("/w/.gate.toml", "", text)).collect();
     let layers = Layers { user: Some(user), projects, ..Layers::default() };
     Policy::load(layers, gate::embedded::tools()).unwrap()
 }
@@ -135,7 +135,7 @@ proptest! {
         let user = layer(&head, &counted(rules));
         let strict: Vec<(usize, String)> = mine.into_iter().map(|rule| rule.replace("effect = \"allow\"", "effect = \"ask\"")).enumerate().map(|(at, rule)| (at + 50, rule)).collect();
         let before = answer(&load(user.clone(), None), &argv);
-        let after = answer(&load(user, Some(format!("version = 1\n{}", numbered(&strict)))), &argv);
+        let after = answer(&load(user, Some(&format!("version = 1\n{}", numbered(&strict)))), &argv);
         prop_assert!(after.effect >= before.effect, "{:?} became {:?}", before, after);
         // Whatever asked before still asks, so its terms still hold.
         if after.effect == Effect::Ask && before.effect == Effect::Ask {
