@@ -100,6 +100,16 @@ impl Terminal {
         job.unwrap()
     }
 
+    /// The shell has given the job the terminal and continued it: what is typed from now on is the job's.
+    fn in_front(job: Pid) {
+        until("the job has the terminal", || {
+            let stat = std::fs::read_to_string(format!("/proc/{job}/stat")).unwrap_or_default();
+            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+            // After the name: state, parent, process group, session, terminal, the terminal's foreground group.
+            matches!(fields.as_slice(), [state, _, group, _, _, front, ..] if *state != "T" && group == front)
+        });
+    }
+
     fn stopped(job: Pid) {
         until("the job stops", || state(job) == Some('T'));
     }
@@ -155,6 +165,7 @@ fn a_background_command_that_reads_stops_and_fg_brings_it_back() {
         Terminal::stopped(job);
         terminal.press("fg\n");
         terminal.wait_for("fg\r\n");
+        Terminal::in_front(job);
         terminal.press("hello\n");
         // Once from the terminal's echo, once from cat.
         terminal.wait_for("hello\r\n");
@@ -182,6 +193,7 @@ fn the_suspend_key_stops_both_and_fg_continues_both() {
             Terminal::stopped(job);
             terminal.press("fg\n");
             terminal.wait_for("fg\r\n");
+            Terminal::in_front(job);
             terminal.press(&format!("{round}\n"));
             terminal.wait_for(&format!("{round}\r\n"));
             terminal.wait_for(&format!("{round}\r\n"));
