@@ -368,3 +368,37 @@ fn without_a_place_for_the_record_nothing_runs() {
         assert!(!world.work().join("made").exists(), "{ran}");
     }
 }
+
+#[test]
+fn a_link_to_a_program_that_a_rule_names_is_that_program() {
+    let deny = "version = 1\n[[rule]]\nid = \"own.no\"\ntool = \"mawk\"\neffect = \"deny\"\nreason = \"No.\"\n";
+    let link = |world: &World| std::os::unix::fs::symlink("mawk", world.root().join("bin/awkward")).unwrap();
+    let world = World::new().user_policy(deny).program("mawk", "#!/bin/sh\n");
+    link(&world);
+    assert_eq!(world.run(["check", "--", "awkward", "x"]).code(), 77);
+    assert_eq!(world.run(["check", "--", "nice", "awkward", "x"]).code(), 77, "inside a wrapper too");
+}
+
+#[test]
+fn a_wrapper_that_changes_the_surroundings_leaves_no_target_known() {
+    let deny =
+        "version = 1\n[[rule]]\nid = \"own.no\"\ntool = \"kubectl\"\neffect = \"deny\"\nreason = \"No.\"\nwhen.kube_context = [\"prod\"]\n";
+    let config = "current-context: dev\ncontexts:\n- name: dev\n  context: {cluster: c, user: u}\n";
+    let world = World::new().user_policy(deny).file("home/.kube/config", config);
+    let code = |argv: &[&str]| world.run([&["check", "--"], argv].concat()).code();
+    assert_eq!(code(&["kubectl", "delete", "pod", "x"]), 75);
+    assert_eq!(code(&["nice", "kubectl", "delete", "pod", "x"]), 75);
+    for argv in [&["env", "KUBECONFIG=prod", "kubectl", "delete", "pod", "x"][..], &["sudo", "kubectl", "delete", "pod", "x"]] {
+        assert_eq!(code(argv), 77, "{argv:?}");
+    }
+}
+
+#[test]
+fn a_refusal_for_what_cannot_be_pinned_is_recorded() {
+    let pin = "version = 1\n[layer]\ntrusted_programs = [\"/\"]\n[[rule]]\nid = \"own.pin\"\ntool = \"deploy\"\neffect = \"allow\"\noperands.only = [\"*\"]\npin = [\"@operand:1\"]\n";
+    let world = World::new().user_policy(pin).program("deploy", "#!/bin/sh\n");
+    let ran = world.run(["--json", "--", "deploy", "no-such-file"]);
+    assert_eq!(ran.code(), 77, "{ran}");
+    assert!(ran.err().contains("\"refusal\":\"changed\""), "{ran}");
+    assert_eq!(world.records().last().unwrap()["decision"]["result"], "changed");
+}

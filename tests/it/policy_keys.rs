@@ -308,3 +308,42 @@ fn target_says_what_the_facts_are_about() {
     // Nobody knows what a tool without a target acts on, which takes the stricter answer.
     assert_eq!(decision(&world(""), &["deploy"]), "deny");
 }
+
+#[test]
+fn opaque_is_what_a_script_that_cannot_be_read_gets() {
+    let said = |keys: &str| {
+        decision(&World::new().user_policy(&format!("version = 1\n[layer]\nunmatched = \"allow\"\n{keys}")), &["bash", "-c", "$X"])
+    };
+    assert_eq!([said(""), said("opaque = \"allow\"\n"), said("opaque = \"deny\"\n")], ["ask", "allow", "deny"]);
+    let strict = World::new().user_policy("version = 1\n[layer]\nunmatched = \"deny\"\nopaque = \"allow\"\n");
+    assert_eq!(decision(&strict, &["bash", "-c", "$X"]), "deny", "never milder than what nothing matches");
+}
+
+#[test]
+fn from_stdin_says_that_arguments_come_which_nobody_can_see() {
+    let wrapper = |from: &str| {
+        let tool = format!("version = 1\n[tool]\nnames = [\"deploy\"]\n[tool.runs]\nafter = \"options\"\n{from}{ALLOW}");
+        World::new().user_policy("version = 1\n").user_tool("deploy", &tool)
+    };
+    differ(&wrapper("from = \"stdin\"\n"), &wrapper(""), &["deploy", "ls"], ["ask", "allow"]);
+}
+
+#[test]
+fn a_set_that_nobody_wrote_is_an_error() {
+    let rule = rule("effect = \"deny\"\nwhen.user = [\"@nobody\"]");
+    assert_eq!(head(&rule).run(["check", "--", "deploy"]).code(), 78);
+}
+
+#[test]
+fn where_it_is_not_sure_which_terms_hold_all_of_them_do() {
+    let amend = "[terms.strict]\napprovers = [\"team:sre\"]\nassurance = \"passkey\"\nchannels = [\"server\"]\n[terms.quick]\nchannels = [\"tty\", \"server\"]\n\
+        [amend.\"kubectl.delete\"]\nterms = \"strict\"\n";
+    let world = World::new().user_policy(&format!("version = 1\n{amend}")).no_env("KUBECONFIG");
+    let said = check(&world, &["kubectl", "delete", "deploy", "web"]);
+    assert_eq!(said["terms"]["assurance"], "passkey", "{said}");
+    let maybe = amend
+        .replace("terms = \"strict\"\n", "terms = \"quick\"\nwhen.kube_context = [\"dev*\"]\n")
+        .replace("[terms.quick]", "[terms.high]\nassurance = \"passkey\"\nchannels = [\"server\"]\n[terms.quick]");
+    let said = check(&World::new().user_policy(&format!("version = 1\n{maybe}")), &["kubectl", "delete", "deploy", "web"]);
+    assert_eq!(said["terms"]["assurance"], "passkey", "an unknown context is no dev context: {said}");
+}
