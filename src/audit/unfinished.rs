@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::record::{Body, Kind};
-use crate::sys::durable::process_start;
+use crate::sys::process_tree::start_of;
 
 /// More than so many are only counted.
 const KEPT: usize = 100_000;
@@ -50,5 +50,5 @@ pub(super) fn may_run(start: &Body<'_>, boot_id: &str) -> bool {
     let (Some(pid), Some(begun)) = (process.get("pid").and_then(Value::as_i64), process.get("start").and_then(Value::as_u64)) else {
         return false;
     };
-    i32::try_from(pid).ok().and_then(process_start) == Some(begun)
+    i32::try_from(pid).ok().and_then(start_of) == Some(begun)
 }

@@ -193,7 +193,8 @@ impl<'a> Teller<'a> {
         self.status
             .say(&json!({ "executed": false, "refusal": refused.word(), "request": self.id.to_string(), "record": record(&stored) }));
         let hidden: Vec<(usize, usize, usize)> = hidden.iter().map(|span| (span.word, span.start, span.end)).collect();
-        let addable = self.around.policy.rule_to_add(request.argv())?;
+        // It is refused and recorded already: advice that cannot be worked out is left out.
+        let addable = self.around.policy.rule_to_add(request.argv()).ok().flatten();
         Ok(refusal::error(request, reasons, &hidden, refused, addable.as_deref()))
     }
 

@@ -218,11 +218,3 @@ mod linux {
         })
     }
 }
-
-/// When a process started, in clock ticks since boot (field 22 of `/proc/PID/stat`); none when there is no such process.
-pub fn process_start(pid: i32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 2;
-    let fields = std::str::from_utf8(stat.get(after_name..)?).ok()?;
-    fields.split(' ').nth(19)?.parse().ok()
-}
