@@ -31,6 +31,7 @@ pub(super) fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, 
             return Some(pattern.to_owned());
         }
     }
-    let options = view.grammar.executes.iter().filter(|name| name.starts_with('-'));
+    let of_word = reading.word.into_iter().flat_map(|word| &word.executes);
+    let options = view.grammar.executes.iter().chain(of_word).filter(|name| name.starts_with('-'));
     options.filter(|name| !named(name)).find(|name| reading.options.iter().any(|option| option.is(name))).cloned()
 }

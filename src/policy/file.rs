@@ -263,6 +263,8 @@ fn conditions(raw: Option<&RawConditions>) -> Conditions {
         (FactName::GitBranch, &raw.git_branch),
         (FactName::AwsProfile, &raw.aws_profile),
         (FactName::TfWorkspace, &raw.tf_workspace),
+        (FactName::AwsAccount, &raw.aws_account),
+        (FactName::GcpProject, &raw.gcp_project),
     ];
     let mut facts: Vec<(FactName, Vec<String>)> =
         named.into_iter().filter_map(|(name, patterns)| Some((name, patterns.clone()?))).collect();
@@ -311,6 +313,7 @@ fn rule(
     let rule = Rule {
         id: id.clone(),
         tools,
+        except: raw.except.clone(),
         effect: raw.effect,
         risk: raw.risk.unwrap_or(if raw.effect == Effect::Allow { Risk::Low } else { Risk::Medium }),
         data: raw.data.clone(),
@@ -318,6 +321,8 @@ fn rule(
         options: args(raw.options.as_ref()),
         operands: args(raw.operands.as_ref()),
         statement: args(raw.statement.as_ref()),
+        unseen: raw.unseen,
+        other_options: raw.other_options,
         when: conditions(raw.when.as_ref()),
         unless: conditions(raw.unless.as_ref()),
         reason: raw.reason.clone().unwrap_or_default(),

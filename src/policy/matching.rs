@@ -9,7 +9,8 @@ use super::reason::Effect;
 use super::rule::{Args, Conditions, Rule};
 use super::truth::{Truth, all, any};
 use crate::request::{Fact, FactName, Facts};
-use crate::tool::{Arg, Certainty, Opt, Reading, Takes};
+use super::sets::{self, Set};
+use crate::tool::{Arg, Certainty, Opt, Part, Reading, Statement, Takes};
 
 /// Sets of patterns by name.
 pub(crate) type Names = [(String, Vec<String>)];
@@ -43,14 +44,14 @@ pub(super) fn fires(rule: &Rule, effect: Effect, accounted: bool, reading: &Read
     let fit = words
         .and(options(&rule.options, reading, scene, stance))
         .and(operands(&rule.operands, rest, reading, scene, stance))
-        .and(statement(&rule.statement, reading, stance));
+        .and(statement(&rule.statement, reading, scene, stance));
     if stance == Stance::Strict {
         return fit != Truth::No
             && conditions(&rule.when, rest, reading, scene, Stance::Strict) != Truth::No
             && (rule.unless.is_empty() || conditions(&rule.unless, rest, reading, scene, Stance::Allow) != Truth::Yes);
     }
     let whole = fit == Truth::Yes
-        && reading.options_known()
+        && (reading.options_known() || accepted(rule, reading))
         && reading.words_known
         && (reading.statements.is_none() || rule.statement.only.is_some())
         && (accounted || rest.iter().all(|operand| accounts(&rule.operands, operand, scene)));
@@ -62,6 +63,15 @@ pub(super) fn fires(rule: &Rule, effect: Effect, accounted: bool, reading: &Read
     when != Truth::No
         && (rule.unless.is_empty() || conditions(&rule.unless, rest, reading, scene, Stance::Strict) == Truth::No)
         && when == Truth::Yes
+}
+
+/// Whether a rule accepts what is not known of the options: those that the grammar lacks, those that come when it runs.
+fn accepted(rule: &Rule, reading: &Reading<'_>) -> bool {
+    let unseen = |arg: &Arg<'_>| arg.certainty == Certainty::Anything;
+    !reading.loose
+        && (rule.other_options || reading.options.iter().all(|option| option.spec.is_some()))
+        && (rule.unseen || !reading.operands.iter().any(unseen))
+        && !reading.words.iter().any(unseen)
 }
 
 /// Whether the conditions of an amend hold: surely, perhaps, or not.
@@ -86,17 +96,17 @@ fn words(rule: &Rule, reading: &Reading<'_>, exact: bool) -> Option<(Truth, usiz
     }
     if reading.loose && !rule.words.is_empty() {
         let mut left = reading.words.iter().chain(&reading.operands);
-        let found = rule.words.iter().all(|wanted| left.any(|arg| spells(wanted, arg) != Truth::No));
+        let found = rule.words.iter().all(|wanted| left.any(|arg| spells(wanted, arg, reading) != Truth::No));
         return found.then_some((Truth::Maybe, 0));
     }
     let mut sequence = reading.words.iter().chain(&reading.operands);
     let mut truth = Truth::Yes;
     for wanted in &rule.words {
         let arg = sequence.next()?;
-        if arg.certainty == Certainty::Anything {
+        if arg.is_many() {
             return Some((Truth::Maybe, 0));
         }
-        truth = truth.and(spells(wanted, arg));
+        truth = truth.and(spells(wanted, arg, reading));
         if truth == Truth::No {
             return None;
         }
@@ -104,11 +114,12 @@ fn words(rule: &Rule, reading: &Reading<'_>, exact: bool) -> Option<(Truth, usiz
     Some((truth, rule.words.len().saturating_sub(reading.words.len())))
 }
 
-fn spells(alternatives: &[String], arg: &Arg<'_>) -> Truth {
+fn spells(alternatives: &[String], arg: &Arg<'_>, reading: &Reading<'_>) -> Truth {
     if !arg.is_known() {
         return Truth::Maybe;
     }
-    alternatives.iter().any(|word| fits(word.as_bytes(), &arg.text)).into()
+    let folded = |word: &String| fits(word.to_ascii_lowercase().as_bytes(), &arg.text.to_ascii_lowercase());
+    alternatives.iter().any(|word| fits(word.as_bytes(), &arg.text) || reading.fold_case && folded(word)).into()
 }
 
 fn options(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
@@ -162,7 +173,8 @@ fn split(pattern: &str) -> (&str, Option<&str>) {
 fn named(name: &str, given: &Opt<'_>) -> Truth {
     if given.is(name) || name.contains('*') && fits(name.as_bytes(), &given.raw) {
         Truth::Yes
-    } else if given.could_be(name) {
+    } else if given.could_be(name) || given.spec.is_none() && given.raw.len() > 2 && given.raw.starts_with(b"--") && name.as_bytes().starts_with(&given.raw) {
+        // A bundle may hold it, and what the grammar does not know may be short for it.
         Truth::Maybe
     } else {
         Truth::No
@@ -226,6 +238,72 @@ fn arg_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> 
     if pattern == "*" {
         return Truth::Yes;
     }
+    match sets::named(pattern) {
+        Some(name) if sets::find(name).is_some() || scene.names.iter().any(|(known, _)| known == name) => in_set(name, arg, scene, stance),
+        // gate's own rules ask for `@production`, which is empty until somebody fills it.
+        Some("production") => Truth::No,
+        _ => path_fits(pattern, arg, scene, stance),
+    }
+}
+
+/// Whether one argument is in a set: gate's own, the layers' of the same name, or both.
+fn in_set(name: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+    let one = |pattern: &str| path_fits(pattern, arg, scene, stance);
+    let written = scene.names.iter().filter(|(known, _)| known == name).flat_map(|(_, patterns)| patterns);
+    let written = any(written.map(|pattern| one(pattern)));
+    let own = match sets::find(name) {
+        None => Truth::No,
+        Some(Set::Patterns(patterns)) => any(patterns.iter().map(|pattern| one(pattern))),
+        Some(Set::Secrets(patterns)) => {
+            let sample = any(sets::SAMPLES.iter().map(|pattern| path_fits(pattern, arg, scene, Stance::Allow)));
+            any(patterns.iter().map(|pattern| one(pattern))).and(sample.not())
+        }
+        Some(Set::System(patterns)) => {
+            let relative = arg.is_known() && !arg.text.starts_with(b"/") && scene.paths.stays_inside(&arg.text);
+            if relative && !scene.paths.in_core() { Truth::No } else { any(patterns.iter().map(|pattern| one(pattern))) }
+        }
+        Some(Set::Regenerable(patterns)) => {
+            let last = |pattern: &&str| {
+                let operand = super::paths::bare(&arg.text);
+                fits(pattern.as_bytes(), operand.rsplit(|byte| *byte == b'/').next().unwrap_or(operand))
+            };
+            let inside = arg.is_known() && !arg.text.starts_with(b"/") && scene.paths.stays_inside(&arg.text) && !scene.paths.in_core();
+            unless_seen(arg, stance, inside && patterns.iter().any(|pattern| last(&pattern)))
+        }
+        Some(Set::WorkTree) => unless_seen(arg, stance, in_work_tree(arg, scene)),
+    };
+    own.max(written)
+}
+
+/// What is not known whole may be in a set that only known paths are in.
+fn unless_seen(arg: &Arg<'_>, stance: Stance, inside: bool) -> Truth {
+    if inside || arg.is_known() || stance == Stance::Allow { inside.into() } else { Truth::Maybe }
+}
+
+fn in_work_tree(arg: &Arg<'_>, scene: &Scene<'_>) -> bool {
+    let inside = if arg.is_known() {
+        scene.paths.stays_inside(&arg.text)
+    } else {
+        // What a glob finds stays where the glob is, if it begins with a name.
+        matches!(arg.shape.first(), Some(Part::Text(text)) if !text.starts_with(b"/") && !text.starts_with(b"-"))
+            && !super::paths::climbs(&arg.shape)
+    };
+    inside && !scene.paths.in_core() && sets::apart().all(|pattern| path_fits(pattern, arg, scene, Stance::Strict) == Truth::No)
+}
+
+/// Whether one argument, as it stands or as a path, fits a pattern.
+fn path_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+    if pattern == "*" {
+        return Truth::Yes;
+    }
+    if !arg.is_known() && !arg.shape.is_empty() {
+        return match stance {
+            Stance::Strict if scene.paths.shape_surely_fits(pattern, &arg.shape) => Truth::Yes,
+            Stance::Strict if scene.paths.shape_could_fit(pattern, &arg.shape) => Truth::Maybe,
+            Stance::Strict => Truth::No,
+            Stance::Allow => scene.paths.shape_surely_fits(pattern, &arg.shape).into(),
+        };
+    }
     if !arg.is_known() {
         let below = |root: &Vec<u8>| scene.paths.could_lie_below(pattern, root);
         let possible = arg.roots.is_empty() || arg.roots.iter().any(below);
@@ -237,17 +315,17 @@ fn arg_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> 
     }
 }
 
-fn statement(args: &Args, reading: &Reading<'_>, stance: Stance) -> Truth {
+fn statement(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     if args.is_empty() {
         return Truth::Yes;
     }
     let Some(given) = &reading.statements else {
         return Truth::No;
     };
-    let one = |pattern: &String, label: &str, known: bool| {
-        if known { Truth::from(fits(pattern.as_bytes(), label.as_bytes())) } else { Truth::Maybe }
+    let one = |pattern: &String, statement: &Statement| {
+        if statement.known { Truth::from(statement_fits(pattern, statement, scene.names)) } else { Truth::Maybe }
     };
-    let some = |pattern: &String| any(given.iter().map(|statement| one(pattern, &statement.label, statement.known)));
+    let some = |pattern: &String| any(given.iter().map(|statement| one(pattern, statement)));
     let mut truth = Truth::from(!given.is_empty() || stance == Stance::Strict);
     if let Some(patterns) = &args.any {
         truth = truth.and(any(patterns.iter().map(some)));
@@ -260,9 +338,17 @@ fn statement(args: &Args, reading: &Reading<'_>, stance: Stance) -> Truth {
     }
     if let Some(patterns) = &args.only {
         truth = truth
-            .and(all(given.iter().map(|statement| any(patterns.iter().map(|pattern| one(pattern, &statement.label, statement.known))))));
+            .and(all(given.iter().map(|statement| any(patterns.iter().map(|pattern| one(pattern, statement))))));
     }
     truth
+}
+
+/// `DROP DATABASE x` fits what drops `x`, and `DROP DATABASE @production` what drops one of that set.
+fn statement_fits(pattern: &str, statement: &Statement, names: &Names) -> bool {
+    let label = &statement.label;
+    let object = |wanted: &str| statement.objects.iter().any(|object| value_fits(wanted, object, names) == Truth::Yes);
+    fits(pattern.as_bytes(), label.as_bytes())
+        || pattern.strip_prefix(label.as_str()).and_then(|rest| rest.strip_prefix(' ')).is_some_and(object)
 }
 
 fn conditions(given: &Conditions, rest: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
@@ -307,6 +393,8 @@ pub(super) fn is_target(name: &FactName) -> bool {
             | FactName::GitBranch
             | FactName::AwsProfile
             | FactName::TfWorkspace
+            | FactName::AwsAccount
+            | FactName::GcpProject
     )
 }
 

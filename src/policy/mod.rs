@@ -25,6 +25,7 @@ mod raw;
 mod reason;
 mod report;
 mod rule;
+mod sets;
 mod settings;
 mod suggest;
 mod target;

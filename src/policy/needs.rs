@@ -49,8 +49,9 @@ impl Needs {
         self.target_facts = match kind {
             TargetKind::Kubeconfig => vec![FactName::KubeContext, FactName::KubeNamespace],
             TargetKind::Git => vec![FactName::GitBranch, FactName::GitRemote],
-            TargetKind::Aws => vec![FactName::AwsProfile],
+            TargetKind::Aws => vec![FactName::AwsProfile, FactName::AwsAccount],
             TargetKind::Terraform => vec![FactName::TfWorkspace],
+            TargetKind::Gcloud => vec![FactName::GcpProject],
         };
     }
 

@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::pattern::fits;
+use super::pattern::{covers, fits, meets};
 use super::truth::Truth;
+use crate::tool::Part;
 
 /// The working directory, and what operands lead to from it: worked out once, however many rules look at them.
 pub(super) struct Paths<'a> {
@@ -75,6 +76,67 @@ impl<'a> Paths<'a> {
         if literal.len() == pattern.len() { inside(literal, root) } else { literal.starts_with(root) || root.starts_with(literal) }
     }
 
+    /// Whether one of the paths that have this shape could be what the pattern names.
+    pub(super) fn shape_could_fit(&self, pattern: &str, shape: &[Part]) -> bool {
+        let pattern = pattern.as_bytes();
+        if meets(pattern, shape) {
+            return true;
+        }
+        if !pattern.contains(&b'/') {
+            return false;
+        }
+        if climbs(shape) {
+            // Where it leads is open, but not what its last part is called.
+            return meets(last_part(pattern), &last_part_of_shape(shape));
+        }
+        let anywhere = pattern.starts_with(b"/") || pattern.starts_with(b"*/") && pattern.get(2) != Some(&b'*');
+        if !anywhere || matches!(shape.first(), Some(Part::Text(text)) if text.starts_with(b"/")) {
+            return false;
+        }
+        match self.cwd {
+            Some(cwd) => {
+                let start = Part::Text([cwd.as_os_str().as_bytes(), b"/"].concat());
+                meets(pattern, &[std::slice::from_ref(&start), shape].concat())
+            }
+            None => true,
+        }
+    }
+
+    /// Whether every path that has this shape is surely what the pattern names.
+    pub(super) fn shape_surely_fits(&self, pattern: &str, shape: &[Part]) -> bool {
+        if climbs(shape) {
+            return pattern == "*";
+        }
+        let relative = !matches!(shape.first(), Some(Part::Text(text)) if text.starts_with(b"/"));
+        match self.cwd {
+            Some(cwd) if pattern.starts_with('/') && relative => {
+                let start = Part::Text([cwd.as_os_str().as_bytes(), b"/"].concat());
+                covers(pattern.as_bytes(), &[std::slice::from_ref(&start), shape].concat())
+            }
+            _ => covers(pattern.as_bytes(), shape),
+        }
+    }
+
+    /// Whether a relative path would be the system's own, or nobody knows whose.
+    pub(super) fn in_core(&self) -> bool {
+        self.cwd.is_none_or(|cwd| super::sets::CORE.iter().any(|core| fits(core.as_bytes(), cwd.as_os_str().as_bytes())))
+    }
+
+    /// Whether a path stays below the working directory by its letters, and is not the directory itself.
+    pub(super) fn stays_inside(&self, operand: &[u8]) -> bool {
+        if operand.is_empty() || operand.starts_with(b"~") || operand.split(|byte| *byte == b'/').any(|part| part == b"..") {
+            return false;
+        }
+        // `host:path` is somewhere else for those that copy.
+        if operand.split(|byte| *byte == b'/').next().is_some_and(|first| first.contains(&b':')) {
+            return false;
+        }
+        if !operand.starts_with(b"/") {
+            return normal(operand) != b".";
+        }
+        self.cwd.is_some_and(|cwd| normal(operand).strip_prefix(cwd.as_os_str().as_bytes()).is_some_and(|rest| rest.len() > 1 && rest.starts_with(b"/")))
+    }
+
     /// Whether an operand surely means what the pattern names.
     pub(super) fn surely_fits(&self, pattern: &str, operand: &[u8]) -> bool {
         let pattern = pattern.as_bytes();
@@ -89,6 +151,47 @@ impl<'a> Paths<'a> {
         let climbs = pattern.contains(&b'/') && operand.split(|byte| *byte == b'/').any(|part| part == b"..");
         !climbs && (fits(pattern, operand) || operand.starts_with(b"./") && fits(pattern, &self.forms(operand).normal))
     }
+}
+
+/// Whether a shape could hold a `..`, or is not written plainly enough to say.
+pub(super) fn climbs(shape: &[Part]) -> bool {
+    let mut text = Vec::new();
+    for part in shape {
+        match part {
+            Part::Any => return true,
+            Part::Name => text.push(0),
+            Part::Text(known) => text.extend_from_slice(known),
+        }
+    }
+    let parts: Vec<&[u8]> = text.split(|byte| *byte == b'/').collect();
+    let odd = |part: &&[u8]| part.is_empty() || *part == b"." || *part == b".." || part.starts_with(b".") && part.contains(&0) || part.starts_with(b"~");
+    // A slash in front and one behind are plain.
+    let inner = parts.strip_prefix(&[b"".as_slice()]).unwrap_or(&parts);
+    let inner = if inner.len() > 1 { inner.strip_suffix(&[b"".as_slice()]).unwrap_or(inner) } else { inner };
+    inner.iter().any(odd)
+}
+
+fn last_part(pattern: &[u8]) -> &[u8] {
+    // A star may run over slashes, so that what comes after the last slash binds only where no star ends it.
+    if pattern.ends_with(b"*") { b"*" } else { pattern.rsplit(|byte| *byte == b'/').next().unwrap_or(pattern) }
+}
+
+fn last_part_of_shape(shape: &[Part]) -> Vec<Part> {
+    let mut tail = Vec::new();
+    for part in shape.iter().rev() {
+        match part {
+            Part::Text(text) => match text.iter().rposition(|byte| *byte == b'/') {
+                Some(at) => {
+                    tail.push(Part::Text(text[at + 1..].to_vec()));
+                    break;
+                }
+                None => tail.push(part.clone()),
+            },
+            other => tail.push(other.clone()),
+        }
+    }
+    tail.reverse();
+    tail
 }
 
 /// The operand without slashes at its end.

@@ -95,6 +95,6 @@ fn text(arg: &Arg<'_>, hidden: &[Hidden]) -> Value {
     match arg.certainty {
         _ if arg.place.is_some_and(secret) => format!("hidden, {} bytes", arg.text.len()).into(),
         Certainty::Known => String::from_utf8_lossy(&arg.text).into(),
-        Certainty::Value | Certainty::Anything => json!({ "when_it_runs": String::from_utf8_lossy(&arg.text) }),
+        Certainty::Value | Certainty::Several | Certainty::Anything => json!({ "when_it_runs": String::from_utf8_lossy(&arg.text) }),
     }
 }

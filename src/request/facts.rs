@@ -36,6 +36,12 @@ pub enum FactName {
     AwsProfile,
     /// The terraform workspace that is selected. Claimed.
     TfWorkspace,
+    /// The AWS account of the profile that is selected. Claimed.
+    AwsAccount,
+    /// The project of the gcloud configuration, or the one that the argv names. Claimed.
+    GcpProject,
+    /// The time of the decision, in UTC (RFC 3339). Proved.
+    Time,
 }
 
 impl FactName {
@@ -56,13 +62,16 @@ impl FactName {
             "git_branch" => Self::GitBranch,
             "aws_profile" => Self::AwsProfile,
             "tf_workspace" => Self::TfWorkspace,
+            "aws_account" => Self::AwsAccount,
+            "gcp_project" => Self::GcpProject,
+            "time" => Self::Time,
             other => Self::Env(other.strip_prefix("env.").filter(|rest| !rest.is_empty())?.to_owned()),
         })
     }
 
     /// Whether the caller could have written the value.
     pub fn claimed(&self) -> bool {
-        !matches!(self, Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty | Self::Stdin)
+        !matches!(self, Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty | Self::Stdin | Self::Time)
     }
 }
 
@@ -84,6 +93,9 @@ impl fmt::Display for FactName {
             Self::GitBranch => "git_branch",
             Self::AwsProfile => "aws_profile",
             Self::TfWorkspace => "tf_workspace",
+            Self::AwsAccount => "aws_account",
+            Self::GcpProject => "gcp_project",
+            Self::Time => "time",
         })
     }
 }

@@ -8,8 +8,9 @@ mod read;
 mod secret;
 mod sql;
 
-pub use arg::{Arg, Certainty};
-pub use grammar::{Grammar, Language, OptionSpec, Runs, Syntax, Takes, TargetKind, WordSpec};
+pub use arg::{Arg, Certainty, Part};
+pub use grammar::{Embed, Grammar, Holder, Language, OptionSpec, Runs, Syntax, Takes, TargetKind, WordSpec};
 pub use read::{Opt, Reading, readings};
 pub(crate) use secret::merged;
+pub use sql::Statement;
 pub use secret::{Hidden, hidden, without_passwords};

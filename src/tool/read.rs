@@ -1,5 +1,5 @@
 use super::arg::{Arg, Certainty};
-use super::grammar::{Grammar, OptionSpec, Runs, Syntax, Takes};
+use super::grammar::{Grammar, OptionSpec, Runs, Syntax, Takes, WordSpec};
 use super::inner;
 
 /// One occurrence of an option.
@@ -39,6 +39,10 @@ impl Opt<'_> {
 /// One way in which a tool may read its arguments.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reading<'a> {
+    /// Words are words in any case.
+    pub fold_case: bool,
+    /// The table of its subcommand.
+    pub word: Option<&'a WordSpec>,
     /// The subcommand's words; one that the grammar does not know ends them.
     pub words: Vec<Arg<'a>>,
     /// Whether all words are in the grammar.
@@ -67,7 +71,7 @@ impl Reading<'_> {
 }
 
 /// The most unknown options for which both ways are tried.
-const TRIED: usize = 4;
+const TRIED: usize = 6;
 
 /// Every way in which the tool may read `args` (without the program's name): one where all options are known.
 pub fn readings<'a>(grammar: &'a Grammar, args: &[Arg<'a>]) -> Vec<Reading<'a>> {
@@ -97,7 +101,6 @@ struct Reader<'a> {
     choices: u32,
     unknown: usize,
     path: Vec<String>,
-    word_options: Option<&'a [OptionSpec]>,
     words_done: bool,
     reading: Reading<'a>,
 }
@@ -114,9 +117,8 @@ impl<'a> Reader<'a> {
             choices,
             unknown: 0,
             path: Vec::new(),
-            word_options: None,
             words_done: grammar.words.is_empty(),
-            reading: Reading { words_known: true, ..Reading::default() },
+            reading: Reading { words_known: true, fold_case: grammar.fold_case, ..Reading::default() },
         }
     }
 
@@ -136,16 +138,19 @@ impl<'a> Reader<'a> {
 
     fn read_options(&mut self, args: &[Arg<'a>]) {
         let stops = self.grammar.syntax == Syntax::Posix;
+        let mut dashes = false;
         let mut at = 0;
         while let Some(arg) = args.get(at) {
             at += 1;
             let text: &[u8] = &arg.text;
             if arg.certainty != Certainty::Known || text.len() < 2 || text[0] != b'-' {
                 self.operand(arg.clone());
+                let stops = stops || self.reading.word.is_some_and(|word| word.stops);
                 if stops && self.words_done && !self.reading.operands.is_empty() {
                     break;
                 }
             } else if text == b"--" {
+                dashes = true;
                 break;
             } else if self.grammar.numeric && text[1..].iter().all(u8::is_ascii_digit) {
                 self.known(text.to_vec(), numeric_flag(), None);
@@ -154,7 +159,10 @@ impl<'a> Reader<'a> {
             }
         }
         for arg in args.get(at..).unwrap_or_default() {
-            self.operand(arg.clone());
+            // What stands behind `--` is no option, whatever a glob finds; of the command that a wrapper runs it may be one.
+            let own = dashes && self.grammar.runs.is_none() && self.reading.word.is_none_or(|word| word.runs.is_none());
+            let certainty = if own && arg.certainty == Certainty::Anything && !arg.shape.is_empty() { Certainty::Several } else { arg.certainty };
+            self.operand(Arg { certainty, ..arg.clone() });
         }
     }
 
@@ -258,9 +266,13 @@ impl<'a> Reader<'a> {
         if takes { Next::Value } else { Next::Nothing }
     }
 
+    fn word_options(&self) -> impl Iterator<Item = &'a OptionSpec> + use<'a> {
+        self.reading.word.into_iter().flat_map(|word| &word.options)
+    }
+
     fn find(&self, name: &[u8]) -> Option<&'a OptionSpec> {
         let spelled = |spec: &&OptionSpec| spec.spellings.iter().any(|spelling| spelling.as_bytes() == name);
-        self.word_options.into_iter().flatten().find(spelled).or_else(|| self.grammar.options.iter().find(spelled))
+        self.word_options().find(spelled).or_else(|| self.grammar.options.iter().find(spelled))
     }
 
     fn find_long(&self, name: &[u8]) -> Option<&'a OptionSpec> {
@@ -275,7 +287,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let begins = |spec: &&OptionSpec| spec.spellings.iter().any(|spelling| spelling.as_bytes().starts_with(name));
-        let mut candidates = self.word_options.into_iter().flatten().chain(&self.grammar.options).filter(begins);
+        let mut candidates = self.word_options().chain(&self.grammar.options).filter(begins);
         let only = candidates.next();
         if candidates.next().is_some() { None } else { only }
     }
@@ -285,7 +297,10 @@ impl<'a> Reader<'a> {
         self.find_long(&[b"--", rest].concat())
     }
 
-    fn operand(&mut self, arg: Arg<'a>) {
+    fn operand(&mut self, mut arg: Arg<'a>) {
+        if self.grammar.response_files && arg.is_known() && arg.text.starts_with(b"@") {
+            arg.certainty = Certainty::Anything;
+        }
         if self.words_done {
             self.reading.operands.push(arg);
             return;
@@ -297,7 +312,7 @@ impl<'a> Reader<'a> {
             let name = Arg { text: full.as_bytes().to_vec().into(), ..arg };
             self.reading.words.push(name);
             if let Some(spec) = self.grammar.word(&self.path) {
-                self.word_options = Some(&spec.options);
+                self.reading.word = Some(spec);
             }
             let goes_on = self.grammar.words.iter().any(|spec| spec.path.len() > self.path.len() && spec.path.starts_with(&self.path));
             self.words_done = !goes_on;

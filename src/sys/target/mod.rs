@@ -44,6 +44,7 @@ pub fn fact(name: &FactName, context: &Context, target: &Target) -> Fact {
         FactName::GitBranch => here.fixed().and_then(|()| git::branch(&here)),
         FactName::AwsProfile => here.fixed().and_then(|()| aws::profile(&here)),
         FactName::TfWorkspace => here.fixed().and_then(|()| terraform::workspace(&here)),
+        FactName::AwsAccount | FactName::GcpProject | FactName::Time => Err("it is not read yet".to_owned()),
     };
     found.unwrap_or_else(Fact::Unknown)
 }
