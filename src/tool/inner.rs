@@ -2,7 +2,7 @@ use super::arg::{Arg, Certainty};
 use super::grammar::{Grammar, Runs};
 use super::read::{Opt, Reading};
 use super::sql;
-use crate::shell::{self, Script};
+use crate::shell::{self, Script, Shell};
 
 /// An argument of `-exec`: what holds `{}` is only known when it runs, but is one argument and no option, unless it begins as one.
 /// `{}` by itself is a start point, or a path below one.
@@ -51,15 +51,8 @@ fn assigns(text: &[u8]) -> bool {
 fn script_option(reading: &mut Reading<'_>, option: &str) {
     let mut scripts = reading.options.iter().filter(|given| given.is(option));
     match (scripts.next(), scripts.next()) {
-        (Some(Opt { value: Some(script), .. }), None) if script.is_known() => match shell::read(&script.text) {
-            Script::Static(commands) => {
-                let inner: Vec<Vec<Arg<'_>>> = commands.into_iter().map(|words| words.into_iter().map(Arg::inside).collect()).collect();
-                reading.inner.extend(inner);
-                // What follows are the script's `$0`, `$1`, …, which a static script cannot use.
-                reading.operands.clear();
-            }
-            Script::Opaque(why) => reading.opaque = Some(why),
-        },
+        // What follows are the script's `$0`, `$1`, …, which a script of known words cannot use.
+        (Some(Opt { value: Some(script), .. }), None) if script.is_known() => read_script(reading, &script.text.clone()),
         (None, _) => {}
         _ => reading.opaque = Some("a script that is only known when it runs"),
     }
@@ -74,12 +67,22 @@ fn joined(reading: &mut Reading<'_>) {
         return;
     }
     let texts: Vec<&[u8]> = reading.operands.iter().map(|arg| &*arg.text).collect();
-    match shell::read(&texts.join(&b' ')) {
-        Script::Static(commands) => {
-            reading.inner.extend(commands.into_iter().map(|words| words.into_iter().map(Arg::inside).collect::<Vec<_>>()));
-            reading.operands.clear();
-        }
-        Script::Opaque(why) => reading.opaque = Some(why),
+    let script = texts.join(&b' ');
+    read_script(reading, &script);
+}
+
+/// Finds a script's commands; one of which more is to be known than its argv is not followed.
+fn read_script(reading: &mut Reading<'_>, script: &[u8]) {
+    let plain = |commands: &[shell::Command]| commands.iter().map(shell::Command::plain).collect::<Option<Vec<_>>>();
+    match shell::read(script, Shell::Posix) {
+        Script::Static(commands) => match plain(&commands) {
+            Some(commands) => {
+                reading.inner.extend(commands.into_iter().map(|words| words.into_iter().map(Arg::inside).collect::<Vec<_>>()));
+                reading.operands.clear();
+            }
+            None => reading.opaque = Some("a script of which more is to be known than its words"),
+        },
+        Script::Opaque { why, .. } => reading.opaque = Some(why),
     }
 }
 
