@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 
 use super::amended;
-use super::built_in::{built_in, combined_how, stdin_refused, untrusted};
+use super::built_in::{BUILT_IN, built_in, combined_how, stdin_refused, untrusted};
 use super::carried::{keeps_surroundings, other_code};
 use super::decision::{Allowed, Asked, Decision, Denied};
 use super::error::PolicyError;
@@ -18,8 +20,9 @@ use super::pattern::fits;
 use super::reason::{Effect, Layer, Reason, RunHow};
 use super::terms::{Risk, Terms};
 use super::{inner, preview, target};
-use crate::request::{Argv, Context, FactName, Facts, Inner, Place, Program, Request, base_name};
-use crate::tool::{Arg, Reading, readings};
+use crate::request::{self, Argv, Context, FactName, Facts, Program, Request, base_name};
+use crate::shell::Place;
+use crate::tool::{Arg, Inner, Reading, readings};
 
 /// How many commands deep a wrapper is followed.
 const DEPTH: usize = 8;
@@ -64,8 +67,13 @@ pub(super) struct Given<'a> {
     pub program: &'a Program,
     pub facts: &'a Facts,
     pub cwd: Option<&'a Path>,
+    pub home: Option<&'a Path>,
+    /// Variables that a script sets on the way.
+    pub assigned: &'a [Vec<u8>],
+    /// Stdin is what a script gives it.
+    pub fed: bool,
     pub variables: &'a dyn Fn(&str) -> bool,
-    pub inner: &'a dyn Fn(&[u8]) -> Inner,
+    pub inner: &'a dyn Fn(&[u8]) -> request::Inner,
     pub names: &'a Names,
 }
 
@@ -125,6 +133,9 @@ impl Policy {
             program,
             facts: &context.facts,
             cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
+            home: context.environment.get("HOME").map(Path::new),
+            assigned: &[],
+            fed: false,
             variables: &|pattern| {
                 let literal = pattern.split('*').next().unwrap_or_default();
                 context.environment.names(literal).any(|name| fits(pattern.as_bytes(), name))
@@ -141,8 +152,11 @@ impl Policy {
             program,
             facts: &Facts::default(),
             cwd,
+            home: None,
+            assigned: &[],
+            fed: false,
             variables: &|_| false,
-            inner: &|name| Inner { place: Place::Trusted, real: base_name(name).to_vec() },
+            inner: &|name| request::Inner { place: request::Place::Trusted, real: base_name(name).to_vec() },
             names: self.names(),
         };
         let gathered = self.gather(argv, &given)?;
@@ -235,7 +249,7 @@ impl Policy {
         }
         *left -= 1;
         let view = self.view(name)?;
-        let tried = readings(&view.grammar, args);
+        let tried = readings(&view.grammar, name, args);
         all.needs.take(&view.grammar, &tried, depth);
         let own_target = all.needs.owns_target(depth);
         let mut effect = Effect::Allow;
@@ -248,26 +262,69 @@ impl Policy {
                 all.needs.lose_target();
             }
             for command in &reading.inner {
-                self.judge_inner(command, given, depth, left, all)?;
+                if command.guessed {
+                    self.judge_guessed(command, given, depth, left, all)?;
+                } else {
+                    self.judge_inner(command, given, depth, left, all)?;
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Judges what a tolerant reader saw: only what a rule asks or denies counts.
+    fn judge_guessed(
+        &self,
+        command: &Inner<'_>,
+        given: &Given<'_>,
+        depth: usize,
+        left: &mut usize,
+        all: &mut Gathered,
+    ) -> Result<(), PolicyError> {
+        let mut guessed = Gathered { effect: Effect::Allow, fired: Vec::new(), asked: BTreeSet::new(), needs: Needs::default() };
+        self.judge_inner(command, given, depth, left, &mut guessed)?;
+        all.asked.extend(guessed.asked);
+        all.needs.inner.extend(guessed.needs.inner);
+        for fired in guessed.fired.into_iter().filter(|fired| fired.reason.effect > Effect::Allow && !BUILT_IN.contains(&fired.reason.rule.as_str())) {
+            all.effect = all.effect.max(fired.reason.effect);
+            all.push(fired);
         }
         Ok(())
     }
 
     fn judge_inner(
         &self,
-        command: &[Arg<'_>],
+        command: &Inner<'_>,
         given: &Given<'_>,
         depth: usize,
         left: &mut usize,
         all: &mut Gathered,
     ) -> Result<(), PolicyError> {
-        match command.split_first() {
+        let assigned = [given.assigned, &command.assigned].concat();
+        let cwd = match (&command.place, given.cwd) {
+            (Place::Here, cwd) => cwd.map(Path::to_owned),
+            (Place::Below(below), Some(cwd)) => Some(cwd.join(OsStr::from_bytes(below))),
+            (Place::Below(_), None) | (Place::Unknown, _) => None,
+        };
+        if command.place != Place::Here || !command.assigned.is_empty() {
+            all.needs.lose_target();
+        }
+        let variables = |pattern: &str| {
+            (given.variables)(pattern) || command.assigned.iter().any(|name| fits(pattern.as_bytes(), name))
+        };
+        let given = &Given {
+            cwd: cwd.as_deref(),
+            assigned: &assigned,
+            fed: given.fed || command.fed,
+            variables: &variables,
+            ..*given
+        };
+        match command.argv.split_first() {
             Some((program, rest)) if program.is_known() && !program.text.is_empty() => {
                 let name = base_name(&program.text);
                 all.needs.inner.insert(program.text.to_vec());
                 let found = (given.inner)(&program.text);
-                if let Place::Untrusted(why) = &found.place {
+                if let request::Place::Untrusted(why) = &found.place {
                     all.add(Effect::Ask, untrusted(self, why));
                 }
                 self.judge(name, rest, given, depth + 1, left, all)?;
@@ -283,8 +340,8 @@ impl Policy {
     /// Judges one reading: fires every rule that fits it, and gives what it comes to.
     fn judge_reading(&self, view: &View, reading: &Reading<'_>, given: &Given<'_>, own_target: bool, all: &mut Gathered) -> Effect {
         let asked = RefCell::new(std::mem::take(&mut all.asked));
-        let paths = Paths::new(given.cwd);
-        let scene = Scene { facts: given.facts, names: given.names, paths: &paths, own_target, asked: &asked };
+        let paths = Paths::new(given.cwd, given.home);
+        let scene = Scene { facts: given.facts, names: given.names, paths: &paths, own_target, assigned: given.assigned, fed: given.fed, asked: &asked };
         let mut allowed: Vec<Fired> = Vec::new();
         let mut strictest: Option<Effect> = None;
         let mut only_projects = true;

@@ -21,11 +21,11 @@ impl Policy {
         }
         *left -= 1;
         let view = self.view(name)?;
-        let tried = readings(&view.grammar, args);
+        let tried = readings(&view.grammar, name, args);
         found.extend(hidden(&tried, words));
         for command in tried.iter().flat_map(|reading| &reading.inner) {
             // What a script holds has no place in the argv, and text that is executed is always shown.
-            if let Some((program, rest)) = command.split_first().filter(|(program, _)| program.is_known() && program.place.is_some()) {
+            if let Some((program, rest)) = command.argv.split_first().filter(|(program, _)| program.is_known() && program.place.is_some()) {
                 self.hide(crate::request::base_name(&program.text), rest, words, left, found)?;
             }
         }

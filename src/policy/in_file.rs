@@ -33,6 +33,8 @@ pub struct EmbeddedFile {
 
 /// Where tests take place: paths in them are relative to it.
 const CWD: &str = "/home/ann/work";
+/// Whose home `~` is in tests.
+const HOME: &str = "/home/ann";
 
 /// Reads a tool file for the build.
 pub fn embedded_file(name: &str, bytes: &[u8]) -> Result<EmbeddedFile, PolicyError> {
@@ -74,6 +76,9 @@ fn run(policy: &Policy, test: &Test) -> Result<Option<String>, PolicyError> {
         program: &program,
         facts: &facts,
         cwd: Some(Path::new(cwd.map_or(CWD, String::as_str))),
+        home: Some(Path::new(HOME)),
+        assigned: &[],
+        fed: false,
         // A variable counts as set where the test's context names it.
         variables: &|pattern| {
             test.context.iter().any(|(name, _)| match name {

@@ -22,6 +22,10 @@ pub(super) struct Scene<'a> {
     pub paths: &'a Paths<'a>,
     /// Whether the target facts are those of the command being judged.
     pub own_target: bool,
+    /// Variables that a script sets on the way, so that their values are not those that were captured.
+    pub assigned: &'a [Vec<u8>],
+    /// Stdin is what a script gives it.
+    pub fed: bool,
     /// The facts that a rule which otherwise fits asked about.
     pub asked: &'a RefCell<BTreeSet<FactName>>,
 }
@@ -366,6 +370,13 @@ fn conditions(given: &Conditions, rest: &[Arg<'_>], reading: &Reading<'_>, scene
 fn fact(name: &FactName, patterns: &[String], scene: &Scene<'_>, stance: Stance) -> Truth {
     if is_target(name) && !scene.own_target {
         return Truth::Maybe;
+    }
+    let set_on_the_way = matches!(name, FactName::Env(variable) if scene.assigned.iter().any(|set| set == variable.as_bytes()));
+    if set_on_the_way {
+        return Truth::Maybe;
+    }
+    if scene.fed && *name == FactName::Stdin {
+        return any(patterns.iter().map(|pattern| value_fits(pattern, "pipe", scene.names)));
     }
     match scene.facts.get(name) {
         Some(Fact::Known { values, .. }) => {

@@ -13,6 +13,7 @@ use crate::tool::Part;
 /// The working directory, and what operands lead to from it: worked out once, however many rules look at them.
 pub(super) struct Paths<'a> {
     cwd: Option<&'a Path>,
+    home: Option<&'a Path>,
     forms: RefCell<BTreeMap<Vec<u8>, Rc<Forms>>>,
 }
 
@@ -24,16 +25,20 @@ struct Forms {
 }
 
 impl<'a> Paths<'a> {
-    pub(super) fn new(cwd: Option<&'a Path>) -> Self {
-        Self { cwd, forms: RefCell::default() }
+    pub(super) fn new(cwd: Option<&'a Path>, home: Option<&'a Path>) -> Self {
+        Self { cwd, home, forms: RefCell::default() }
     }
 
     fn forms(&self, operand: &[u8]) -> Rc<Forms> {
         if let Some(known) = self.forms.borrow().get(operand) {
             return Rc::clone(known);
         }
-        let absolute =
-            self.cwd.filter(|_| !operand.starts_with(b"/")).map(|cwd| normal(&[cwd.as_os_str().as_bytes(), b"/", operand].concat()));
+        // A shell has made `~` a home; where none did, what is so called is taken for one, which can only be stricter.
+        let below = match (operand, self.home) {
+            ([b'~'] | [b'~', b'/', ..], Some(home)) => Some((home, &operand[1..])),
+            _ => self.cwd.filter(|_| !operand.starts_with(b"/")).map(|cwd| (cwd, operand)),
+        };
+        let absolute = below.map(|(from, rest)| normal(&[from.as_os_str().as_bytes(), b"/", rest].concat()));
         let forms = Rc::new(Forms { normal: normal(operand), absolute });
         self.forms.borrow_mut().insert(operand.to_vec(), Rc::clone(&forms));
         forms
@@ -145,7 +150,7 @@ impl<'a> Paths<'a> {
             return if operand.starts_with(b"/") {
                 fits(pattern, &forms.normal)
             } else {
-                forms.absolute.as_ref().is_some_and(|absolute| fits(pattern, absolute))
+                !operand.starts_with(b"~") && forms.absolute.as_ref().is_some_and(|absolute| fits(pattern, absolute))
             };
         }
         let climbs = pattern.contains(&b'/') && operand.split(|byte| *byte == b'/').any(|part| part == b"..");
@@ -230,28 +235,28 @@ mod tests {
     fn a_path_is_known_by_every_way_of_writing_it() {
         for operand in ["/etc", "//etc/", "/tmp/../etc", "/etc/.", "etc", "../../etc", "./etc", "/../etc"] {
             let cwd = if operand.starts_with("../..") { "/home/ann" } else { "/" };
-            assert_eq!(Paths::new(Some(Path::new(cwd))).could_fit("/etc", operand.as_bytes()), Truth::Yes, "{operand}");
+            assert_eq!(Paths::new(Some(Path::new(cwd)), None).could_fit("/etc", operand.as_bytes()), Truth::Yes, "{operand}");
         }
-        assert_eq!(Paths::new(None).could_fit("/etc", b"etc"), Truth::Maybe);
-        assert_eq!(Paths::new(Some(Path::new("/home"))).could_fit("/etc", b"etc"), Truth::No);
+        assert_eq!(Paths::new(None, None).could_fit("/etc", b"etc"), Truth::Maybe);
+        assert_eq!(Paths::new(Some(Path::new("/home")), None).could_fit("/etc", b"etc"), Truth::No);
     }
 
     #[test]
     fn what_find_hands_on_lies_below_its_start() {
-        let paths = Paths::new(Some(Path::new("/home/ann/work")));
+        let paths = Paths::new(Some(Path::new("/home/ann/work")), None);
         assert!(!paths.could_lie_below("/etc", b"."));
         assert!(!paths.could_lie_below("/etc/*", b"build"));
         assert!(paths.could_lie_below("/etc", b"/"));
         assert!(paths.could_lie_below("/etc/*", b"/etc/ssh"));
         assert!(paths.could_lie_below("/home", b"/home"));
-        assert!(Paths::new(Some(Path::new("/"))).could_lie_below("/etc", b"."));
+        assert!(Paths::new(Some(Path::new("/")), None).could_lie_below("/etc", b"."));
         assert!(paths.could_lie_below("*secret*", b"."));
-        assert!(Paths::new(None).could_lie_below("/etc", b"."));
+        assert!(Paths::new(None, None).could_lie_below("/etc", b"."));
     }
 
     #[test]
     fn an_allow_is_not_led_out_of_its_directory() {
-        let paths = Paths::new(Some(Path::new("/work")));
+        let paths = Paths::new(Some(Path::new("/work")), None);
         assert!(paths.surely_fits("/tmp/*", b"/tmp/a"));
         assert!(!paths.surely_fits("/tmp/*", b"/tmp/../etc/a"));
         assert!(paths.surely_fits("build/*", b"build/a"));

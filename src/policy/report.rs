@@ -35,7 +35,7 @@ impl Policy {
         let args = Self::args(&words);
         let program = String::from_utf8_lossy(argv.name()).into_owned();
         let hidden = self.hidden(argv.name(), &words)?;
-        Ok(readings(&view.grammar, &args).iter().map(|reading| object(&program, view.known, reading, &hidden)).collect())
+        Ok(readings(&view.grammar, argv.name(), &args).iter().map(|reading| object(&program, view.known, reading, &hidden)).collect())
     }
 
     /// All rules that speak of one program.
@@ -77,7 +77,7 @@ fn object(program: &str, known: bool, reading: &Reading<'_>, hidden: &[Hidden]) 
     let mut all = json!({ "program": program, "grammar": known, "words": texts(&reading.words), "options": options, "operands": texts(&reading.operands) });
     if let Value::Object(map) = &mut all {
         if !reading.inner.is_empty() {
-            map.insert("runs".to_owned(), reading.inner.iter().map(|command| Value::from(texts(command))).collect());
+            map.insert("runs".to_owned(), reading.inner.iter().map(|command| Value::from(texts(&command.argv))).collect());
         }
         if let Some(statements) = &reading.statements {
             map.insert("statements".to_owned(), statements.iter().map(|statement| Value::from(statement.label.as_str())).collect());

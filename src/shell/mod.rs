@@ -4,14 +4,9 @@
 //! newlines. Everything else is opaque, which can only make an answer stricter.
 #![forbid(unsafe_code)]
 
-/// What a script is to us.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Script {
-    /// These commands and no others can run; which of them do is up to their statuses.
-    Static(Vec<Vec<Vec<u8>>>),
-    /// Why it cannot be told.
-    Opaque(&'static str),
-}
+mod script;
+
+pub use script::{Command, Input, Piece, Place, Redirection, Script, Shell, Word};
 
 /// The longest script that is read, in bytes.
 const LIMIT: usize = 64 * 1024;
@@ -63,11 +58,15 @@ const REDEFINING: &[&str] = &[
 ];
 
 /// Reads a script strictly.
-pub fn read(script: &[u8]) -> Script {
+pub fn read(script: &[u8], _shell: Shell) -> Script {
     match commands(script) {
-        Ok(found) => Script::Static(found),
-        Err(why) => Script::Opaque(why),
+        Ok(found) => Script::Static(found.into_iter().map(command).collect()),
+        Err(why) => Script::Opaque { why, seen: Vec::new() },
     }
+}
+
+fn command(words: Vec<Vec<u8>>) -> Command {
+    Command { words: words.into_iter().map(Word::text).collect(), ..Command::default() }
 }
 
 /// Splits one command as the strict reader sees it; `None` where it is not exactly one static command.
@@ -240,18 +239,18 @@ mod tests {
     use super::*;
 
     fn split(text: &str) -> Script {
-        read(text.as_bytes())
+        read(text.as_bytes(), Shell::Posix)
     }
 
     #[test]
     fn a_byte_that_shells_drop_is_not_static() {
-        assert!(matches!(read(b"psql -c 'a\0b'"), Script::Opaque(_)));
+        assert!(matches!(read(b"psql -c 'a\0b'", Shell::Posix), Script::Opaque { .. }));
     }
 
     #[test]
     fn plain_lists_are_static() {
         let expected = vec![vec![b"ls".to_vec(), b"-l".to_vec()], vec![b"echo".to_vec(), b"a b".to_vec(), b"".to_vec()]];
-        assert_eq!(split("ls -l && echo 'a b' \"\""), Script::Static(expected));
+        assert_eq!(split("ls -l && echo 'a b' \"\""), Script::Static(expected.into_iter().map(command).collect()));
     }
 
     #[test]
@@ -300,7 +299,7 @@ mod tests {
             "jobs -x ls",
             "echo \"\u{4e2d}\\\" ; ls \"",
         ] {
-            assert!(matches!(split(text), Script::Opaque(_)), "{text:?} was read as {:?}", split(text));
+            assert!(matches!(split(text), Script::Opaque { .. }), "{text:?} was read as {:?}", split(text));
         }
     }
 }

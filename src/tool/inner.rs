@@ -1,8 +1,9 @@
 use super::arg::{Arg, Certainty};
+use super::command::Inner;
 use super::grammar::{Embed, Grammar, Holder, Language, Runs};
 use super::read::{Opt, Reading};
 use super::sql;
-use crate::shell::{self, Script};
+use crate::shell::{self, Script, Shell};
 
 /// An argument of `-exec`: what holds `{}` is only known when it runs, but is one argument and no option, unless it begins as one.
 /// `{}` by itself is a start point, or a path below one.
@@ -18,14 +19,14 @@ pub(super) fn placeholder<'a>(arg: &Arg<'a>, roots: &[Vec<u8>]) -> Arg<'a> {
 }
 
 /// Finds the commands and statements inside what was read.
-pub(super) fn follow(grammar: &Grammar, reading: &mut Reading<'_>) {
+pub(super) fn follow(grammar: &Grammar, shell: Shell, reading: &mut Reading<'_>) {
     embedded(&grammar.embeds, reading);
     if let Some(word) = reading.word {
         embedded(&word.embeds, reading);
     }
     match reading.word.and_then(|word| word.runs.as_ref()).or(grammar.runs.as_ref()) {
         Some(Runs::After { operands, assignments, from_stdin }) => after(reading, *operands, *assignments, *from_stdin),
-        Some(Runs::Script(option)) => script_option(reading, option),
+        Some(Runs::Script(option)) => script_option(reading, option, shell),
         Some(Runs::Joined(own)) => joined(reading, *own),
         Some(Runs::Exec(_)) | None => {}
     }
@@ -45,7 +46,7 @@ fn after(reading: &mut Reading<'_>, own: usize, assignments: bool, from_stdin: b
         if from_stdin {
             command.push(Arg { certainty: Certainty::Anything, ..Arg::inside(Vec::new()) });
         }
-        reading.inner.push(command);
+        reading.inner.push(Inner::plain(command));
     }
 }
 
@@ -53,18 +54,14 @@ fn assigns(text: &[u8]) -> bool {
     text.iter().position(|byte| *byte == b'=').is_some_and(|at| at > 0)
 }
 
-fn script_option(reading: &mut Reading<'_>, option: &str) {
+fn script_option(reading: &mut Reading<'_>, option: &str, shell: Shell) {
     let mut scripts = reading.options.iter().filter(|given| given.is(option));
     match (scripts.next(), scripts.next()) {
-        (Some(Opt { value: Some(script), .. }), None) if script.is_known() => match shell::read(&script.text) {
-            Script::Static(commands) => {
-                let inner: Vec<Vec<Arg<'_>>> = commands.into_iter().map(|words| words.into_iter().map(Arg::inside).collect()).collect();
-                reading.inner.extend(inner);
-                // What follows are the script's `$0`, `$1`, …, which a static script cannot use.
-                reading.operands.clear();
-            }
-            Script::Opaque(why) => reading.opaque = Some(why),
-        },
+        (Some(Opt { value: Some(script), .. }), None) if script.is_known() => {
+            run(reading, &script.text.clone(), shell);
+            // What follows are the script's `$0`, `$1`, …, which are unknown to it.
+            reading.operands.clear();
+        }
         (None, _) => {}
         _ => reading.opaque = Some("a script that is only known when it runs"),
     }
@@ -80,17 +77,20 @@ fn joined(reading: &mut Reading<'_>, own: usize) {
         return;
     }
     let texts: Vec<&[u8]> = script.iter().map(|arg| &*arg.text).collect();
-    run(reading, &texts.join(&b' '));
+    let script = texts.join(&b' ');
+    run(reading, &script, Shell::Posix);
 }
 
-/// Adds what a shell script runs.
-fn run(reading: &mut Reading<'_>, script: &[u8]) {
-    match shell::read(script) {
-        Script::Static(commands) => {
-            reading.inner.extend(commands.into_iter().map(|words| words.into_iter().map(Arg::inside).collect::<Vec<_>>()));
+/// Adds what a shell script runs, or what is seen of it where that cannot be told.
+fn run(reading: &mut Reading<'_>, script: &[u8], shell: Shell) {
+    let (commands, guessed) = match shell::read(script, shell) {
+        Script::Static(commands) => (commands, false),
+        Script::Opaque { why, seen } => {
+            reading.opaque = Some(why);
+            (seen, true)
         }
-        Script::Opaque(why) => reading.opaque = Some(why),
-    }
+    };
+    reading.inner.extend(commands.iter().flat_map(|command| Inner::of(command, guessed)));
 }
 
 /// Reads the texts in other languages that its arguments hold.
@@ -113,7 +113,7 @@ fn embedded(embeds: &[Embed], reading: &mut Reading<'_>) {
     }
     for (language, text) in texts {
         match (language, text) {
-            (Language::Shell, Some(script)) => run(reading, &script),
+            (Language::Shell, Some(script)) => run(reading, &script, Shell::Posix),
             (Language::Shell, None) => reading.opaque = Some("a script that is only known when it runs"),
             (language, text) => {
                 let read = text.map_or_else(|| vec![sql::Statement::unknown()], |text| sql::read(language, &text));

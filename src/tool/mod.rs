@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod arg;
+mod command;
 mod grammar;
 mod inner;
 mod read;
 mod secret;
 mod sql;
 
+pub use command::Inner;
 pub use arg::{Arg, Certainty, Part};
 pub use grammar::{Embed, Grammar, Holder, Language, OptionSpec, Runs, Syntax, Takes, TargetKind, WordSpec};
 pub use read::{Opt, Reading, readings};

@@ -1,6 +1,8 @@
-use super::arg::{Arg, Certainty};
+use super::arg::{Arg, Certainty, Part};
 use super::grammar::{Grammar, OptionSpec, Runs, Syntax, Takes, WordSpec};
+use super::command::Inner;
 use super::inner;
+use crate::shell::Shell;
 
 /// One occurrence of an option.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,7 +56,7 @@ pub struct Reading<'a> {
     /// Statements of an embedded language, as labels; `None` where no such option is present.
     pub statements: Option<Vec<super::sql::Statement>>,
     /// The commands that it would run.
-    pub inner: Vec<Vec<Arg<'a>>>,
+    pub inner: Vec<Inner<'a>>,
     /// Why what it would run cannot be told.
     pub opaque: Option<&'static str>,
     /// More unknown options than can be tried: words and operands may be values instead.
@@ -73,12 +75,13 @@ impl Reading<'_> {
 /// The most unknown options for which both ways are tried.
 const TRIED: usize = 6;
 
-/// Every way in which the tool may read `args` (without the program's name): one where all options are known.
-pub fn readings<'a>(grammar: &'a Grammar, args: &[Arg<'a>]) -> Vec<Reading<'a>> {
+/// Every way in which the tool `name` may read `args` (without the program's name): one where all options are known.
+pub fn readings<'a>(grammar: &'a Grammar, name: &[u8], args: &[Arg<'a>]) -> Vec<Reading<'a>> {
+    let shell = if name == b"bash" { Shell::Bash } else { Shell::Posix };
     let mut reader = Reader::new(grammar, 0);
     reader.read(args);
     let unknown = reader.unknown;
-    let mut first = reader.finish();
+    let mut first = reader.finish(shell);
     if unknown > TRIED {
         first.loose = true;
         return vec![first];
@@ -87,7 +90,7 @@ pub fn readings<'a>(grammar: &'a Grammar, args: &[Arg<'a>]) -> Vec<Reading<'a>> 
     for choices in 1..1_u32 << unknown {
         let mut reader = Reader::new(grammar, choices);
         reader.read(args);
-        let reading = reader.finish();
+        let reading = reader.finish(shell);
         if !all.contains(&reading) {
             all.push(reading);
         }
@@ -122,8 +125,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn finish(mut self) -> Reading<'a> {
-        inner::follow(self.grammar, &mut self.reading);
+    fn finish(mut self, shell: Shell) -> Reading<'a> {
+        inner::follow(self.grammar, shell, &mut self.reading);
         self.reading
     }
 
@@ -143,7 +146,12 @@ impl<'a> Reader<'a> {
         while let Some(arg) = args.get(at) {
             at += 1;
             let text: &[u8] = &arg.text;
-            if arg.certainty != Certainty::Known || text.len() < 2 || text[0] != b'-' {
+            if let Some((name, value)) = value_to_come(arg) {
+                self.long(&Arg::inside(name));
+                if let Some(option) = self.reading.options.last_mut() {
+                    option.value = Some(value);
+                }
+            } else if arg.certainty != Certainty::Known || text.len() < 2 || text[0] != b'-' {
                 self.operand(arg.clone());
                 let stops = stops || self.reading.word.is_some_and(|word| word.stops);
                 if stops && self.words_done && !self.reading.operands.is_empty() {
@@ -389,7 +397,8 @@ impl<'a> Reader<'a> {
                     self.unknown(text.to_vec(), None, true);
                 }
                 let roots = self.start_points();
-                self.reading.inner.push(args[at..end].iter().map(|arg| inner::placeholder(arg, &roots)).collect());
+                let command = args[at..end].iter().map(|arg| inner::placeholder(arg, &roots)).collect();
+                self.reading.inner.push(Inner::plain(command));
                 at = (end + 1).min(args.len());
             } else if let Some(spec) = self.find(text) {
                 let value = if spec.takes == Takes::Value { args.get(at).cloned() } else { None };
@@ -406,6 +415,18 @@ impl<'a> Reader<'a> {
 fn ends_command(action: &[u8], args: &[Arg<'_>], at: usize) -> bool {
     let is = |at: usize, text: &[u8]| args.get(at).is_some_and(|arg| arg.is_known() && *arg.text == *text);
     is(at, b";") || is(at, b"+") && at > 0 && is(at - 1, b"{}") && !action.starts_with(b"-ok")
+}
+
+/// `--option=` with a value that is only known when it runs.
+fn value_to_come<'a>(arg: &Arg<'a>) -> Option<(Vec<u8>, Arg<'a>)> {
+    let (Part::Text(first), rest) = arg.shape.split_first()? else { return None };
+    let equals = first.iter().position(|byte| *byte == b'=').filter(|_| first.starts_with(b"--"))?;
+    // A glob may find several.
+    if rest.iter().any(|part| *part == Part::Name) {
+        return None;
+    }
+    let shape = [&[Part::Text(first[equals + 1..].to_vec())], rest].concat();
+    Some((first[..=equals].to_vec(), Arg { certainty: Certainty::Value, shape, ..Arg::inside(Vec::new()) }))
 }
 
 fn numeric_flag() -> &'static OptionSpec {
