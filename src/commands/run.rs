@@ -15,7 +15,7 @@ use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::policy::{Allowed, Asked, Decision, Hidden, Reason, RunHow, StdinRule};
 use crate::record::{Draft, Stored, story};
-use crate::request::{Argv, Context, Program, Request, RequestId};
+use crate::request::{Argv, Context, FactName, Program, Request, RequestId};
 use crate::sys::exec::{self, Failed};
 use crate::sys::harden::Hardened;
 use crate::sys::held::Held;
@@ -304,7 +304,8 @@ fn changed(request: &Request, asked: &Asked) -> Result<Option<String>, Error> {
     around.complete(request.argv(), request.program())?;
     tested::ensure(&around.policy, around.config.state().ok(), around.context.who.uid)?;
     for (name, fact) in request.context().facts.iter() {
-        if around.context.facts.get(name).is_some_and(|now| now != fact) {
+        // Time goes on; whether rules see it otherwise is decided again below.
+        if *name != FactName::Time && around.context.facts.get(name).is_some_and(|now| now != fact) {
             return Ok(Some(format!("`{name}` is no longer what was shown")));
         }
     }

@@ -11,6 +11,7 @@ use super::raw::{OneOrMany, RawAmend, RawArgs, RawConditions, RawEmbedded, RawFi
 use super::reason::Effect;
 use super::rule::{Amend, Args, Conditions, Embedded, Expect, File, Head, Rule, TermsPart, Test};
 use super::terms::{Escalation, Justification, Risk};
+use super::window::Window;
 use crate::request::FactName;
 use crate::shell;
 
@@ -234,8 +235,8 @@ fn amend(source: &Source<'_>, id: &Spanned<String>, raw: &Spanned<RawAmend>) -> 
         disable,
         effect: amend.effect,
         terms: amend.terms.as_ref().map(|terms| terms.get_ref().clone()),
-        when: conditions(amend.when.as_ref()),
-        unless: conditions(amend.unless.as_ref()),
+        when: conditions(source, amend.when.as_ref())?,
+        unless: conditions(source, amend.unless.as_ref())?,
     })
 }
 
@@ -244,9 +245,9 @@ fn args(raw: Option<&RawArgs>) -> Args {
     raw.map_or_else(Args::default, |raw| Args { any: list(&raw.any), all: list(&raw.all), none: list(&raw.none), only: list(&raw.only) })
 }
 
-fn conditions(raw: Option<&RawConditions>) -> Conditions {
+fn conditions(source: &Source<'_>, raw: Option<&RawConditions>) -> Result<Conditions, PolicyError> {
     let Some(raw) = raw else {
-        return Conditions::default();
+        return Ok(Conditions::default());
     };
     let named = [
         (FactName::User, &raw.user),
@@ -269,7 +270,21 @@ fn conditions(raw: Option<&RawConditions>) -> Conditions {
     let mut facts: Vec<(FactName, Vec<String>)> =
         named.into_iter().filter_map(|(name, patterns)| Some((name, patterns.clone()?))).collect();
     facts.extend(raw.env.iter().flatten().map(|(name, patterns)| (FactName::Env(name.clone()), patterns.clone())));
-    Conditions { options: args(raw.options.as_ref()), operands: args(raw.operands.as_ref()), facts }
+    if let Some(windows) = &raw.time {
+        for window in windows {
+            Window::parse(window.get_ref())
+                .map_err(|why| source.error(window.span(), why).hint("write it as `Mon-Fri 09:00-17:00 Europe/Berlin`"))?;
+        }
+        facts.push((FactName::Time, windows.iter().map(|window| window.get_ref().clone()).collect()));
+    }
+    if let Some(calendar) = &raw.freeze {
+        let path = calendar.get_ref();
+        if !path.starts_with('/') {
+            return Err(source.error(calendar.span(), format!("`{path}` is not an absolute path")).hint("name an iCalendar file"));
+        }
+        facts.push((FactName::Freeze(path.clone()), vec!["yes".to_owned()]));
+    }
+    Ok(Conditions { options: args(raw.options.as_ref()), operands: args(raw.operands.as_ref()), facts })
 }
 
 fn rule(
@@ -323,8 +338,8 @@ fn rule(
         statement: args(raw.statement.as_ref()),
         unseen: raw.unseen,
         other_options: raw.other_options,
-        when: conditions(raw.when.as_ref()),
-        unless: conditions(raw.unless.as_ref()),
+        when: conditions(source, raw.when.as_ref())?,
+        unless: conditions(source, raw.unless.as_ref())?,
         reason: raw.reason.clone().unwrap_or_default(),
         instead: raw.instead.clone(),
         preview: raw.preview.clone(),

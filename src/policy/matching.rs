@@ -8,6 +8,7 @@ use super::pattern::fits;
 use super::reason::Effect;
 use super::rule::{Args, Conditions, Rule};
 use super::truth::{Truth, all, any};
+use super::window::Window;
 use crate::request::{Fact, FactName, Facts};
 use super::sets::{self, Set};
 use crate::tool::{Arg, Certainty, Opt, Part, Reading, Statement, Takes};
@@ -378,7 +379,15 @@ fn fact(name: &FactName, patterns: &[String], scene: &Scene<'_>, stance: Stance)
     if scene.fed && *name == FactName::Stdin {
         return any(patterns.iter().map(|pattern| value_fits(pattern, "pipe", scene.names)));
     }
-    match scene.facts.get(name) {
+    let given = match name {
+        // A test says of the calendar, whichever it is, whether something is in force.
+        FactName::Freeze(_) => scene.facts.get(name).or_else(|| scene.facts.get(&FactName::Freeze(String::new()))),
+        _ => scene.facts.get(name),
+    };
+    if let (FactName::Time, Some(Fact::Known { values, .. })) = (name, given) {
+        return any(values.iter().flat_map(|value| patterns.iter().map(|pattern| window_holds(pattern, value))));
+    }
+    match given {
         Some(Fact::Known { values, .. }) => {
             let mut fitting = values.iter().map(|value| any(patterns.iter().map(|pattern| value_fits(pattern, value, scene.names))));
             // Of several remotes or groups one suffices to be strict, and it takes all to be lenient.
@@ -407,6 +416,13 @@ pub(super) fn is_target(name: &FactName) -> bool {
             | FactName::AwsAccount
             | FactName::GcpProject
     )
+}
+
+fn window_holds(window: &str, now: &str) -> Truth {
+    match (Window::parse(window), now.parse()) {
+        (Ok(window), Ok(now)) => window.holds(now).into(),
+        _ => Truth::Maybe,
+    }
 }
 
 fn value_fits(pattern: &str, value: &str, names: &Names) -> Truth {

@@ -3,6 +3,7 @@
 
 mod amended;
 mod built_in;
+pub mod calendar;
 mod carried;
 mod checks;
 mod decide;
@@ -31,6 +32,7 @@ mod suggest;
 mod target;
 mod terms;
 mod truth;
+mod window;
 
 pub use crate::tool::Hidden;
 pub use decide::Brief;

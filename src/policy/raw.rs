@@ -233,7 +233,7 @@ pub(super) struct RawConditions {
     pub aws_account: Option<Vec<String>>,
     pub gcp_project: Option<Vec<String>>,
     pub time: Option<Vec<Spanned<String>>>,
-    pub freeze: Option<Vec<Spanned<String>>>,
+    pub freeze: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

@@ -42,6 +42,8 @@ pub enum FactName {
     GcpProject,
     /// The time of the decision, in UTC (RFC 3339). Proved.
     Time,
+    /// Whether the freeze calendar of this path has something in force: `yes` or `no`. Claimed.
+    Freeze(String),
 }
 
 impl FactName {
@@ -65,6 +67,8 @@ impl FactName {
             "aws_account" => Self::AwsAccount,
             "gcp_project" => Self::GcpProject,
             "time" => Self::Time,
+            // Which calendar is said by the rules alone; tests speak of whichever there is.
+            "freeze" => Self::Freeze(String::new()),
             other => Self::Env(other.strip_prefix("env.").filter(|rest| !rest.is_empty())?.to_owned()),
         })
     }
@@ -96,6 +100,8 @@ impl fmt::Display for FactName {
             Self::AwsAccount => "aws_account",
             Self::GcpProject => "gcp_project",
             Self::Time => "time",
+            Self::Freeze(path) if !path.is_empty() => return write!(f, "freeze {path}"),
+            Self::Freeze(_) => "freeze",
         })
     }
 }
