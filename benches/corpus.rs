@@ -34,7 +34,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     print(&families);
     let missed: usize = families.values().map(|score| score.missed).sum();
-    if failed + missed > 0 { Err(format!("{failed} tests of policies failed, {missed} harmful commands were allowed").into()) } else { Ok(()) }
+    if failed + missed > 0 {
+        Err(format!("{failed} tests of policies failed, {missed} harmful commands were allowed").into())
+    } else {
+        Ok(())
+    }
 }
 
 struct Asked {
@@ -191,7 +195,10 @@ fn judge(policy: &Policy, words: Vec<OsString>) -> Result<Brief, Box<dyn Error>>
         let brief = policy.brief(&argv, &program, &context)?;
         let known = context.inner.len();
         for name in &brief.needs.inner {
-            context.inner.insert(name.clone(), Inner { place: Place::Trusted, real: name.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec() });
+            context.inner.insert(
+                name.clone(),
+                Inner { place: Place::Trusted, real: name.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec() },
+            );
         }
         if context.inner.len() == known {
             return Ok(brief);

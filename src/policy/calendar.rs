@@ -66,7 +66,8 @@ impl<'a> Property<'a> {
         let (head, value) = line.split_at(colon.ok_or("a line has no `:`")?);
         let mut parts = head.split(';');
         let name = parts.next().unwrap_or_default().to_ascii_uppercase();
-        let parameters = parts.filter_map(|part| part.split_once('=')).map(|(name, value)| (name.to_ascii_uppercase(), value.trim_matches('"')));
+        let parameters =
+            parts.filter_map(|part| part.split_once('=')).map(|(name, value)| (name.to_ascii_uppercase(), value.trim_matches('"')));
         Ok(Self { name, parameters: parameters.collect(), value: &value[1..] })
     }
 
@@ -156,7 +157,9 @@ impl Event {
         // Without a zone it is in force from where the day begins first to where it ends last.
         let instants = |from: DateTime| -> Result<(Timestamp, Timestamp), String> {
             let to = from.checked_add(length).map_err(|_| far())?;
-            let fixed = |at: DateTime, hours: i8| at.to_zoned(TimeZone::fixed(jiff::tz::offset(hours))).map(|zoned| zoned.timestamp()).map_err(|_| far());
+            let fixed = |at: DateTime, hours: i8| {
+                at.to_zoned(TimeZone::fixed(jiff::tz::offset(hours))).map(|zoned| zoned.timestamp()).map_err(|_| far())
+            };
             match &zone {
                 Some(zone) => {
                     let there = |at: DateTime| at.to_zoned(zone.clone()).map(|zoned| zoned.timestamp()).map_err(|_| far());
@@ -212,7 +215,9 @@ impl Repeats {
                 "BYDAY" => {
                     let days = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
                     for day in value.split(',') {
-                        repeats.days.push(days.iter().position(|known| *known == day).and_then(|at| i8::try_from(at).ok()).ok_or_else(wrong)?);
+                        repeats
+                            .days
+                            .push(days.iter().position(|known| *known == day).and_then(|at| i8::try_from(at).ok()).ok_or_else(wrong)?);
                     }
                     repeats.days.sort_unstable();
                 }
@@ -272,7 +277,12 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_an_error_and_never_nothing() {
-        for lines in ["", "DTSTART:2026\r\n", "DTSTART:20261120T170000\r\nRDATE:20261121T170000Z\r\n", "DTSTART:20261120T170000Z\r\nRRULE:FREQ=MONTHLY;BYDAY=1FR\r\n"] {
+        for lines in [
+            "",
+            "DTSTART:2026\r\n",
+            "DTSTART:20261120T170000\r\nRDATE:20261121T170000Z\r\n",
+            "DTSTART:20261120T170000Z\r\nRRULE:FREQ=MONTHLY;BYDAY=1FR\r\n",
+        ] {
             assert!(at(&event(lines), "2026-11-20T00:00:00Z").is_err(), "{lines}");
         }
         assert!(in_force(b"BEGIN:VCALENDAR\nBEGIN:VEVENT\n", Timestamp::UNIX_EPOCH).is_err());

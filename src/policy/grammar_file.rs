@@ -74,7 +74,9 @@ fn embeds(source: &Source<'_>, raw: &BTreeMap<Spanned<String>, RawLanguage>) -> 
             Some(which) => {
                 let number = which.strip_prefix("operand:").and_then(|number| number.parse::<usize>().ok());
                 Holder::Operand(number.and_then(|number| number.checked_sub(1)).ok_or_else(|| {
-                    source.error(key.span(), format!("`{text}` is no argument")).hint("write an option's spellings, `@operand:1` or `@operands`")
+                    source
+                        .error(key.span(), format!("`{text}` is no argument"))
+                        .hint("write an option's spellings, `@operand:1` or `@operands`")
                 })?)
             }
         };

@@ -1,42 +1,12 @@
 //! Whether one rule fits one reading.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-
-use super::paths::Paths;
+use super::condition::{Names, Scene, conditions, value_fits};
+use super::fitting::{Stance, arg_fits};
 use super::pattern::fits;
 use super::reason::Effect;
 use super::rule::{Args, Conditions, Rule};
 use super::truth::{Truth, all, any};
-use super::window::Window;
-use crate::request::{Fact, FactName, Facts};
-use super::sets::{self, Set};
-use crate::tool::{Arg, Certainty, Opt, Part, Reading, Statement, Takes};
-
-/// Sets of patterns by name.
-pub(crate) type Names = [(String, Vec<String>)];
-
-/// What conditions are held against.
-pub(super) struct Scene<'a> {
-    pub facts: &'a Facts,
-    pub names: &'a Names,
-    pub paths: &'a Paths<'a>,
-    /// Whether the target facts are those of the command being judged.
-    pub own_target: bool,
-    /// Variables that a script sets on the way, so that their values are not those that were captured.
-    pub assigned: &'a [Vec<u8>],
-    /// Stdin is what a script gives it.
-    pub fed: bool,
-    /// The facts that a rule which otherwise fits asked about.
-    pub asked: &'a RefCell<BTreeSet<FactName>>,
-}
-
-/// Which doubt is the strict one: asks and denials fire on a maybe, an allow does not.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stance {
-    Strict,
-    Allow,
-}
+use crate::tool::{Arg, Certainty, Opt, Reading, Statement, Takes};
 
 /// Whether a rule fires with this effect. `accounted`: an amend said so of words and operands as they are.
 pub(super) fn fires(rule: &Rule, effect: Effect, accounted: bool, reading: &Reading<'_>, scene: &Scene<'_>) -> bool {
@@ -127,7 +97,7 @@ fn spells(alternatives: &[String], arg: &Arg<'_>, reading: &Reading<'_>) -> Trut
     alternatives.iter().any(|word| fits(word.as_bytes(), &arg.text) || reading.fold_case && folded(word)).into()
 }
 
-fn options(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+pub(super) fn options(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     if args.is_empty() {
         return Truth::Yes;
     }
@@ -178,7 +148,9 @@ fn split(pattern: &str) -> (&str, Option<&str>) {
 fn named(name: &str, given: &Opt<'_>) -> Truth {
     if given.is(name) || name.contains('*') && fits(name.as_bytes(), &given.raw) {
         Truth::Yes
-    } else if given.could_be(name) || given.spec.is_none() && given.raw.len() > 2 && given.raw.starts_with(b"--") && name.as_bytes().starts_with(&given.raw) {
+    } else if given.could_be(name)
+        || given.spec.is_none() && given.raw.len() > 2 && given.raw.starts_with(b"--") && name.as_bytes().starts_with(&given.raw)
+    {
         // A bundle may hold it, and what the grammar does not know may be short for it.
         Truth::Maybe
     } else {
@@ -206,7 +178,7 @@ fn switched_off(given: &Opt<'_>) -> bool {
         })
 }
 
-fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+pub(super) fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     if args.is_empty() {
         return Truth::Yes;
     }
@@ -238,88 +210,6 @@ fn accounts(args: &Args, operand: &Arg<'_>, scene: &Scene<'_>) -> bool {
     patterns.any(|pattern| arg_fits(pattern, operand, scene, Stance::Allow) == Truth::Yes)
 }
 
-/// Whether one argument fits a pattern. `*` fits everything, what is only known when it runs included.
-fn arg_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
-    if pattern == "*" {
-        return Truth::Yes;
-    }
-    match sets::named(pattern) {
-        Some(name) if sets::find(name).is_some() || scene.names.iter().any(|(known, _)| known == name) => in_set(name, arg, scene, stance),
-        // gate's own rules ask for `@production`, which is empty until somebody fills it.
-        Some("production") => Truth::No,
-        _ => path_fits(pattern, arg, scene, stance),
-    }
-}
-
-/// Whether one argument is in a set: gate's own, the layers' of the same name, or both.
-fn in_set(name: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
-    let one = |pattern: &str| path_fits(pattern, arg, scene, stance);
-    let written = scene.names.iter().filter(|(known, _)| known == name).flat_map(|(_, patterns)| patterns);
-    let written = any(written.map(|pattern| one(pattern)));
-    let own = match sets::find(name) {
-        None => Truth::No,
-        Some(Set::Patterns(patterns)) => any(patterns.iter().map(|pattern| one(pattern))),
-        Some(Set::Secrets(patterns)) => {
-            let sample = any(sets::SAMPLES.iter().map(|pattern| path_fits(pattern, arg, scene, Stance::Allow)));
-            any(patterns.iter().map(|pattern| one(pattern))).and(sample.not())
-        }
-        Some(Set::System(patterns)) => {
-            let relative = arg.is_known() && !arg.text.starts_with(b"/") && scene.paths.stays_inside(&arg.text);
-            if relative && !scene.paths.in_core() { Truth::No } else { any(patterns.iter().map(|pattern| one(pattern))) }
-        }
-        Some(Set::Regenerable(patterns)) => {
-            let last = |pattern: &&str| {
-                let operand = super::paths::bare(&arg.text);
-                fits(pattern.as_bytes(), operand.rsplit(|byte| *byte == b'/').next().unwrap_or(operand))
-            };
-            let inside = arg.is_known() && !arg.text.starts_with(b"/") && scene.paths.stays_inside(&arg.text) && !scene.paths.in_core();
-            unless_seen(arg, stance, inside && patterns.iter().any(|pattern| last(&pattern)))
-        }
-        Some(Set::WorkTree) => unless_seen(arg, stance, in_work_tree(arg, scene)),
-    };
-    own.max(written)
-}
-
-/// What is not known whole may be in a set that only known paths are in.
-fn unless_seen(arg: &Arg<'_>, stance: Stance, inside: bool) -> Truth {
-    if inside || arg.is_known() || stance == Stance::Allow { inside.into() } else { Truth::Maybe }
-}
-
-fn in_work_tree(arg: &Arg<'_>, scene: &Scene<'_>) -> bool {
-    let inside = if arg.is_known() {
-        scene.paths.stays_inside(&arg.text)
-    } else {
-        // What a glob finds stays where the glob is, if it begins with a name.
-        matches!(arg.shape.first(), Some(Part::Text(text)) if !text.starts_with(b"/") && !text.starts_with(b"-"))
-            && !super::paths::climbs(&arg.shape)
-    };
-    inside && !scene.paths.in_core() && sets::apart().all(|pattern| path_fits(pattern, arg, scene, Stance::Strict) == Truth::No)
-}
-
-/// Whether one argument, as it stands or as a path, fits a pattern.
-fn path_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
-    if pattern == "*" {
-        return Truth::Yes;
-    }
-    if !arg.is_known() && !arg.shape.is_empty() {
-        return match stance {
-            Stance::Strict if scene.paths.shape_surely_fits(pattern, &arg.shape) => Truth::Yes,
-            Stance::Strict if scene.paths.shape_could_fit(pattern, &arg.shape) => Truth::Maybe,
-            Stance::Strict => Truth::No,
-            Stance::Allow => scene.paths.shape_surely_fits(pattern, &arg.shape).into(),
-        };
-    }
-    if !arg.is_known() {
-        let below = |root: &Vec<u8>| scene.paths.could_lie_below(pattern, root);
-        let possible = arg.roots.is_empty() || arg.roots.iter().any(below);
-        return if possible { Truth::Maybe } else { Truth::No };
-    }
-    match stance {
-        Stance::Strict => scene.paths.could_fit(pattern, &arg.text),
-        Stance::Allow => scene.paths.surely_fits(pattern, &arg.text).into(),
-    }
-}
-
 fn statement(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     if args.is_empty() {
         return Truth::Yes;
@@ -342,8 +232,7 @@ fn statement(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stan
         truth = truth.and(any(patterns.iter().map(some)).not());
     }
     if let Some(patterns) = &args.only {
-        truth = truth
-            .and(all(given.iter().map(|statement| any(patterns.iter().map(|pattern| one(pattern, statement))))));
+        truth = truth.and(all(given.iter().map(|statement| any(patterns.iter().map(|pattern| one(pattern, statement))))));
     }
     truth
 }
@@ -354,83 +243,4 @@ fn statement_fits(pattern: &str, statement: &Statement, names: &Names) -> bool {
     let object = |wanted: &str| statement.objects.iter().any(|object| value_fits(wanted, object, names) == Truth::Yes);
     fits(pattern.as_bytes(), label.as_bytes())
         || pattern.strip_prefix(label.as_str()).and_then(|rest| rest.strip_prefix(' ')).is_some_and(object)
-}
-
-fn conditions(given: &Conditions, rest: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
-    let mut truth = options(&given.options, reading, scene, stance).and(operands(&given.operands, rest, reading, scene, stance));
-    if truth == Truth::No {
-        return truth;
-    }
-    for (name, patterns) in &given.facts {
-        scene.asked.borrow_mut().insert(name.clone());
-        truth = truth.and(fact(name, patterns, scene, stance));
-    }
-    truth
-}
-
-fn fact(name: &FactName, patterns: &[String], scene: &Scene<'_>, stance: Stance) -> Truth {
-    if is_target(name) && !scene.own_target {
-        return Truth::Maybe;
-    }
-    let set_on_the_way = matches!(name, FactName::Env(variable) if scene.assigned.iter().any(|set| set == variable.as_bytes()));
-    if set_on_the_way {
-        return Truth::Maybe;
-    }
-    if scene.fed && *name == FactName::Stdin {
-        return any(patterns.iter().map(|pattern| value_fits(pattern, "pipe", scene.names)));
-    }
-    let given = match name {
-        // A test says of the calendar, whichever it is, whether something is in force.
-        FactName::Freeze(_) => scene.facts.get(name).or_else(|| scene.facts.get(&FactName::Freeze(String::new()))),
-        _ => scene.facts.get(name),
-    };
-    if let (FactName::Time, Some(Fact::Known { values, .. })) = (name, given) {
-        return any(values.iter().flat_map(|value| patterns.iter().map(|pattern| window_holds(pattern, value))));
-    }
-    match given {
-        Some(Fact::Known { values, .. }) => {
-            let mut fitting = values.iter().map(|value| any(patterns.iter().map(|pattern| value_fits(pattern, value, scene.names))));
-            // Of several remotes or groups one suffices to be strict, and it takes all to be lenient.
-            if stance == Stance::Strict {
-                any(fitting)
-            } else {
-                Truth::from(!values.is_empty()).and(fitting.by_ref().min().unwrap_or(Truth::No))
-            }
-        }
-        // What is surely absent is so only as far as the caller cannot have taken it away.
-        Some(Fact::Absent) if !name.claimed() => Truth::No,
-        Some(Fact::Absent | Fact::Unknown(_)) | None => Truth::Maybe,
-    }
-}
-
-/// Whether a fact is about what the command acts on.
-pub(super) fn is_target(name: &FactName) -> bool {
-    matches!(
-        name,
-        FactName::KubeContext
-            | FactName::KubeNamespace
-            | FactName::GitRemote
-            | FactName::GitBranch
-            | FactName::AwsProfile
-            | FactName::TfWorkspace
-            | FactName::AwsAccount
-            | FactName::GcpProject
-    )
-}
-
-fn window_holds(window: &str, now: &str) -> Truth {
-    match (Window::parse(window), now.parse()) {
-        (Ok(window), Ok(now)) => window.holds(now).into(),
-        _ => Truth::Maybe,
-    }
-}
-
-fn value_fits(pattern: &str, value: &str, names: &Names) -> Truth {
-    match pattern.strip_prefix('@') {
-        Some(set) => {
-            let found = names.iter().find(|(name, _)| name == set);
-            found.is_some_and(|(_, patterns)| patterns.iter().any(|pattern| fits(pattern.as_bytes(), value.as_bytes()))).into()
-        }
-        None => fits(pattern.as_bytes(), value.as_bytes()).into(),
-    }
 }

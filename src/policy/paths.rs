@@ -139,7 +139,9 @@ impl<'a> Paths<'a> {
         if !operand.starts_with(b"/") {
             return normal(operand) != b".";
         }
-        self.cwd.is_some_and(|cwd| normal(operand).strip_prefix(cwd.as_os_str().as_bytes()).is_some_and(|rest| rest.len() > 1 && rest.starts_with(b"/")))
+        self.cwd.is_some_and(|cwd| {
+            normal(operand).strip_prefix(cwd.as_os_str().as_bytes()).is_some_and(|rest| rest.len() > 1 && rest.starts_with(b"/"))
+        })
     }
 
     /// Whether an operand surely means what the pattern names.
@@ -169,7 +171,9 @@ pub(super) fn climbs(shape: &[Part]) -> bool {
         }
     }
     let parts: Vec<&[u8]> = text.split(|byte| *byte == b'/').collect();
-    let odd = |part: &&[u8]| part.is_empty() || *part == b"." || *part == b".." || part.starts_with(b".") && part.contains(&0) || part.starts_with(b"~");
+    let odd = |part: &&[u8]| {
+        part.is_empty() || *part == b"." || *part == b".." || part.starts_with(b".") && part.contains(&0) || part.starts_with(b"~")
+    };
     // A slash in front and one behind are plain.
     let inner = parts.strip_prefix(&[b"".as_slice()]).unwrap_or(&parts);
     let inner = if inner.len() > 1 { inner.strip_suffix(&[b"".as_slice()]).unwrap_or(inner) } else { inner };

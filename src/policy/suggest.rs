@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 
+use super::condition::Scene;
 use super::error::PolicyError;
 use super::file::{self, FileKind};
 use super::layers::Policy;
-use super::matching::{self, Scene};
+use super::matching;
 use super::paths::Paths;
 use super::reason::Effect;
 use crate::request::{Argv, Facts};
@@ -64,7 +65,15 @@ impl Policy {
             rule += &format!("options.only = [{}]\n", list(&options));
         }
         let read = file::read("rule", format!("version = 1\n{rule}").as_bytes(), FileKind::UserHead)?;
-        let scene = Scene { facts: &Facts::default(), names: &[], paths: &Paths::new(None, None), own_target: false, assigned: &[], fed: false, asked: &RefCell::default() };
+        let scene = Scene {
+            facts: &Facts::default(),
+            names: &[],
+            paths: &Paths::new(None, None),
+            own_target: false,
+            assigned: &[],
+            fed: false,
+            asked: &RefCell::default(),
+        };
         let works = reading.inner.is_empty() && read.rules.iter().all(|rule| matching::fires(rule, Effect::Allow, false, reading, &scene));
         Ok(works.then_some(rule))
     }

@@ -70,7 +70,8 @@ pub(super) fn of(kind: TargetKind, reading: &Reading<'_>) -> Target {
         }
         TargetKind::Gcloud => {
             target.gcp_project = last(reading, &["--project"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
-            target.gcp_configuration = last(reading, &["--configuration"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
+            target.gcp_configuration =
+                last(reading, &["--configuration"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
         }
         TargetKind::Terraform => target.directory = last(reading, &["-chdir"], &mut target.dynamic).map(path),
     }

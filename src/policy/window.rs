@@ -122,7 +122,17 @@ mod tests {
 
     #[test]
     fn what_is_no_window_is_said() {
-        for wrong in ["", "09:00-17:00", "Mon-Fri 9-17 UTC", "Mo 09:00-17:00 UTC", "09:00-09:00 UTC", "25:00-26:00 UTC", "Mon Tue UTC", "24:00-06:00 UTC", "Mars/Phobos"] {
+        for wrong in [
+            "",
+            "09:00-17:00",
+            "Mon-Fri 9-17 UTC",
+            "Mo 09:00-17:00 UTC",
+            "09:00-09:00 UTC",
+            "25:00-26:00 UTC",
+            "Mon Tue UTC",
+            "24:00-06:00 UTC",
+            "Mars/Phobos",
+        ] {
             assert!(Window::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -56,7 +56,13 @@ impl<'a> Arg<'a> {
             Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[start..]),
             Cow::Owned(bytes) => Cow::Owned(bytes[start..].to_vec()),
         };
-        Self { text, certainty: self.certainty, shape: self.shape.clone(), roots: self.roots.clone(), place: self.place.map(|(word, at)| (word, at + start)) }
+        Self {
+            text,
+            certainty: self.certainty,
+            shape: self.shape.clone(),
+            roots: self.roots.clone(),
+            place: self.place.map(|(word, at)| (word, at + start)),
+        }
     }
 
     /// Whether it may become more than one argument, or none.

@@ -6,13 +6,14 @@ mod command;
 mod grammar;
 mod inner;
 mod read;
+mod read_find;
 mod secret;
 mod sql;
 
-pub use command::Inner;
 pub use arg::{Arg, Certainty, Part};
+pub use command::Inner;
 pub use grammar::{Embed, Grammar, Holder, Language, OptionSpec, Runs, Syntax, Takes, TargetKind, WordSpec};
 pub use read::{Opt, Reading, readings};
 pub(crate) use secret::merged;
-pub use sql::Statement;
 pub use secret::{Hidden, hidden, without_passwords};
+pub use sql::Statement;

@@ -1,6 +1,6 @@
 use super::arg::{Arg, Certainty, Part};
-use super::grammar::{Grammar, OptionSpec, Runs, Syntax, Takes, WordSpec};
 use super::command::Inner;
+use super::grammar::{Grammar, OptionSpec, Runs, Syntax, Takes, WordSpec};
 use super::inner;
 use crate::shell::Shell;
 
@@ -98,17 +98,17 @@ pub fn readings<'a>(grammar: &'a Grammar, name: &[u8], args: &[Arg<'a>]) -> Vec<
     all
 }
 
-struct Reader<'a> {
-    grammar: &'a Grammar,
+pub(super) struct Reader<'a> {
+    pub(super) grammar: &'a Grammar,
     /// Bit k: the k-th unknown option takes the next argument as its value.
     choices: u32,
     unknown: usize,
     path: Vec<String>,
     words_done: bool,
-    reading: Reading<'a>,
+    pub(super) reading: Reading<'a>,
 }
 
-enum Next {
+pub(super) enum Next {
     Nothing,
     Value,
 }
@@ -169,7 +169,8 @@ impl<'a> Reader<'a> {
         for arg in args.get(at..).unwrap_or_default() {
             // What stands behind `--` is no option, whatever a glob finds; of the command that a wrapper runs it may be one.
             let own = dashes && self.grammar.runs.is_none() && self.reading.word.is_none_or(|word| word.runs.is_none());
-            let certainty = if own && arg.certainty == Certainty::Anything && !arg.shape.is_empty() { Certainty::Several } else { arg.certainty };
+            let certainty =
+                if own && arg.certainty == Certainty::Anything && !arg.shape.is_empty() { Certainty::Several } else { arg.certainty };
             self.operand(Arg { certainty, ..arg.clone() });
         }
     }
@@ -259,12 +260,12 @@ impl<'a> Reader<'a> {
         next
     }
 
-    fn known(&mut self, raw: Vec<u8>, spec: &'a OptionSpec, value: Option<Arg<'a>>) {
+    pub(super) fn known(&mut self, raw: Vec<u8>, spec: &'a OptionSpec, value: Option<Arg<'a>>) {
         let global = self.grammar.options.iter().any(|own| std::ptr::eq(own, spec));
         self.reading.options.push(Opt { raw, spec: Some(spec), value, negated: false, global });
     }
 
-    fn unknown(&mut self, raw: Vec<u8>, value: Option<Arg<'a>>, attached: bool) -> Next {
+    pub(super) fn unknown(&mut self, raw: Vec<u8>, value: Option<Arg<'a>>, attached: bool) -> Next {
         self.reading.options.push(Opt { raw, spec: None, value, negated: false, global: self.path.is_empty() });
         if attached {
             return Next::Nothing;
@@ -278,7 +279,7 @@ impl<'a> Reader<'a> {
         self.reading.word.into_iter().flat_map(|word| &word.options)
     }
 
-    fn find(&self, name: &[u8]) -> Option<&'a OptionSpec> {
+    pub(super) fn find(&self, name: &[u8]) -> Option<&'a OptionSpec> {
         let spelled = |spec: &&OptionSpec| spec.spellings.iter().any(|spelling| spelling.as_bytes() == name);
         self.word_options().find(spelled).or_else(|| self.grammar.options.iter().find(spelled))
     }
@@ -305,7 +306,7 @@ impl<'a> Reader<'a> {
         self.find_long(&[b"--", rest].concat())
     }
 
-    fn operand(&mut self, mut arg: Arg<'a>) {
+    pub(super) fn operand(&mut self, mut arg: Arg<'a>) {
         if self.grammar.response_files && arg.is_known() && arg.text.starts_with(b"@") {
             arg.certainty = Certainty::Anything;
         }
@@ -355,66 +356,6 @@ impl<'a> Reader<'a> {
             }
         }
     }
-
-    /// find's start points as far as they are known; none known where one is not.
-    fn start_points(&self) -> Vec<Vec<u8>> {
-        let starts = &self.reading.operands;
-        if starts.is_empty() {
-            return vec![b".".to_vec()];
-        }
-        // `-execdir` and `-files0-from` have other paths in mind.
-        let elsewhere = self.reading.options.iter().any(|option| option.is("-files0-from"));
-        let known = !elsewhere && starts.iter().all(Arg::is_known);
-        if known { starts.iter().map(|arg| arg.text.to_vec()).collect() } else { Vec::new() }
-    }
-
-    fn read_find(&mut self, args: &[Arg<'a>]) {
-        let exec: &[String] = match &self.grammar.runs {
-            Some(Runs::Exec(options)) => options,
-            _ => &[],
-        };
-        let mut at = 0;
-        let mut in_expression = false;
-        while let Some(arg) = args.get(at) {
-            at += 1;
-            let text: &[u8] = &arg.text;
-            let begins = arg.is_known() && (text.starts_with(b"-") && text.len() > 1 || matches!(text, b"(" | b")" | b"!" | b","));
-            if !begins {
-                if in_expression && arg.is_known() {
-                    // A word inside the expression that no predicate took: GNU find calls this an error.
-                    self.unknown(text.to_vec(), None, true);
-                } else {
-                    self.operand(arg.clone());
-                }
-                continue;
-            }
-            in_expression |= !matches!(text, b"-H" | b"-L" | b"-P" | b"-D") && !text.starts_with(b"-O");
-            if exec.iter().any(|name| name.as_bytes() == text) {
-                let end = (at..args.len()).find(|end| ends_command(text, args, *end)).unwrap_or(args.len());
-                if let Some(spec) = self.find(text) {
-                    self.known(text.to_vec(), spec, None);
-                } else {
-                    self.unknown(text.to_vec(), None, true);
-                }
-                let roots = self.start_points();
-                let command = args[at..end].iter().map(|arg| inner::placeholder(arg, &roots)).collect();
-                self.reading.inner.push(Inner::plain(command));
-                at = (end + 1).min(args.len());
-            } else if let Some(spec) = self.find(text) {
-                let value = if spec.takes == Takes::Value { args.get(at).cloned() } else { None };
-                at += usize::from(value.is_some());
-                self.known(text.to_vec(), spec, value);
-            } else if matches!(self.unknown(text.to_vec(), None, false), Next::Value) {
-                at += usize::from(at < args.len());
-            }
-        }
-    }
-}
-
-/// GNU find ends a command at `;`, and that of -exec and -execdir at the `+` of `{} +`; any other `+` is an argument.
-fn ends_command(action: &[u8], args: &[Arg<'_>], at: usize) -> bool {
-    let is = |at: usize, text: &[u8]| args.get(at).is_some_and(|arg| arg.is_known() && *arg.text == *text);
-    is(at, b";") || is(at, b"+") && at > 0 && is(at - 1, b"{}") && !action.starts_with(b"-ok")
 }
 
 /// `--option=` with a value that is only known when it runs.

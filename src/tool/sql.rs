@@ -131,6 +131,9 @@ const HARMLESS: &[&str] = &[
     "version",
 ];
 
+/// What the dialects put around names.
+const QUOTES: [char; 4] = ['"', '`', '[', ']'];
+
 /// Second words that belong to a statement's name.
 const OBJECTS: &[&str] = &[
     "TABLE",
@@ -218,7 +221,10 @@ struct Labels(Vec<Statement>);
 
 impl Labels {
     fn add(&mut self, label: impl Into<String>) {
-        let statement = Statement::known(label);
+        self.push(Statement::known(label));
+    }
+
+    fn push(&mut self, statement: Statement) {
         if !self.0.contains(&statement) {
             self.0.push(statement);
         }
@@ -239,8 +245,9 @@ impl Labels {
             Sql::Query(_) => {}
             Sql::Explain { .. } => self.add("EXPLAIN"),
             Sql::Drop { object_type, names, .. } => {
-                let objects = names.iter().filter_map(|name| name.0.last()).map(|part| part.to_string().trim_matches(['"', '`', '[', ']']).to_owned());
-                self.0.push(Statement { objects: objects.collect(), ..Statement::known(format!("DROP {object_type}").replace("MATERIALIZED VIEW", "MATERIALIZED")) });
+                let objects = names.iter().filter_map(|name| name.0.last()).map(|part| part.to_string().trim_matches(QUOTES).to_owned());
+                let label = format!("DROP {object_type}").replace("MATERIALIZED VIEW", "MATERIALIZED");
+                self.push(Statement { objects: objects.collect(), ..Statement::known(label) });
             }
             Sql::Delete(delete) => self.add(if bounded(delete) { "DELETE" } else { "DELETE without WHERE" }),
             Sql::Update(update) => self.add(if update.selection.is_some() { "UPDATE" } else { "UPDATE without WHERE" }),

@@ -38,11 +38,14 @@ pub(super) fn account(here: &Here<'_>) -> Result<Fact, String> {
     let mut reader = Reader::default();
     let bytes = reader.read(&file)?.ok_or_else(|| format!("`{}` is not there", file.display()))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("`{}` is not UTF-8", file.display()))?;
-    let wanted = |section: &str| if profile == "default" { section == "default" } else { section.strip_prefix("profile ").map(str::trim) == Some(&profile) };
+    let wanted = |section: &str| {
+        if profile == "default" { section == "default" } else { section.strip_prefix("profile ").map(str::trim) == Some(&profile) }
+    };
     let section = ini::section(&text, wanted)?.ok_or_else(|| format!("there is no profile `{profile}`"))?;
     let role = ini::value(&section, "role_arn")?.map(|role| role.split(':').nth(4).unwrap_or_default());
     // The role's account is where commands work, whoever takes it.
-    let account = role.or(ini::value(&section, "sso_account_id")?).ok_or_else(|| format!("the profile `{profile}` does not say its account"))?;
+    let account =
+        role.or(ini::value(&section, "sso_account_id")?).ok_or_else(|| format!("the profile `{profile}` does not say its account"))?;
     if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("`{account}` is no account"));
     }
