@@ -43,6 +43,17 @@ pub(super) fn conditions(given: &Conditions, rest: &[Arg<'_>], reading: &Reading
     truth
 }
 
+/// The name of the first condition on a fact that does not hold, for people; with a blank in front.
+pub(super) fn condition_named(given: &Conditions, rest: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> String {
+    let enough = |truth: Truth| if stance == Stance::Allow { truth == Truth::Yes } else { truth != Truth::No };
+    let failed = |args: Truth, name: &str| (!enough(args)).then(|| format!(" on `{name}`"));
+    let facts = || given.facts.iter().find(|(name, patterns)| !enough(fact(name, patterns, scene, stance)));
+    failed(options(&given.options, reading, scene, stance), "options")
+        .or_else(|| failed(operands(&given.operands, rest, reading, scene, stance), "operands"))
+        .or_else(|| facts().map(|(name, _)| format!(" on `{name}`")))
+        .unwrap_or_default()
+}
+
 fn fact(name: &FactName, patterns: &[String], scene: &Scene<'_>, stance: Stance) -> Truth {
     if is_target(name) && !scene.own_target {
         return Truth::Maybe;

@@ -115,6 +115,11 @@ impl Policy {
     }
 
     fn gather_here(&self, argv: &Argv, program: &Program, context: &Context) -> Result<Gathered, PolicyError> {
+        self.with_given(program, context, &mut |given: &Given<'_>| self.gather(argv, given))
+    }
+
+    /// Does something in the surroundings that were captured.
+    pub(super) fn with_given<T>(&self, program: &Program, context: &Context, act: &mut dyn FnMut(&Given<'_>) -> T) -> T {
         let given = Given {
             program,
             facts: &context.facts,
@@ -129,7 +134,7 @@ impl Policy {
             inner: &|name| inner(context, name),
             names: self.names(),
         };
-        self.gather(argv, &given)
+        act(&given)
     }
 
     /// What must be captured before this argv can be decided.

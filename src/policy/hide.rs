@@ -8,6 +8,11 @@ use crate::tool::{Arg, Hidden, hidden, merged, readings};
 const COMMANDS: usize = 256;
 
 impl Policy {
+    /// The secrets of an argv that is only looked at.
+    pub fn secrets(&self, words: &[&[u8]]) -> Result<Vec<Hidden>, PolicyError> {
+        self.hidden(words.first().map_or(&[], |name| crate::request::base_name(name)), words)
+    }
+
     /// The secrets of an argv, by the grammar of each command that it holds.
     pub(super) fn hidden(&self, name: &[u8], words: &[&[u8]]) -> Result<Vec<Hidden>, PolicyError> {
         let mut found = Vec::new();

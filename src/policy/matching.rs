@@ -41,7 +41,7 @@ pub(super) fn fires(rule: &Rule, effect: Effect, accounted: bool, reading: &Read
 }
 
 /// Whether a rule accepts what is not known of the options: those that the grammar lacks, those that come when it runs.
-fn accepted(rule: &Rule, reading: &Reading<'_>) -> bool {
+pub(super) fn accepted(rule: &Rule, reading: &Reading<'_>) -> bool {
     let unseen = |arg: &Arg<'_>| arg.certainty == Certainty::Anything;
     !reading.loose
         && (rule.other_options || reading.options.iter().all(|option| option.spec.is_some()))
@@ -65,7 +65,7 @@ pub(super) fn amend_holds(when: &Conditions, unless: &Conditions, reading: &Read
 }
 
 /// Whether the rule's words lead the command's, and how many operands they took.
-fn words(rule: &Rule, reading: &Reading<'_>, exact: bool) -> Option<(Truth, usize)> {
+pub(super) fn words(rule: &Rule, reading: &Reading<'_>, exact: bool) -> Option<(Truth, usize)> {
     if exact && rule.words.len() < reading.words.len() {
         return None;
     }
@@ -205,12 +205,12 @@ pub(super) fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, sc
 }
 
 /// Whether an allow rule names this operand.
-fn accounts(args: &Args, operand: &Arg<'_>, scene: &Scene<'_>) -> bool {
+pub(super) fn accounts(args: &Args, operand: &Arg<'_>, scene: &Scene<'_>) -> bool {
     let mut patterns = [&args.any, &args.all, &args.only].into_iter().flatten().flatten();
     patterns.any(|pattern| arg_fits(pattern, operand, scene, Stance::Allow) == Truth::Yes)
 }
 
-fn statement(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+pub(super) fn statement(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     if args.is_empty() {
         return Truth::Yes;
     }

@@ -60,7 +60,7 @@ impl Policy {
     }
 }
 
-fn object(program: &str, known: bool, reading: &Reading<'_>, hidden: &[Hidden]) -> Value {
+pub(super) fn object(program: &str, known: bool, reading: &Reading<'_>, hidden: &[Hidden]) -> Value {
     let text = |arg: &Arg<'_>| text(arg, hidden);
     let texts = |args: &[Arg<'_>]| -> Vec<Value> { args.iter().map(text).collect() };
     let options: Vec<Value> = reading

@@ -1,6 +1,7 @@
 //! The walk over an argv and everything that it would run: wrappers and scripts are followed, and every command found is judged.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -11,13 +12,15 @@ use super::carried::{keeps_surroundings, other_code};
 use super::condition::Scene;
 use super::decide::{Fired, Gathered, Given};
 use super::error::PolicyError;
-use super::layers::{Policy, View};
+use super::explain::{Considered, Step, kept_out};
+use super::layers::{Placed, Policy, View};
 use super::paths::Paths;
 use super::pattern::fits;
 use super::reason::{Effect, Layer};
-use crate::request::{self, Argv, base_name};
+use super::report;
+use crate::request::{self, Argv, FactName, base_name};
 use crate::shell::Place;
-use crate::tool::{Arg, Inner, Reading, readings};
+use crate::tool::{Arg, Hidden, Inner, Reading, readings};
 
 /// How many commands deep a wrapper is followed.
 const DEPTH: usize = 8;
@@ -31,6 +34,12 @@ struct Walk<'p> {
     policy: &'p Policy,
     /// How many commands more are looked at.
     left: usize,
+    /// The steps so far, where somebody wants to know them.
+    trace: Option<Vec<Step>>,
+    /// What nobody is shown of the argv.
+    hidden: Vec<Hidden>,
+    /// What is judged was only seen by the tolerant reader.
+    guessing: bool,
 }
 
 impl Policy {
@@ -39,7 +48,7 @@ impl Policy {
         let mut all = Gathered::default();
         let words: Vec<&[u8]> = argv.bytes().collect();
         let args = Self::args(&words);
-        let mut walk = Walk { policy: self, left: WIDTH };
+        let mut walk = Walk { policy: self, left: WIDTH, trace: None, hidden: Vec::new(), guessing: false };
         walk.judge(argv.name(), &args, given, 0, &mut all)?;
         walk.judge_as(given.program.real_name(), argv.name(), &args, given, 0, &mut all)?;
         if let Some(why) = self.distrusts(given.program) {
@@ -50,6 +59,22 @@ impl Policy {
         }
         Ok(all)
     }
+
+    /// The steps of judging an argv.
+    pub(super) fn traced(&self, argv: &Argv, given: &Given<'_>) -> Result<Vec<Step>, PolicyError> {
+        let words: Vec<&[u8]> = argv.bytes().collect();
+        let args = Self::args(&words);
+        let mut walk =
+            Walk { policy: self, left: WIDTH, trace: Some(Vec::new()), hidden: self.hidden(argv.name(), &words)?, guessing: false };
+        let mut all = Gathered::default();
+        walk.judge(argv.name(), &args, given, 0, &mut all)?;
+        walk.judge_as(given.program.real_name(), argv.name(), &args, given, 0, &mut all)?;
+        Ok(walk.trace.unwrap_or_default())
+    }
+}
+
+fn scene<'a>(given: &'a Given<'_>, paths: &'a Paths<'a>, own_target: bool, asked: &'a RefCell<BTreeSet<FactName>>) -> Scene<'a> {
+    Scene { facts: given.facts, names: given.names, paths, own_target, assigned: given.assigned, fed: given.fed, asked }
 }
 
 impl Walk<'_> {
@@ -101,7 +126,9 @@ impl Walk<'_> {
         let own_target = all.needs.owns_target(depth);
         let mut effect = Effect::Allow;
         for reading in &tried {
-            effect = effect.max(self.judge_reading(&view, reading, given, own_target, all));
+            let comes_to = self.judge_reading(&view, reading, given, own_target, all);
+            self.note(name, &view, reading, given, own_target, depth, comes_to);
+            effect = effect.max(comes_to);
         }
         all.effect = all.effect.max(effect);
         for reading in &tried {
@@ -122,7 +149,9 @@ impl Walk<'_> {
     /// Judges what a tolerant reader saw: only what a rule asks or denies counts.
     fn judge_guessed(&mut self, command: &Inner<'_>, given: &Given<'_>, depth: usize, all: &mut Gathered) -> Result<(), PolicyError> {
         let mut guessed = Gathered::default();
+        let outer = std::mem::replace(&mut self.guessing, true);
         self.judge_inner(command, given, depth, &mut guessed)?;
+        self.guessing = outer;
         all.asked.extend(guessed.asked);
         all.needs.inner.extend(guessed.needs.inner);
         for fired in
@@ -164,19 +193,41 @@ impl Walk<'_> {
         }
     }
 
+    /// Notes a step for those who want to know why.
+    #[expect(clippy::too_many_arguments, reason = "a step is all of this")]
+    fn note(
+        &mut self,
+        name: &[u8],
+        view: &View,
+        reading: &Reading<'_>,
+        given: &Given<'_>,
+        own_target: bool,
+        depth: usize,
+        comes_to: Effect,
+    ) {
+        let guessed = self.guessing;
+        let Some(trace) = &mut self.trace else { return };
+        let secrets = !self.hidden.is_empty();
+        let asked = RefCell::default();
+        let paths = Paths::new(given.cwd, given.home);
+        let scene = scene(given, &paths, own_target, &asked);
+        let considered = |placed: &Placed| {
+            let fired = amended::fired(placed, reading, &scene);
+            let kept_out = if fired.is_empty() { Some(kept_out(&placed.rule, reading, &scene, secrets)?) } else { None };
+            let effect = fired.iter().map(|(effect, _)| *effect).max().unwrap_or(placed.rule.effect);
+            Some(Considered { id: placed.rule.id.clone(), layer: placed.layer, effect, kept_out })
+        };
+        let mut rules: Vec<Considered> = view.rules.iter().filter_map(considered).collect();
+        rules.sort_by_key(|rule| (rule.kept_out.is_some(), std::cmp::Reverse(rule.effect)));
+        let program = String::from_utf8_lossy(name).into_owned();
+        trace.push(Step { depth, guessed, reading: report::object(&program, view.known, reading, &self.hidden), rules, comes_to });
+    }
+
     /// Judges one reading: fires every rule that fits it, and gives what it comes to.
     fn judge_reading(&self, view: &View, reading: &Reading<'_>, given: &Given<'_>, own_target: bool, all: &mut Gathered) -> Effect {
         let asked = RefCell::new(std::mem::take(&mut all.asked));
         let paths = Paths::new(given.cwd, given.home);
-        let scene = Scene {
-            facts: given.facts,
-            names: given.names,
-            paths: &paths,
-            own_target,
-            assigned: given.assigned,
-            fed: given.fed,
-            asked: &asked,
-        };
+        let scene = scene(given, &paths, own_target, &asked);
         let mut allowed: Vec<Fired> = Vec::new();
         let mut strictest: Option<Effect> = None;
         let mut only_projects = true;
