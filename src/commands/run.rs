@@ -275,7 +275,12 @@ fn fix(argv: &Argv, program: &mut Program, context: &mut Context, held: &mut Hel
     for word in &how.pins {
         let path = argv.words().get(*word).map(OsString::as_os_str).unwrap_or_default();
         let path = path.as_bytes().strip_prefix(b"@").map_or(path, OsStr::from_bytes);
+        // A script that is run by its name was found on PATH.
+        let path = if *word == 0 { program.path.as_os_str() } else { path };
         let pinned = held.pin_file(*word, path).map_err(|error| unreadable("a file that the command names", error))?;
+        if context.scripts.get(path.as_bytes()).is_some_and(|read| read.sha256 != pinned.sha256) {
+            return Err(format!("`{}` changed while it was read", text::escape(path.as_bytes())));
+        }
         context.pinned.push((pinned.path.clone(), pinned.sha256));
     }
     Ok(())

@@ -37,8 +37,10 @@ pub(super) fn conditions(given: &Conditions, rest: &[Arg<'_>], reading: &Reading
         return truth;
     }
     for (name, patterns) in &given.facts {
-        scene.asked.borrow_mut().insert(name.clone());
-        truth = truth.and(fact(name, patterns, scene, stance));
+        if *name != FactName::Script {
+            scene.asked.borrow_mut().insert(name.clone());
+        }
+        truth = truth.and(fact(name, patterns, reading, scene, stance));
     }
     truth
 }
@@ -47,20 +49,29 @@ pub(super) fn conditions(given: &Conditions, rest: &[Arg<'_>], reading: &Reading
 pub(super) fn condition_named(given: &Conditions, rest: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> String {
     let enough = |truth: Truth| if stance == Stance::Allow { truth == Truth::Yes } else { truth != Truth::No };
     let failed = |args: Truth, name: &str| (!enough(args)).then(|| format!(" on `{name}`"));
-    let facts = || given.facts.iter().find(|(name, patterns)| !enough(fact(name, patterns, scene, stance)));
+    let facts = || given.facts.iter().find(|(name, patterns)| !enough(fact(name, patterns, reading, scene, stance)));
     failed(options(&given.options, reading, scene, stance), "options")
         .or_else(|| failed(operands(&given.operands, rest, reading, scene, stance), "operands"))
         .or_else(|| facts().map(|(name, _)| format!(" on `{name}`")))
         .unwrap_or_default()
 }
 
-fn fact(name: &FactName, patterns: &[String], scene: &Scene<'_>, stance: Stance) -> Truth {
+fn fact(name: &FactName, patterns: &[String], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     if is_target(name) && !scene.own_target {
         return Truth::Maybe;
     }
     let set_on_the_way = matches!(name, FactName::Env(variable) if scene.assigned.iter().any(|set| set == variable.as_bytes()));
     if set_on_the_way {
         return Truth::Maybe;
+    }
+    // Scripts are read for each command by itself, so that nothing captured says anything of them.
+    if *name == FactName::Script {
+        let said = match reading.script {
+            None => return Truth::No,
+            Some(true) => "read",
+            Some(false) => "unread",
+        };
+        return any(patterns.iter().map(|pattern| value_fits(pattern, said, scene.names)));
     }
     if scene.fed && *name == FactName::Stdin {
         return any(patterns.iter().map(|pattern| value_fits(pattern, "pipe", scene.names)));

@@ -60,6 +60,8 @@ pub(super) struct Given<'a> {
     pub fed: bool,
     pub variables: &'a dyn Fn(&str) -> bool,
     pub inner: &'a dyn Fn(&[u8]) -> request::Inner,
+    /// What a script file holds, where it was read.
+    pub script: &'a dyn Fn(&[u8]) -> Option<Vec<u8>>,
     pub names: &'a Names,
 }
 
@@ -132,22 +134,24 @@ impl Policy {
                 context.environment.names(literal).any(|name| fits(pattern.as_bytes(), name))
             },
             inner: &|name| inner(context, name),
+            script: &|name| context.scripts.get(name).map(|script| script.bytes.clone()),
             names: self.names(),
         };
         act(&given)
     }
 
     /// What must be captured before this argv can be decided.
-    pub fn needs(&self, argv: &Argv, program: &Program, cwd: Option<&Path>) -> Result<Needs, PolicyError> {
+    pub fn needs(&self, argv: &Argv, program: &Program, context: &Context) -> Result<Needs, PolicyError> {
         let given = Given {
             program,
             facts: &Facts::default(),
-            cwd,
-            home: None,
+            cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
+            home: context.environment.get("HOME").map(Path::new),
             assigned: &[],
             fed: false,
             variables: &|_| false,
             inner: &|name| request::Inner { place: request::Place::Trusted, real: base_name(name).to_vec() },
+            script: &|name| context.scripts.get(name).map(|script| script.bytes.clone()),
             names: self.names(),
         };
         let gathered = self.gather(argv, &given)?;

@@ -157,6 +157,7 @@ pub(super) fn conditions(source: &Source<'_>, raw: Option<&RawConditions>) -> Re
         (FactName::TfWorkspace, &raw.tf_workspace),
         (FactName::AwsAccount, &raw.aws_account),
         (FactName::GcpProject, &raw.gcp_project),
+        (FactName::Script, &raw.script),
     ];
     let mut facts: Vec<(FactName, Vec<String>)> =
         named.into_iter().filter_map(|(name, patterns)| Some((name, patterns.clone()?))).collect();

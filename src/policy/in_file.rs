@@ -108,6 +108,10 @@ fn gathered(policy: &Policy, test: &Test) -> Result<Option<Gathered>, PolicyErro
             })
         },
         inner: &|name| Inner { place: Place::Trusted, real: base_name(name).to_vec() },
+        script: &|_| {
+            let said = test.context.iter().find(|(name, _)| *name == crate::request::FactName::Script);
+            said.and_then(|(_, script)| script.first()).map(|script| script.clone().into_bytes())
+        },
         names: &names,
     };
     policy.gather(&argv, &given).map(Some)

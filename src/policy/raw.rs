@@ -232,6 +232,7 @@ pub(super) struct RawConditions {
     pub tf_workspace: Option<Vec<String>>,
     pub aws_account: Option<Vec<String>>,
     pub gcp_project: Option<Vec<String>>,
+    pub script: Option<Vec<String>>,
     pub time: Option<Vec<Spanned<String>>>,
     pub freeze: Option<Spanned<String>>,
 }

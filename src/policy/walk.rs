@@ -18,9 +18,9 @@ use super::paths::Paths;
 use super::pattern::fits;
 use super::reason::{Effect, Layer};
 use super::report;
-use crate::request::{self, Argv, FactName, base_name};
+use crate::request::{self, Argv, FactName, Kind, base_name};
 use crate::shell::Place;
-use crate::tool::{Arg, Hidden, Inner, Reading, readings};
+use crate::tool::{Arg, Hidden, Inner, Reading, readings, shell_of};
 
 /// How many commands deep a wrapper is followed.
 const DEPTH: usize = 8;
@@ -49,10 +49,12 @@ impl Policy {
         let words: Vec<&[u8]> = argv.bytes().collect();
         let args = Self::args(&words);
         let mut walk = Walk { policy: self, left: WIDTH, trace: None, hidden: Vec::new(), guessing: false };
-        walk.judge(argv.name(), &args, given, 0, &mut all)?;
-        walk.judge_as(given.program.real_name(), argv.name(), &args, given, 0, &mut all)?;
-        if let Some(why) = self.distrusts(given.program) {
-            all.add(Effect::Ask, untrusted(self, why));
+        if !walk.judge_interpreted(argv, &args, given, &mut all)? {
+            walk.judge(argv.name(), &args, given, 0, &mut all)?;
+            walk.judge_as(given.program.real_name(), argv.name(), &args, given, 0, &mut all)?;
+            if let Some(why) = self.distrusts(given.program) {
+                all.add(Effect::Ask, untrusted(self, why));
+            }
         }
         if all.fired.is_empty() {
             all.add(self.unmatched(), self.unmatched_reason());
@@ -67,8 +69,10 @@ impl Policy {
         let mut walk =
             Walk { policy: self, left: WIDTH, trace: Some(Vec::new()), hidden: self.hidden(argv.name(), &words)?, guessing: false };
         let mut all = Gathered::default();
-        walk.judge(argv.name(), &args, given, 0, &mut all)?;
-        walk.judge_as(given.program.real_name(), argv.name(), &args, given, 0, &mut all)?;
+        if !walk.judge_interpreted(argv, &args, given, &mut all)? {
+            walk.judge(argv.name(), &args, given, 0, &mut all)?;
+            walk.judge_as(given.program.real_name(), argv.name(), &args, given, 0, &mut all)?;
+        }
         Ok(walk.trace.unwrap_or_default())
     }
 }
@@ -78,6 +82,29 @@ fn scene<'a>(given: &'a Given<'_>, paths: &'a Paths<'a>, own_target: bool, asked
 }
 
 impl Walk<'_> {
+    /// A script that nobody knows by its name is what its interpreter makes of it (`execve(2)`, "Interpreter scripts").
+    /// Whether this is one, and was read: then it does not matter who could have put it there.
+    fn judge_interpreted(&mut self, argv: &Argv, args: &[Arg<'_>], given: &Given<'_>, all: &mut Gathered) -> Result<bool, PolicyError> {
+        let Kind::Script { interpreter, argument } = &given.program.kind else { return Ok(false) };
+        if self.policy.view(argv.name())?.known || self.policy.view(given.program.real_name())?.known {
+            return Ok(false);
+        }
+        let path = given.program.path.as_os_str().as_bytes().to_vec();
+        let script = Arg { place: Some((0, 0)), ..Arg::inside(path.clone()) };
+        let argument = argument.iter().map(|argument| Arg::inside(argument.as_bytes().to_vec()));
+        let own = Arg::inside(interpreter.as_os_str().as_bytes().to_vec());
+        let command = Inner::plain(std::iter::once(own).chain(argument).chain([script]).chain(args.iter().cloned()).collect());
+        let mut second = Gathered { asked: std::mem::take(&mut all.asked), needs: std::mem::take(&mut all.needs), ..Gathered::default() };
+        self.judge_inner(&command, given, 0, &mut second)?;
+        let read = second.needs.scripts.contains(&path) && (given.script)(&path).is_some();
+        (all.asked, all.needs) = (second.asked, second.needs);
+        if read {
+            all.effect = all.effect.max(second.effect);
+            second.fired.into_iter().for_each(|fired| all.push(fired));
+        }
+        Ok(read)
+    }
+
     /// A link to another tool counts as that tool too, where policies know it; the stricter answer holds.
     fn judge_as(
         &mut self,
@@ -121,7 +148,10 @@ impl Walk<'_> {
         }
         self.left -= 1;
         let view = self.policy.view(name)?;
-        let tried = readings(&view.grammar, name, args);
+        let mut tried = readings(&view.grammar, name, args);
+        for reading in &mut tried {
+            self.follow_script(name, &view, reading, given, all);
+        }
         all.needs.take(&view.grammar, &tried, depth);
         let own_target = all.needs.owns_target(depth);
         let mut effect = Effect::Allow;
@@ -191,6 +221,14 @@ impl Walk<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Reads the script file that a shell is given, where it is what the shell will read.
+    fn follow_script(&mut self, name: &[u8], view: &View, reading: &mut Reading<'_>, given: &Given<'_>, all: &mut Gathered) {
+        let Some(file) = reading.script_file(&view.grammar) else { return };
+        let bytes = if all.needs.is_here() { (given.script)(&file) } else { None };
+        reading.follow_script(bytes.as_deref(), shell_of(name));
+        all.needs.scripts.insert(file);
     }
 
     /// Notes a step for those who want to know why.

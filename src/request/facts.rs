@@ -42,6 +42,8 @@ pub enum FactName {
     GcpProject,
     /// The time of the decision, in UTC (RFC 3339). Proved.
     Time,
+    /// `read` where the script file that a shell is given could be read, else `unread`. Proved.
+    Script,
     /// Whether the freeze calendar of this path has something in force: `yes` or `no`. Claimed.
     Freeze(String),
 }
@@ -67,6 +69,7 @@ impl FactName {
             "aws_account" => Self::AwsAccount,
             "gcp_project" => Self::GcpProject,
             "time" => Self::Time,
+            "script" => Self::Script,
             // Which calendar is said by the rules alone; tests speak of whichever there is.
             "freeze" => Self::Freeze(String::new()),
             other => Self::Env(other.strip_prefix("env.").filter(|rest| !rest.is_empty())?.to_owned()),
@@ -75,7 +78,7 @@ impl FactName {
 
     /// Whether the caller could have written the value.
     pub fn claimed(&self) -> bool {
-        !matches!(self, Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty | Self::Stdin | Self::Time)
+        !matches!(self, Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty | Self::Stdin | Self::Time | Self::Script)
     }
 }
 
@@ -100,6 +103,7 @@ impl fmt::Display for FactName {
             Self::AwsAccount => "aws_account",
             Self::GcpProject => "gcp_project",
             Self::Time => "time",
+            Self::Script => "script",
             Self::Freeze(path) if !path.is_empty() => return write!(f, "freeze {path}"),
             Self::Freeze(_) => "freeze",
         })

@@ -20,7 +20,7 @@ pub struct Inner<'a> {
 
 impl<'a> Inner<'a> {
     /// A command that runs as its wrapper does.
-    pub(super) fn plain(argv: Vec<Arg<'a>>) -> Self {
+    pub fn plain(argv: Vec<Arg<'a>>) -> Self {
         Self { argv, ..Self::default() }
     }
 

@@ -81,6 +81,23 @@ fn joined(reading: &mut Reading<'_>, own: usize) {
     run(reading, &script, Shell::Posix);
 }
 
+impl Reading<'_> {
+    /// The script file that a shell is given instead of a script, as far as it stands in the argv itself.
+    pub fn script_file(&self, grammar: &Grammar) -> Option<Vec<u8>> {
+        let Some(Runs::Script(option)) = &grammar.runs else { return None };
+        let file = self.operands.first().filter(|file| file.is_known() && file.place.is_some() && !file.text.is_empty())?;
+        (!self.options.iter().any(|given| given.is(option))).then(|| file.text.to_vec())
+    }
+
+    /// Takes in what the script file runs.
+    pub fn follow_script(&mut self, bytes: Option<&[u8]>, shell: Shell) {
+        self.script = Some(bytes.is_some());
+        if let Some(bytes) = bytes {
+            run(self, bytes, shell);
+        }
+    }
+}
+
 /// Adds what a shell script runs, or what is seen of it where that cannot be told.
 fn run(reading: &mut Reading<'_>, script: &[u8], shell: Shell) {
     let (commands, guessed) = match shell::read(script, shell) {

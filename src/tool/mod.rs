@@ -13,7 +13,7 @@ mod sql;
 pub use arg::{Arg, Certainty, Part};
 pub use command::Inner;
 pub use grammar::{Embed, Grammar, Holder, Language, OptionSpec, Runs, Syntax, Takes, TargetKind, WordSpec};
-pub use read::{Opt, Reading, readings};
+pub use read::{Opt, Reading, readings, shell_of};
 pub(crate) use secret::merged;
 pub use secret::{Hidden, hidden, without_passwords};
 pub use sql::Statement;

@@ -41,6 +41,8 @@ impl Opt<'_> {
 /// One way in which a tool may read its arguments.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reading<'a> {
+    /// Whether the script file that it is given was read; none where it is given none.
+    pub script: Option<bool>,
     /// Words are words in any case.
     pub fold_case: bool,
     /// The table of its subcommand.
@@ -72,12 +74,17 @@ impl Reading<'_> {
     }
 }
 
+/// Which shell reads a script that this program is given.
+pub fn shell_of(name: &[u8]) -> Shell {
+    if name == b"bash" { Shell::Bash } else { Shell::Posix }
+}
+
 /// The most unknown options for which both ways are tried.
 const TRIED: usize = 6;
 
 /// Every way in which the tool `name` may read `args` (without the program's name): one where all options are known.
 pub fn readings<'a>(grammar: &'a Grammar, name: &[u8], args: &[Arg<'a>]) -> Vec<Reading<'a>> {
-    let shell = if name == b"bash" { Shell::Bash } else { Shell::Posix };
+    let shell = shell_of(name);
     let mut reader = Reader::new(grammar, 0);
     reader.read(args);
     let unknown = reader.unknown;

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use super::files::{self, Owner};
 use super::{clock, names};
 use crate::policy::{Target, calendar};
-use crate::request::{Context, Fact, FactName, Stdin};
+use crate::request::{Context, Fact, FactName, ScriptFile, Stdin};
 
 /// What is known about a fact, for the target that the argv names. What cannot be told for sure is unknown.
 pub fn fact(name: &FactName, context: &Context, target: &Target) -> Fact {
@@ -51,10 +51,22 @@ pub fn fact(name: &FactName, context: &Context, target: &Target) -> Fact {
         FactName::TfWorkspace => here.fixed().and_then(|()| terraform::workspace(&here)),
         FactName::AwsAccount => here.fixed().and_then(|()| aws::account(&here)),
         FactName::GcpProject => here.fixed().and_then(|()| gcloud::project(&here)),
+        // Scripts are read for a command, not for the request.
+        FactName::Script => Err("it is known of a shell only".to_owned()),
         FactName::Time => now().map(|now| Fact::known(now.to_string())),
         FactName::Freeze(path) => freeze(Path::new(path), context.who.uid),
     };
     found.unwrap_or_else(Fact::Unknown)
+}
+
+/// What a script file holds, as the shell will find it; none where it cannot be read whole.
+pub fn script(name: &[u8], context: &Context) -> Option<ScriptFile> {
+    let here = Here { context, target: &Target::default() };
+    // A shell looks for a name without a slash on PATH when it is not here (bash(1), "COMMAND EXECUTION").
+    let bytes = reader::read(&here.resolve(Path::new(OsStr::from_bytes(name))).ok()?).ok()??;
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
+    Some(ScriptFile { bytes, sha256 })
 }
 
 fn now() -> Result<Timestamp, String> {
