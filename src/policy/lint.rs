@@ -48,17 +48,13 @@ impl Policy {
             }
             if !view.grammar.names.is_empty() {
                 unknown_options(rule, &view.grammar, found);
-            } else if rule.tools.iter().any(|tool| tool == name) && rule.effect == Effect::Allow {
-                found.push(format!(
-                    "`{}` allows `{name}`, of which no grammar is known: an option in the command keeps it from matching",
-                    rule.id
-                ));
             }
-            if rule.effect == Effect::Allow && any_arguments(rule) && rule.words.is_empty() && rule.when.is_empty() {
+            let named = rule.tools.is_empty() || rule.tools.iter().any(|tool| tool == name);
+            if named && rule.effect == Effect::Allow && any_arguments(rule) && rule.words.is_empty() && rule.when.is_empty() {
                 found.push(format!("`{}` allows every use of `{name}`", rule.id));
             }
             let over = view.rules.iter().find(|other| other.rule.id != rule.id && shadows(&other.rule, rule));
-            if let Some(over) = over.filter(|over| over.amends.is_empty()) {
+            if let Some(over) = over.filter(|over| named && over.amends.is_empty()) {
                 found.push(format!(
                     "`{}` never decides: `{}` speaks of every command that it speaks of, and is stricter",
                     rule.id, over.rule.id

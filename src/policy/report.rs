@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::error::PolicyError;
+use super::grammar_file::EVERY_TOOL;
 use super::layers::Policy;
 use super::reason::{Effect, Layer};
 use crate::request::Argv;
@@ -56,7 +57,7 @@ impl Policy {
     /// The first name of every tool that gate has a file of.
     pub fn embedded_names(&self) -> Vec<&'static str> {
         let mut seen = std::collections::BTreeSet::new();
-        self.tools().names.iter().filter(|(_, file)| seen.insert(*file)).map(|(name, _)| *name).collect()
+        self.tools().names.iter().filter(|(name, file)| *name != EVERY_TOOL && seen.insert(*file)).map(|(name, _)| *name).collect()
     }
 }
 

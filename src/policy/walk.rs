@@ -96,11 +96,15 @@ impl Walk<'_> {
         let command = Inner::plain(std::iter::once(own).chain(argument).chain([script]).chain(args.iter().cloned()).collect());
         let mut second = Gathered { asked: std::mem::take(&mut all.asked), needs: std::mem::take(&mut all.needs), ..Gathered::default() };
         self.judge_inner(&command, given, 0, &mut second)?;
-        let read = second.needs.scripts.contains(&path) && (given.script)(&path).is_some();
+        let file = second.needs.scripts.contains(&path) && (given.script)(&path).is_some();
         (all.asked, all.needs) = (second.asked, second.needs);
-        if read {
-            all.effect = all.effect.max(second.effect);
-            second.fired.into_iter().for_each(|fired| all.push(fired));
+        let read = file && second.fired.iter().all(|fired| fired.reason.rule != "opaque");
+        // Where it cannot be read, it is judged by its name, and what was seen in it makes that no milder.
+        for fired in second.fired.into_iter().filter(|fired| read || !BUILT_IN.contains(&fired.reason.rule.as_str())) {
+            if read || fired.reason.effect > Effect::Allow {
+                all.effect = all.effect.max(fired.reason.effect);
+                all.push(fired);
+            }
         }
         Ok(read)
     }

@@ -78,7 +78,10 @@ impl FactName {
 
     /// Whether the caller could have written the value.
     pub fn claimed(&self) -> bool {
-        !matches!(self, Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty | Self::Stdin | Self::Time | Self::Script)
+        !matches!(
+            self,
+            Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty | Self::Stdin | Self::Time | Self::Script
+        )
     }
 }
 
