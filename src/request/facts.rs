@@ -129,7 +129,22 @@ pub enum Fact {
     Unknown(String),
 }
 
+/// Parts of names of variables whose values are secrets.
+const SECRET_NAMES: &[&str] = &["PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "SECRET", "API_KEY", "APIKEY", "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL"];
+
 impl Fact {
+    /// What people and records get of it: not the value of a variable whose name says that it is a secret.
+    #[must_use]
+    pub fn shown(&self, name: &FactName) -> Self {
+        let secret = matches!(name, FactName::Env(name) if SECRET_NAMES.iter().any(|part| name.to_ascii_uppercase().contains(part)));
+        match self {
+            Self::Known { values, files } if secret => {
+                Self::Known { values: values.iter().map(|value| format!("hidden, {} bytes", value.len())).collect(), files: files.clone() }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// A fact with one value that no file holds.
     pub fn known(value: impl Into<String>) -> Self {
         Self::Known { values: vec![value.into()], files: Vec::new() }

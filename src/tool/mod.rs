@@ -9,6 +9,7 @@ mod read;
 mod read_find;
 mod secret;
 mod sql;
+mod token;
 
 pub use arg::{Arg, Certainty, Part};
 pub use command::Inner;

@@ -176,3 +176,23 @@ fn a_script_that_is_run_by_its_name_is_what_its_interpreter_makes_of_it() {
     assert_eq!(decision(&world, &["good.sh"]), "allow");
     assert_eq!(decision(&world, &["bad.sh"]), "deny");
 }
+
+#[test]
+fn secrets_are_known_by_names_and_by_how_they_look_and_stand_nowhere_in_the_log() {
+    let token = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
+    let rule = "[[rule]]\nid = \"own.ok\"\ntool = \"deploy\"\neffect = \"allow\"\noperands.only = [\"*\"]\nwhen.env.DEPLOY_TOKEN = [\"*\"]\n";
+    let world = head(rule).program("deploy", "#!/nowhere\n").env("DEPLOY_TOKEN", "hush-hush");
+    let header = format!("Authorization: Bearer {token}");
+    for words in [vec!["deploy", token.as_str()], vec!["curl", "-H", &header, "https://example.org"]] {
+        let ran = world.run([&["check", "--"], words.as_slice()].concat());
+        assert!(!ran.out().contains(&token) && ran.out().contains("hidden"), "{ran}");
+        world.run([&["--non-interactive", "--"], words.as_slice()].concat());
+    }
+    let log = std::fs::read(world.state().join("audit.db")).unwrap();
+    let wal = std::fs::read(world.state().join("audit.db-wal")).unwrap_or_default();
+    for bytes in [log, wal] {
+        for secret in [token.as_bytes(), b"hush-hush"] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{}", String::from_utf8_lossy(secret));
+        }
+    }
+}
