@@ -49,6 +49,9 @@ pub fn embedded_file(name: &str, bytes: &[u8]) -> Result<EmbeddedFile, PolicyErr
 /// Runs all tests of one file against the whole policy. Gives how many there are, and those that failed.
 pub fn check_file(policy: &Policy, found: &PolicyFile, kind: FileKind) -> Result<(usize, Vec<Failure>), PolicyError> {
     let read = file::read(&found.name, &found.bytes, kind)?;
+    if kind == FileKind::Embedded {
+        read.rules.iter().try_for_each(|rule| policy.check_terms(rule))?;
+    }
     let text = String::from_utf8_lossy(&found.bytes);
     let mut failures = Vec::new();
     for test in &read.tests {

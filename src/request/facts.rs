@@ -130,7 +130,8 @@ pub enum Fact {
 }
 
 /// Parts of names of variables whose values are secrets.
-const SECRET_NAMES: &[&str] = &["PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "SECRET", "API_KEY", "APIKEY", "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL"];
+const SECRET_NAMES: &[&str] =
+    &["PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "SECRET", "API_KEY", "APIKEY", "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL"];
 
 impl Fact {
     /// What people and records get of it: not the value of a variable whose name says that it is a secret.

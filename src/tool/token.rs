@@ -90,9 +90,32 @@ const KINDS: &[Kind] = &[
 
 /// Header names and keys of connection strings whose values are secrets; lower case.
 const NAMES: &[&str] = &[
-    "authorization:", "proxy-authorization:", "cookie:", "x-api-key:", "api-key:", "apikey:", "x-auth-token:", "private-token:", "job-token:",
-    "x-vault-token:", "x-amz-security-token:", "accountkey=", "sharedaccesskey=", "sharedaccesssignature=", "password=", "pwd=", "passwd=",
-    "client_secret=", "access_token=", "refresh_token=", "api_key=", "apikey=", "secret=", "token=", "sig=", "x-amz-signature=",
+    "authorization:",
+    "proxy-authorization:",
+    "cookie:",
+    "x-api-key:",
+    "api-key:",
+    "apikey:",
+    "x-auth-token:",
+    "private-token:",
+    "job-token:",
+    "x-vault-token:",
+    "x-amz-security-token:",
+    "accountkey=",
+    "sharedaccesskey=",
+    "sharedaccesssignature=",
+    "password=",
+    "pwd=",
+    "passwd=",
+    "client_secret=",
+    "access_token=",
+    "refresh_token=",
+    "api_key=",
+    "apikey=",
+    "secret=",
+    "token=",
+    "sig=",
+    "x-amz-signature=",
 ];
 
 /// Where secrets stand in a text that nothing runs: each as start and end.
@@ -147,11 +170,18 @@ mod tests {
     #[test]
     fn tokens_are_known_by_how_they_look() {
         // Put together here, so that nobody's scanner takes this file for a leak.
-        for (begins, rest) in [("AKIA", "Q3EGRXH7ABCDEFGH"), ("ghp_", "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6"), ("glpat-", "abcDEF123456_-abcdef"), ("eyJ", "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl")] {
+        for (begins, rest) in [
+            ("AKIA", "Q3EGRXH7ABCDEFGH"),
+            ("ghp_", "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6"),
+            ("glpat-", "abcDEF123456_-abcdef"),
+            ("eyJ", "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"),
+        ] {
             let token = format!("{begins}{rest}");
             assert_eq!(hidden(&format!("x={token}")), format!("x={}", "#".repeat(token.len())));
         }
-        for plain in ["AKIA", "ghp_short", "sk-learn", "eyJ", "https://example.org/token", "npm_config_registry", "maskAKIAQ3EGRXH7ABCDEFGH"] {
+        for plain in
+            ["AKIA", "ghp_short", "sk-learn", "eyJ", "https://example.org/token", "npm_config_registry", "maskAKIAQ3EGRXH7ABCDEFGH"]
+        {
             assert_eq!(hidden(plain), plain);
         }
     }

@@ -180,7 +180,8 @@ fn a_script_that_is_run_by_its_name_is_what_its_interpreter_makes_of_it() {
 #[test]
 fn secrets_are_known_by_names_and_by_how_they_look_and_stand_nowhere_in_the_log() {
     let token = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
-    let rule = "[[rule]]\nid = \"own.ok\"\ntool = \"deploy\"\neffect = \"allow\"\noperands.only = [\"*\"]\nwhen.env.DEPLOY_TOKEN = [\"*\"]\n";
+    let rule =
+        "[[rule]]\nid = \"own.ok\"\ntool = \"deploy\"\neffect = \"allow\"\noperands.only = [\"*\"]\nwhen.env.DEPLOY_TOKEN = [\"*\"]\n";
     let world = head(rule).program("deploy", "#!/nowhere\n").env("DEPLOY_TOKEN", "hush-hush");
     let header = format!("Authorization: Bearer {token}");
     for words in [vec!["deploy", token.as_str()], vec!["curl", "-H", &header, "https://example.org"]] {
