@@ -30,6 +30,7 @@ mod policy_keys_reading;
 mod policy_keys_rules;
 mod policy_laws;
 mod prompt;
+mod reading_laws;
 mod record;
 mod shell;
 mod text;
