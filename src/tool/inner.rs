@@ -38,15 +38,18 @@ fn after(reading: &mut Reading<'_>, own: usize, assignments: bool, from_stdin: b
         reading.opaque = Some("where the command that it runs begins is only known when it runs");
         return;
     }
+    let mut assigned = Vec::new();
     if assignments {
-        start += reading.operands[start..].iter().take_while(|arg| arg.is_known() && assigns(&arg.text)).count();
+        let given = reading.operands[start..].iter().take_while(|arg| arg.is_known() && assigns(&arg.text));
+        assigned.extend(given.map(|arg| arg.text.split(|byte| *byte == b'=').next().unwrap_or_default().to_vec()));
+        start += assigned.len();
     }
     let mut command = reading.operands.split_off(start);
     if !command.is_empty() {
         if from_stdin {
             command.push(Arg { certainty: Certainty::Anything, ..Arg::inside(Vec::new()) });
         }
-        reading.inner.push(Inner::plain(command));
+        reading.inner.push(Inner { assigned, ..Inner::plain(command) });
     }
 }
 

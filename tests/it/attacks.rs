@@ -87,8 +87,8 @@ fn nothing_of_this_list_is_allowed() {
         "printf -v 'a[$(id)]' x",
         "test -v 'a[$(id)]'",
         "'[' -v 'a[$(id)]' ']'",
-        "cd /tmp; ls",
-        "chdir /tmp; ls",
+        "cd /tmp; ./ls",
+        "chdir /tmp; ./ls",
     ] {
         argvs.push(vec!["bash", "-c", script]);
         argvs.push(vec!["sh", "-c", script]);
