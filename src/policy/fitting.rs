@@ -31,16 +31,23 @@ fn in_set(name: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth
     let one = |pattern: &str| path_fits(pattern, arg, scene, stance);
     let written = scene.names.iter().filter(|(known, _)| known == name).flat_map(|(_, patterns)| patterns);
     let written = any(written.map(|pattern| one(pattern)));
+    let many = |patterns: &'static [&'static str]| {
+        if arg.is_known() && stance == Stance::Strict {
+            scene.paths.could_fit_any(patterns, &arg.text)
+        } else {
+            any(patterns.iter().map(|pattern| one(pattern)))
+        }
+    };
     let own = match sets::find(name) {
         None => Truth::No,
-        Some(Set::Patterns(patterns)) => any(patterns.iter().map(|pattern| one(pattern))),
-        Some(Set::Secrets(patterns)) => {
-            let sample = any(sets::SAMPLES.iter().map(|pattern| path_fits(pattern, arg, scene, Stance::Allow)));
-            any(patterns.iter().map(|pattern| one(pattern))).and(sample.not())
-        }
+        Some(Set::Patterns(patterns)) => many(patterns),
+        Some(Set::Secrets(patterns)) => match many(patterns) {
+            Truth::No => Truth::No,
+            found => found.and(any(sets::SAMPLES.iter().map(|pattern| path_fits(pattern, arg, scene, Stance::Allow))).not()),
+        },
         Some(Set::System(patterns)) => {
             let relative = arg.is_known() && !arg.text.starts_with(b"/") && scene.paths.stays_inside(&arg.text);
-            if relative && !scene.paths.in_core() { Truth::No } else { any(patterns.iter().map(|pattern| one(pattern))) }
+            if relative && !scene.paths.in_core() { Truth::No } else { many(patterns) }
         }
         Some(Set::Regenerable(patterns)) => {
             let last = |pattern: &&str| {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::pattern::{covers, fits, meets};
-use super::truth::Truth;
+use super::truth::{Truth, any};
 use crate::tool::Part;
 
 /// The working directory, and what operands lead to from it: worked out once, however many rules look at them.
@@ -53,7 +53,26 @@ impl<'a> Paths<'a> {
         if !pattern.contains(&b'/') {
             return fits(pattern, bare(operand)).into();
         }
+        Self::leads_to(pattern, operand, &self.forms(operand))
+    }
+
+    /// Whether an operand could mean what any of many patterns names.
+    pub(super) fn could_fit_any(&self, patterns: &[&str], operand: &[u8]) -> Truth {
         let forms = self.forms(operand);
+        let bare = bare(operand);
+        any(patterns.iter().map(|pattern| {
+            let pattern = pattern.as_bytes();
+            if fits(pattern, operand) || bare.len() < operand.len() && fits(pattern, bare) {
+                Truth::Yes
+            } else if pattern.contains(&b'/') {
+                Self::leads_to(pattern, operand, &forms)
+            } else {
+                Truth::No
+            }
+        }))
+    }
+
+    fn leads_to(pattern: &[u8], operand: &[u8], forms: &Forms) -> Truth {
         if fits(pattern, &forms.normal) {
             return Truth::Yes;
         }

@@ -4,6 +4,13 @@ use crate::tool::Part;
 ///
 /// Linear in text times pattern at worst, with no recursion.
 pub(crate) fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    // Most patterns that do not fit end otherwise.
+    if let Some(last) = pattern.last()
+        && *last != b'*'
+        && text.last() != Some(last)
+    {
+        return false;
+    }
     let (mut p, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {

@@ -126,15 +126,15 @@ fn an_error_is_one_object_for_programs_too() {
 
 #[test]
 fn what_no_rule_knows_is_offered_the_rule_that_allows_just_that() {
-    let world = World::new().program("frob", "#!/nowhere\n");
-    let said = object(&world.run(["--json", "--", "frob", "PAGE_SIZE"]).err());
+    let world = World::new();
+    let said = object(&world.run(["--json", "--", "zdump", "PAGE_SIZE"]).err());
     let instead = said["instead"].as_str().unwrap();
     let rule = instead.split_once('\n').unwrap().1;
     let wiser = World::new().user_policy(&format!("version = 1\n{rule}"));
-    assert_eq!(wiser.run(["check", "--", "frob", "PAGE_SIZE"]).code(), 0, "{rule}");
-    assert_eq!(wiser.run(["check", "--", "frob", "PATH"]).code(), 75, "{rule}");
-    assert_eq!(wiser.run(["check", "--", "frob", "PAGE_SIZE", "PATH"]).code(), 75, "{rule}");
-    assert_eq!(wiser.run(["check", "--", "frob", "-a", "PAGE_SIZE"]).code(), 75, "{rule}");
+    assert_eq!(wiser.run(["check", "--", "zdump", "PAGE_SIZE"]).code(), 0, "{rule}");
+    assert_eq!(wiser.run(["check", "--", "zdump", "PATH"]).code(), 75, "{rule}");
+    assert_eq!(wiser.run(["check", "--", "zdump", "PAGE_SIZE", "PATH"]).code(), 75, "{rule}");
+    assert_eq!(wiser.run(["check", "--", "zdump", "-a", "PAGE_SIZE"]).code(), 75, "{rule}");
 }
 
 #[test]

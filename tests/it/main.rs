@@ -17,6 +17,7 @@ mod doctor;
 mod examples;
 mod exec;
 mod facts;
+mod facts_cloud;
 mod facts_git;
 mod facts_git_config;
 mod facts_kube;
