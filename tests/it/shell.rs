@@ -224,10 +224,8 @@ fn every_byte_alone_and_between_letters_is_read_as_bash_reads_it() {
             scripts.push(format!("{}{}{}", around[0], char::from(byte), around[1]));
         }
     }
-    let known: Vec<(&str, Commands)> = scripts
-        .iter()
-        .filter_map(|script| read(script.as_bytes()).map(|commands| (script.as_str(), commands)))
-        .collect();
+    let known: Vec<(&str, Commands)> =
+        scripts.iter().filter_map(|script| read(script.as_bytes()).map(|commands| (script.as_str(), commands))).collect();
     let ran = by_bash(&known.iter().map(|(script, _)| *script).collect::<Vec<_>>());
     for ((script, wanted), ran) in known.iter().zip(ran) {
         // A pipe and a job in the background may end after bash does.
