@@ -91,7 +91,9 @@ pub(super) fn words(rule: &Rule, reading: &Reading<'_>, exact: bool) -> Option<(
 
 fn spells(alternatives: &[String], arg: &Arg<'_>, reading: &Reading<'_>) -> Truth {
     if !arg.is_known() {
-        return Truth::Maybe;
+        // One argument is one word, whatever it says.
+        let any = arg.certainty == Certainty::Value && alternatives.iter().any(|word| word == "*");
+        return if any { Truth::Yes } else { Truth::Maybe };
     }
     let folded = |word: &String| fits(word.to_ascii_lowercase().as_bytes(), &arg.text.to_ascii_lowercase());
     alternatives.iter().any(|word| fits(word.as_bytes(), &arg.text) || reading.fold_case && folded(word)).into()
@@ -183,7 +185,7 @@ pub(super) fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, sc
         return Truth::Yes;
     }
     let doubt = if reading.loose { Truth::Maybe } else { Truth::Yes };
-    let hiding = if given.iter().any(|arg| arg.certainty == Certainty::Anything) { Truth::Maybe } else { Truth::No };
+    let hiding = if given.iter().any(|arg| arg.certainty == Certainty::Anything && arg.shape.is_empty()) { Truth::Maybe } else { Truth::No };
     let some = |pattern: &String, stance: Stance| any(given.iter().map(|arg| arg_fits(pattern, arg, scene, stance))).min(doubt).max(hiding);
     let mut truth = Truth::Yes;
     if let Some(patterns) = &args.any {

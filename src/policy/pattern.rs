@@ -42,14 +42,16 @@ pub(crate) fn fits(pattern: &[u8], text: &[u8]) -> bool {
 ///
 /// Both are automata of a line; what they have in common is looked for breadth first, so the work is pattern times shape.
 pub(crate) fn meets(pattern: &[u8], shape: &[Part]) -> bool {
-    let flat: Vec<Step> = shape
-        .iter()
-        .flat_map(|part| match part {
-            Part::Text(text) => text.iter().map(|byte| Step::Byte(*byte)).collect(),
-            Part::Name => vec![Step::Name],
-            Part::Any => vec![Step::Any],
-        })
-        .collect();
+    let mut flat: Vec<Step> = Vec::new();
+    for part in shape {
+        match part {
+            Part::Text(text) => flat.extend(text.iter().map(|byte| Step::Byte(*byte))),
+            // What a shell's glob finds begins with a dot only where that is written (POSIX.1-2017, XCU 2.13.3).
+            Part::Name if matches!(flat.last(), None | Some(Step::Byte(b'/'))) => flat.extend([Step::Head, Step::Name]),
+            Part::Name => flat.push(Step::Name),
+            Part::Any => flat.push(Step::Any),
+        }
+    }
     if flat.len() * pattern.len() > MOST_STEPS {
         return true;
     }
@@ -59,11 +61,13 @@ pub(crate) fn meets(pattern: &[u8], shape: &[Part]) -> bool {
         let mut next = vec![false; flat.len() + 1];
         for at in (0..=flat.len()).filter(|at| reached[*at]) {
             if *wanted == b'*' {
+                // It takes any part of the shape, so that every later place is reached.
                 next[at..].fill(true);
                 break;
             }
             match flat.get(at) {
                 Some(Step::Byte(byte)) if byte == wanted => next[at + 1] = true,
+                Some(Step::Head) if !matches!(wanted, b'/' | b'.') => next[at + 1] = true,
                 Some(Step::Name) if *wanted != b'/' => next[at] = true,
                 Some(Step::Any) => next[at] = true,
                 _ => {}
@@ -79,6 +83,8 @@ const MOST_STEPS: usize = 1 << 20;
 
 enum Step {
     Byte(u8),
+    /// The first letter of a name, where there is one; what follows it always is a `Name`.
+    Head,
     Name,
     Any,
 }
@@ -87,8 +93,11 @@ enum Step {
 fn closed(flat: &[Step], mut reached: Vec<bool>) -> Vec<bool> {
     reached.resize(flat.len() + 1, false);
     for at in 0..flat.len() {
-        if reached[at] && !matches!(flat[at], Step::Byte(_)) {
-            reached[at + 1] = true;
+        match flat[at] {
+            _ if !reached[at] => {}
+            Step::Byte(_) => {}
+            Step::Head => reached[at + 2] = true,
+            Step::Name | Step::Any => reached[at + 1] = true,
         }
     }
     reached
@@ -115,7 +124,7 @@ mod tests {
     /// Every text of a shape whose gaps hold up to two letters.
     fn texts(shape: &[Part]) -> Vec<Vec<u8>> {
         let runs = |slash: bool| {
-            let letters: &[u8] = if slash { b"ab/" } else { b"ab" };
+            let letters: &[u8] = if slash { b"ab/." } else { b"ab" };
             let mut runs = vec![Vec::new()];
             runs.extend(letters.iter().map(|one| vec![*one]));
             runs.extend(letters.iter().flat_map(|one| letters.iter().map(move |two| vec![*one, *two])));

@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         match self.grammar.syntax {
             Syntax::KeyValue => self.read_pairs(args),
             Syntax::Find => self.read_find(args),
-            Syntax::Plain => args.iter().for_each(|arg| self.operand(arg.clone())),
+            Syntax::Plain => args.iter().for_each(|arg| self.operand(plain(arg))),
             Syntax::Gnu | Syntax::Posix | Syntax::SingleDash => self.read_options(args),
         }
     }
@@ -375,6 +375,16 @@ fn value_to_come<'a>(arg: &Arg<'a>) -> Option<(Vec<u8>, Arg<'a>)> {
     }
     let shape = [&[Part::Text(first[equals + 1..].to_vec())], rest].concat();
     Some((first[..=equals].to_vec(), Arg { certainty: Certainty::Value, shape, ..Arg::inside(Vec::new()) }))
+}
+
+/// An argument of a tool that knows no options: what is not split is one operand.
+fn plain<'a>(arg: &Arg<'a>) -> Arg<'a> {
+    let certainty = match arg.certainty {
+        Certainty::Anything if arg.shape.contains(&Part::Name) => Certainty::Several,
+        Certainty::Anything if !arg.shape.is_empty() => Certainty::Value,
+        other => other,
+    };
+    Arg { certainty, ..arg.clone() }
 }
 
 fn numeric_flag() -> &'static OptionSpec {

@@ -1,0 +1,595 @@
+//! Random scripts, of a grammar and of noise.
+
+/// A small generator, so that a seed tells the whole run (xorshift64*).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        usize::try_from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33).unwrap() % sides
+    }
+
+    fn chance(&mut self, of: usize) -> bool {
+        self.roll(of) == 0
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.roll(from.len())]
+    }
+}
+
+/// What scripts are made of: what the reader knows, and what shells read in ways of their own.
+const NOISE: &[&str] = &[
+    "alpha",
+    "b-2",
+    "c.d",
+    "x=1",
+    "=x",
+    "a=b=c",
+    "-n",
+    "--",
+    "@{u}",
+    "%h",
+    "+x",
+    "a:b,c",
+    "^",
+    "!",
+    "!!",
+    "{",
+    "}",
+    "{a,b}",
+    "[a]",
+    "*",
+    "?",
+    "~",
+    "~/x",
+    "a~b",
+    "$X",
+    "$1",
+    "${X}",
+    "$(q)",
+    "`q`",
+    "$'a'",
+    "$\"a\"",
+    "'s q'",
+    "'",
+    "\"d q\"",
+    "\"",
+    "\"\\$\"",
+    "\"\\q\"",
+    "\"\\\\\"",
+    "\"a'b\"",
+    "'a\"b'",
+    "\\",
+    "\\ ",
+    "\\\n",
+    "\\;",
+    "\\'",
+    "\\\"",
+    "\\x",
+    "'a'\"b\"c",
+    "''",
+    "\"\"",
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    ";",
+    ";;",
+    "&",
+    "&&",
+    "||",
+    "|",
+    "|&",
+    ">",
+    "<",
+    "<<x",
+    "2>&1",
+    "(",
+    ")",
+    "((",
+    "))",
+    "#",
+    "# c\n",
+    "a#b",
+    "if",
+    "then",
+    "fi",
+    "time",
+    "case",
+    "in",
+    "esac",
+    "do",
+    "done",
+    "while",
+    "for",
+    "else",
+    "function",
+    "coproc",
+    "eval",
+    "exec",
+    "command",
+    "builtin",
+    "cd",
+    "set",
+    "export",
+    "alias",
+    "printf",
+    "test",
+    "-v",
+    "echo",
+    "true",
+    "\u{e9}",
+    "\"\u{4e2d}\"",
+    "\"\u{4e2d}\\\"\"",
+    "\r",
+    "\u{b}",
+    "\u{a0}",
+    "[[",
+    "]]",
+    "[",
+    "]",
+    "=",
+    "==",
+    "-eq",
+    "$S",
+    "$N",
+    "$V",
+    "$K",
+    "$((",
+    "$((1))",
+    "${X:-",
+    "<<<",
+    "<(",
+    ">(",
+    "&>",
+    ">>",
+    "$@",
+    "\"$@\"",
+    "<<E\n$(q)\nE\n",
+    "<<'E'\n$(q)\nE\n",
+    "E\n",
+    "..",
+    ",",
+    "{1..3}",
+    "{a",
+    "b}",
+    "X=",
+    "Y=",
+    "declare",
+    "read",
+    "trap",
+    "unset",
+    "local",
+    "return",
+    "exit",
+    "%n",
+    "IFS=",
+    "$",
+    "`",
+    "\\`",
+    "~+",
+    "!(",
+    "@(",
+    "+=",
+    "[0]=",
+    "esac",
+    "-",
+    "<&-",
+    ">&2",
+    "0",
+    "1",
+    "2",
+    "$#",
+    "$?",
+    "${#X}",
+    "${X%a}",
+    "${X/a/b}",
+    "${!X}",
+    "${X:1}",
+    "${X@Q}",
+    "${X:=a}",
+    "$[1]",
+    "\u{1}",
+    "\u{7f}",
+    "-a",
+    "-o",
+    "(a)",
+    ";&",
+    ";;&",
+];
+
+const NAMES: &[&str] = &[
+    "alpha", "alpha", "beta", "gamma", "ls", "cat", "echo", "true", "false", "b-2", "git", "printf", "test", "unheard", "$K", ":", "kill",
+];
+
+const WORDS: &[&str] = &[
+    "a",
+    "b.c",
+    "-n",
+    "--x=1",
+    "HEAD~1",
+    "a:b",
+    "x=1",
+    "stash@{0}",
+    "@{u}..",
+    "{}",
+    "''",
+    "\"\"",
+    "'s q'",
+    "\"d q\"",
+    "\"$X\"",
+    "$X",
+    "$N",
+    "\"$N\"",
+    "\"a${E}b\"",
+    "${N}",
+    "${N:-z}",
+    "\"${N%b*}\"",
+    "${#N}",
+    "$?",
+    "$#",
+    "\"$@\"",
+    "$*",
+    "$1",
+    "\"$S\"",
+    "$S",
+    "$Q",
+    "$P",
+    "$T",
+    "*",
+    "*.txt",
+    "?",
+    "[ab]*",
+    "old.*",
+    "[!x]*",
+    "~",
+    "~/a",
+    "$HOME",
+    "\"$HOME/a\"",
+    "$((1+2))",
+    "$(beta a)",
+    "\"$(beta b)\"",
+    "`beta c`",
+    "\"`beta d`\"",
+    "\\;",
+    "\\ ",
+    "a\\ b",
+    "\"\\$X\"",
+    "'$X'",
+    "!",
+    "]",
+    "^",
+    "a#b",
+    "\u{e9}",
+    "'\u{e9}'",
+    "\"\u{4e2d} \u{101}\"",
+    "done",
+    "fi",
+    "if",
+    "}",
+    "{",
+    "in",
+    "2",
+    "-v",
+    "[",
+    "\"a\nb\"",
+    "$(cat <<'E'\nit's $(pwned)\nE\n)",
+    "100%",
+    "a,b",
+    "+x",
+    "\"!\"",
+    "\"$\"",
+    "$E",
+    "\"$E\"",
+    "=",
+    "a=~",
+    "%s",
+    "W$W",
+];
+
+const BASH_WORDS: &[&str] = &[
+    "{a,b}",
+    "x{,.bak}",
+    "{1..3}",
+    "{a..c}d",
+    "{a,b}{c,d}",
+    "$'a\\tb'",
+    "$'\\x41\\101\\''",
+    "<(beta e)",
+    "${N/a/b}",
+    "\"${N//a/}\"",
+    "${N:1}",
+    "${N:0:2}",
+    "\"${N^^}\"",
+    "\"${@:2}\"",
+    "\"${N[@]}\"",
+    "pre{x,y}*",
+    "~/{a,b}",
+];
+
+const REDIRECTIONS: &[&str] = &[
+    "> out",
+    ">> out",
+    "2> err",
+    "2>&1",
+    ">&2",
+    "2>/dev/null",
+    ">/dev/null",
+    "< old.txt",
+    "</dev/null",
+    "> \"o p\"",
+    "> d/out",
+    "> \"$D/out\"",
+    "> $E",
+    "2>>err",
+    ">| out",
+    "<> rw",
+    "1>&2",
+    "3>&1",
+    ">&-",
+    "0<old.txt",
+    "> ~/f",
+    "<<E\nbody $X\nE\n",
+    "<<'E'\nbody $(pwned)\nE\n",
+    "<<-E\n\tbody\n\tE\n",
+    "<<E\n$(beta f) `beta g`\nE\n",
+    "> o$(beta h)",
+];
+
+const BASH_REDIRECTIONS: &[&str] = &["&> both", "&>> both", "<<< here", "<<< \"$N\"", "< <(beta i)", "> >(beta j)", ">& both"];
+
+const ASSIGNMENTS: &[&str] = &[
+    "X=1",
+    "X=",
+    "Y=a",
+    "Y=\"$N\"",
+    "X=$N",
+    "X=$(beta k)",
+    "Y='*'",
+    "X=*",
+    "Y=~/x",
+    "X=$'a'",
+    "X=$((1))",
+    "Y={a,b}",
+    "LC_ALL=C",
+    "PATH=x",
+    "X=$S",
+    "Y=$X",
+    "IFS=x",
+];
+
+/// Commands of the shell itself.
+const BUILTINS: &[&str] = &[
+    "cd d",
+    "cd d/e",
+    "cd sub",
+    "cd ./d",
+    "cd ..",
+    "cd \"$D\"",
+    "cd nowhere",
+    "cd",
+    "cd -",
+    "cd d/../sub",
+    "cd .",
+    "cd ''",
+    "cd -- d",
+    "cd d > o",
+    "exit",
+    "exit 1",
+    "exit $?",
+    "exit 1 2",
+    "return",
+    "return 1",
+    "set -e",
+    "set -eu",
+    "set +e",
+    "set -x",
+    "set -f",
+    "set -o noglob",
+    "set -- a b",
+    "shift",
+    "export X=2",
+    "export Y",
+    "export X=$N",
+    "unset X",
+    "read X",
+    "read -r Y X",
+    "IFS= read -r X",
+    "wait",
+    "command alpha a",
+    "command -v ls",
+    "type ls",
+    "hash -r",
+    "trap '' INT",
+    "break",
+    "continue",
+    "[ -n \"$N\" ]",
+    "[ \"$N\" = a ]",
+    "[ \"$V\" \"$S\" ]",
+    "[ \"$S\" -eq 1 ]",
+    "[ -z $N ]",
+    "test \"$V\" = \"$S\"",
+    "[ ! -f old.txt ]",
+    "[ \"$#\" -gt 1 -a \"$N\" != b ]",
+    "exec gamma a",
+    "printf \"$S\"",
+    "printf '%s%n' X",
+    "printf %s \"$S\"",
+    ": \"${X:-a}\"",
+    "! alpha",
+    "command cd d",
+    "umask 022",
+    "unset IFS",
+    "readonly Z=1",
+    "export W",
+    "printf '%d%%\\n' \"$S\"",
+];
+
+const BASH_BUILTINS: &[&str] = &[
+    "[[ -f old.txt ]]",
+    "[[ $N == a* ]]",
+    "[[ \"$S\" = x && -n $V ]]",
+    "[[ $S -eq 1 ]]",
+    "[[ $# -gt 2 ]]",
+    "[[ -v S ]]",
+    "[[ $N =~ ^a ]]",
+    "[[ ! ( -d d || -z $E ) ]]",
+    "time alpha",
+    "time -p alpha",
+    "time -- alpha",
+    "declare X=4",
+    "declare -x Y=$N",
+    "read -ra X",
+    "local X=1",
+    "mapfile -t X",
+    "declare -i X=$S",
+    "[[ a < b ]]",
+    "typeset X",
+    "coproc alpha",
+    "alpha |& beta",
+    "((1))",
+    "let X=1",
+    "export X={a,b}",
+];
+
+/// Writes random scripts.
+pub struct Soup {
+    pub dice: Dice,
+    pub bash: bool,
+}
+
+impl Soup {
+    pub fn script(&mut self) -> Vec<u8> {
+        if self.dice.chance(5) {
+            return self.noise().into_bytes();
+        }
+        let length = 1 + self.dice.roll(3);
+        let mut script = self.list(length, 2).into_bytes();
+        if self.dice.chance(3) {
+            for _ in 0..=self.dice.roll(2) {
+                self.mutate(&mut script);
+            }
+        }
+        script
+    }
+
+    fn noise(&mut self) -> String {
+        let mut script = String::new();
+        for _ in 0..=self.dice.roll(12) {
+            script += self.dice.pick(NOISE);
+            if self.dice.roll(3) > 0 {
+                script.push(' ');
+            }
+        }
+        script
+    }
+
+    fn mutate(&mut self, script: &mut Vec<u8>) {
+        let at = self.dice.roll(script.len() + 1);
+        match self.dice.roll(4) {
+            0 if at < script.len() => {
+                script.remove(at);
+            }
+            1 if at < script.len() => {
+                let end = (at + 1 + self.dice.roll(6)).min(script.len());
+                let copy = script[at..end].to_vec();
+                let to = self.dice.roll(script.len() + 1);
+                script.splice(to..to, copy);
+            }
+            _ => {
+                let noise = self.dice.pick(NOISE);
+                script.splice(at..at, noise.bytes());
+            }
+        }
+    }
+
+    fn list(&mut self, length: usize, depth: usize) -> String {
+        let mut list = String::new();
+        for index in 0..length {
+            if index > 0 {
+                list += self.dice.pick(&["; ", ";", "\n", " && ", "&&", " || ", " | ", "|", " & ", " &&\n", " ; # c\n", "\n\n"]);
+            }
+            list += &self.command(depth);
+        }
+        list
+    }
+
+    fn body(&mut self, depth: usize) -> String {
+        let length = 1 + self.dice.roll(2);
+        self.list(length, depth - 1)
+    }
+
+    fn command(&mut self, depth: usize) -> String {
+        if depth == 0 || self.dice.roll(3) > 0 {
+            return self.simple();
+        }
+        let end = self.dice.pick(&["; ", "\n", " ;\n"]);
+        let inside = self.body(depth);
+        let other = self.body(depth);
+        let word = self.word();
+        let mut command = match self.dice.roll(12) {
+            0 | 1 => format!("( {inside} )"),
+            2 => format!("({inside})"),
+            3 => format!("{{ {inside}{end}}}"),
+            4 => format!("if {inside}{end}then {other}{end}fi"),
+            5 => format!("if {inside}{end}then {other}{end}else {}{end}fi", self.simple()),
+            6 => format!("while alpha {word}{end}do {inside}{end}done"),
+            7 => format!("until beta; do {inside}{end}done"),
+            8 => format!("for X in {word} {}{end}do {inside}{end}done", self.word()),
+            9 => format!("for Y in {word}; do {inside}; {other}{end}done"),
+            10 => format!("case {word} in\n a*) {inside} ;;\n b|\"$N\") {other};; (*) alpha\nesac"),
+            _ => format!("for X\ndo\n{inside}\nbeta\ndone"),
+        };
+        if self.dice.chance(4) {
+            command += " ";
+            command += &self.redirection();
+        }
+        command
+    }
+
+    fn simple(&mut self) -> String {
+        if self.dice.chance(3) {
+            let builtin = if self.bash && self.dice.chance(3) { self.dice.pick(BASH_BUILTINS) } else { self.dice.pick(BUILTINS) };
+            return builtin.to_owned();
+        }
+        let mut command = String::new();
+        while self.dice.chance(6) {
+            command += self.dice.pick(ASSIGNMENTS);
+            command += " ";
+        }
+        if command.is_empty() || !self.dice.chance(4) {
+            command += self.dice.pick(NAMES);
+        }
+        for _ in 0..self.dice.roll(4) {
+            command += self.dice.pick(&[" ", "  ", "\t", " \\\n ", " "]);
+            if self.dice.chance(5) {
+                command += &self.redirection();
+            } else {
+                command += &self.word();
+            }
+        }
+        command
+    }
+
+    fn word(&mut self) -> String {
+        let mut word = String::new();
+        loop {
+            word += if self.bash && self.dice.chance(6) { self.dice.pick(BASH_WORDS) } else { self.dice.pick(WORDS) };
+            if !self.dice.chance(5) {
+                return word;
+            }
+        }
+    }
+
+    fn redirection(&mut self) -> String {
+        let from = if self.bash && self.dice.chance(4) { BASH_REDIRECTIONS } else { REDIRECTIONS };
+        self.dice.pick(from).to_owned()
+    }
+}
