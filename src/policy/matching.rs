@@ -126,10 +126,12 @@ pub(super) fn options(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, sta
 /// Whether an option that the pattern names was given: one occurrence suffices for the strict, the allowing want all of them so.
 fn option_given(pattern: &str, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     let fits_one = |given: &Opt<'_>| option_fits(pattern, given, scene, stance);
-    if stance == Stance::Strict {
-        return any(reading.options.iter().map(fits_one)).max(if hides(reading) { Truth::Maybe } else { Truth::No });
-    }
     let name = split(pattern).0;
+    if stance == Stance::Strict {
+        // A pattern for all options speaks of those that are there.
+        let unseen = hides(reading) && !name.contains('*');
+        return any(reading.options.iter().map(fits_one)).max(if unseen { Truth::Maybe } else { Truth::No });
+    }
     let mut same = reading.options.iter().filter(|given| named(name, given) != Truth::No).peekable();
     if same.peek().is_none() || reading.loose {
         return Truth::No;
@@ -168,7 +170,7 @@ fn option_fits(pattern: &str, given: &Opt<'_>, scene: &Scene<'_>, stance: Stance
         (None, _) => named,
         (Some(wanted), Some(value)) => named.and(arg_fits(wanted, value, scene, stance)),
         // An unknown option may yet take the next argument: another reading has it as the value.
-        (Some(_), None) => named.and(if given.spec.is_none() { Truth::Maybe } else { Truth::No }),
+        (Some(_), None) => named.and(if given.spec.is_none() && !name.contains('*') { Truth::Maybe } else { Truth::No }),
     }
 }
 

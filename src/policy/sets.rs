@@ -246,7 +246,7 @@ const SECRETS: &[&str] = &[
     "*/.vault-token",
     "*/.terraform.d/credentials*",
     "*.tfvars",
-    "*/terraform.tfstate*",
+    "*/terraform.tfstate", "*/terraform.tfstate.*backup",
     "*.tfstate",
     "*/.cargo/credentials*",
     "*/.gem/credentials",

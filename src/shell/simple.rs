@@ -163,6 +163,9 @@ impl Reader<'_> {
                 return Ok(Ends::all(if leaves { None } else { self.place.clone() }));
             }
             Effect::Sets(variables) => {
+                if command.words[0].known().as_deref() == Some(b"export") {
+                    self.push(exported(&command, simple.declared.iter().chain(&variables)))?;
+                }
                 // In some shells what is assigned before such a builtin stays.
                 self.standing.append(&mut command.assigned);
                 self.standing.extend(variables);
@@ -185,4 +188,13 @@ impl Reader<'_> {
 pub(super) fn is_a_path(word: &Word) -> bool {
     let slash = word.pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if text.contains(&b'/')));
     slash && !word.splits && !word.pieces.iter().any(|piece| matches!(piece, Piece::Glob(_)))
+}
+
+/// `export` as a command with each variable as one word, for those who have rules for it.
+fn exported<'a>(command: &Command, variables: impl Iterator<Item = &'a (Vec<u8>, Word)>) -> Command {
+    let word = |(name, value): &(Vec<u8>, Word)| {
+        let name = Piece::Text([name.as_slice(), b"="].concat());
+        Word { pieces: std::iter::once(name).chain(value.pieces.iter().cloned()).collect(), splits: false }
+    };
+    Command { words: std::iter::once(Word::text("export")).chain(variables.map(word)).collect(), place: command.place.clone(), ..Command::default() }
 }
