@@ -124,7 +124,8 @@ fn step(open: &mut HashMap<String, Open>, seq: u64, body: &Body<'_>, boot_id: &s
             let known = open.remove(request).unwrap_or_default();
             let mut line = begun(seq, body);
             line.outcome = known.outcome.unwrap_or_default();
-            if line.effect != "ask" {
+            // What is observed was asked of nobody, so no request stands before it.
+            if line.effect != "ask" || line.decision == "observed" {
                 return Some(line);
             }
             keep(open, request, Open { line: Some(line), outcome: None });

@@ -28,10 +28,10 @@ pub(super) fn more(view: &View) -> Vec<Line> {
     let mut lines = vec![Line::default()];
     let mut add = |label: &str, value: String| lines.extend(field(view, label, &[(Style::Plain, value)]));
     for (name, fact) in context.facts.iter() {
-        let value = match fact {
+        let value = match fact.shown(name) {
             Fact::Known { values, .. } => values.iter().map(|value| text::quote(value.as_bytes())).collect::<Vec<_>>().join(" "),
             Fact::Absent => "none".to_owned(),
-            Fact::Unknown(why) => format!("unknown: {}", text::visible(why)),
+            Fact::Unknown(why) => format!("unknown: {}", text::visible(&why)),
         };
         let claimed = if name.claimed() { " (claimed)" } else { "" };
         add(&text::visible(&name.to_string()), format!("{value}{claimed}"));

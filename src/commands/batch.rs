@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::policy::{Brief, Effect, Needs, Risk};
 use crate::request::{Argv, Fact, FactName, Program};
 
+/// A script file that was read may want more to be captured, once.
+const ROUNDS: usize = 2;
+
 /// The longest line that `--batch` takes, in bytes: an argv of the kernel's limit, escaped.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
@@ -95,8 +98,13 @@ impl Many {
             return Err(Error::internal("a program was lost"));
         };
         self.around.context.facts = crate::request::Facts::default();
+        // A file is read anew for each line: nobody knows what happened to it since.
+        self.around.context.scripts.clear();
         let mut brief = self.around.policy.brief(argv, program, &self.around.context)?;
-        if Self::capture(&mut self.around, &mut self.facts, &brief.needs) {
+        for _ in 0..ROUNDS {
+            if !Self::capture(&mut self.around, &mut self.facts, &brief.needs) {
+                break;
+            }
             brief = self.around.policy.brief(argv, program, &self.around.context)?;
         }
         if self.around.policy.used_count() != self.tested {
@@ -108,7 +116,7 @@ impl Many {
 
     /// Captures what a decision rests on; whether anything of it was not there before.
     fn capture(around: &mut Surroundings, known: &mut Known, needs: &Needs) -> bool {
-        let mut more = !needs.facts.is_empty();
+        let mut more = around.read_scripts(needs);
         for name in &needs.facts {
             let known = known.entry(name.clone()).or_default();
             let fact = if let Some((_, fact)) = known.iter().find(|(target, _)| *target == needs.target) {
@@ -118,6 +126,7 @@ impl Many {
                 known.push((needs.target.clone(), fact.clone()));
                 fact
             };
+            more |= around.context.facts.get(name).is_none();
             around.context.facts.insert(name.clone(), fact);
         }
         for name in &needs.inner {

@@ -3,9 +3,13 @@
 pub mod audit;
 mod batch;
 pub mod check;
+mod compare;
 pub mod completions;
 pub mod demo;
 pub mod doctor;
+mod explain;
+mod history;
+mod init;
 pub mod policy;
 mod refusal;
 pub mod run;

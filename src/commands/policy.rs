@@ -1,13 +1,15 @@
-//! `gate policy show|test|lint`.
+//! `gate policy`: what the policies say, whether they do what they mean, and how to write them.
 
+use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::surroundings::Surroundings;
-use super::tested;
+use super::surroundings::{Surroundings, log_failed};
+use super::{compare, explain, history, init, tested};
+use crate::audit::Reader;
 use crate::error::Error;
 use crate::exit_codes;
 use crate::policy::{self, FileKind, PolicyFile, Shown};
@@ -35,7 +37,46 @@ enum What {
     Test {
         /// Policy files to test as if they were the user's `policy.toml`.
         files: Vec<PathBuf>,
+        /// List the rules that no test reaches.
+        #[arg(long)]
+        coverage: bool,
     },
+    /// Say why a command would be allowed, asked about or denied, step by step.
+    Explain {
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+        /// The command and its arguments.
+        #[arg(last = true, required = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+    /// Say what two policies decide differently; exit 1 where the new one is milder.
+    Diff {
+        /// A `policy.toml`, or a directory that holds one and `policies`.
+        old: PathBuf,
+        /// The same, as it would be.
+        new: PathBuf,
+        /// Commands to compare by: a log, a file of JSON lines with `argv`, or a shell's history; otherwise the own log.
+        #[arg(long, value_name = "LOG")]
+        against: Option<PathBuf>,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a first `policy.toml` by a few questions, or print rules for what was run before.
+    Init {
+        /// Print a rule for each command of a shell's history that ran so often and is only asked about because no rule speaks of it.
+        #[arg(long, value_name = "FILE", conflicts_with = "from_log")]
+        from_history: Option<PathBuf>,
+        /// The same for what ran by the own log.
+        #[arg(long)]
+        from_log: bool,
+        /// How often a command ran at least.
+        #[arg(long, value_name = "N", default_value_t = 2)]
+        times: usize,
+    },
+    /// Print the JSON Schema of policy files, for editors.
+    Schema,
     /// Look for rules that are allowed to say what they say, and should not.
     Lint,
 }
@@ -44,8 +85,12 @@ enum What {
 pub fn run(args: &PolicyArgs) -> Result<u8, Error> {
     match &args.what {
         What::Show { program, json } => show(program.as_deref(), *json),
-        What::Test { files } if files.is_empty() => test_layers(),
-        What::Test { files } => test_files(files),
+        What::Test { files, coverage } if files.is_empty() => test_layers(*coverage),
+        What::Test { files, coverage } => test_files(files, *coverage),
+        What::Explain { json, command } => print(&explain::run(command, *json)?).map(|()| 0),
+        What::Diff { old, new, against, json } => diff(old, new, against.as_ref(), *json),
+        What::Init { from_history, from_log, times } => init(from_history.as_ref(), *from_log, *times),
+        What::Schema => print(policy::SCHEMA).map(|()| 0),
         What::Lint => lint(),
     }
 }
@@ -103,16 +148,41 @@ fn line(rule: &Shown) -> String {
     format!("{:5} {:8} {}{marks}\n{reason}", rule.effect.word(), rule.layer.to_string(), escape(&rule.id))
 }
 
-fn test_layers() -> Result<u8, Error> {
+fn own_log(around: &Surroundings) -> Result<Reader, Error> {
+    Reader::live(&around.place()?).map_err(|error| log_failed(&error))
+}
+
+fn diff(old: &Path, new: &Path, against: Option<&PathBuf>, as_json: bool) -> Result<u8, Error> {
+    let past = compare::commands(against, || own_log(&Surroundings::capture()?))?;
+    let compared = compare::run(old, new, &past, as_json)?;
+    print(&compared.text)?;
+    Ok(u8::from(compared.milder))
+}
+
+fn init(from_history: Option<&PathBuf>, from_log: bool, times: usize) -> Result<u8, Error> {
+    let around = Surroundings::capture()?;
+    let past = match from_history {
+        Some(path) => history::of_file(path)?,
+        None if from_log => history::of_log(&own_log(&around)?)?,
+        None => return init::by_questions(&around).map(|()| 0),
+    };
+    print(&init::by_history(&around.policy, &past, times)?)?;
+    Ok(0)
+}
+
+fn test_layers(coverage: bool) -> Result<u8, Error> {
     let around = Surroundings::capture()?;
     let mut report = Report::default();
     for (file, kind) in tested::files(around.policy.layers()) {
         report.add(policy::check_file(&around.policy, file, kind)?);
+        if coverage {
+            report.unreached.extend(policy::unreached(&around.policy, file, kind)?);
+        }
     }
     report.finish()
 }
 
-fn test_files(files: &[PathBuf]) -> Result<u8, Error> {
+fn test_files(files: &[PathBuf], coverage: bool) -> Result<u8, Error> {
     let mut report = Report::default();
     for path in files {
         let bytes = std::fs::read(path)
@@ -130,6 +200,9 @@ fn test_files(files: &[PathBuf]) -> Result<u8, Error> {
         let layers = policy::Layers { user: Some(user), ..policy::Layers::default() };
         let policy = policy::Policy::load(layers, crate::embedded::tools())?;
         report.add(policy::check_file(&policy, &file, kind)?);
+        if coverage {
+            report.unreached.extend(policy::unreached(&policy, &file, kind)?);
+        }
     }
     report.finish()
 }
@@ -138,6 +211,7 @@ fn test_files(files: &[PathBuf]) -> Result<u8, Error> {
 struct Report {
     run: usize,
     failed: Vec<String>,
+    unreached: Vec<String>,
 }
 
 impl Report {
@@ -151,7 +225,10 @@ impl Report {
             print(&format!("{failure}\n\n"))?;
         }
         print(&format!("{} tests, {} failed\n", self.run, self.failed.len()))?;
-        Ok(if self.failed.is_empty() { 0 } else { exit_codes::CONFIG })
+        for rule in &self.unreached {
+            print(&format!("no test reaches `{}`\n", text::escape(rule.as_bytes())))?;
+        }
+        Ok(if self.failed.is_empty() && self.unreached.is_empty() { 0 } else { exit_codes::CONFIG })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::policy::{Allowed, Asked, Decision, Hidden, Reason, RunHow, StdinRule};
 use crate::record::{Draft, Stored, story};
-use crate::request::{Argv, Context, Program, Request, RequestId};
+use crate::request::{Argv, Context, FactName, Program, Request, RequestId};
 use crate::sys::exec::{self, Failed};
 use crate::sys::harden::Hardened;
 use crate::sys::held::Held;
@@ -275,7 +275,12 @@ fn fix(argv: &Argv, program: &mut Program, context: &mut Context, held: &mut Hel
     for word in &how.pins {
         let path = argv.words().get(*word).map(OsString::as_os_str).unwrap_or_default();
         let path = path.as_bytes().strip_prefix(b"@").map_or(path, OsStr::from_bytes);
+        // A script that is run by its name was found on PATH.
+        let path = if *word == 0 { program.path.as_os_str() } else { path };
         let pinned = held.pin_file(*word, path).map_err(|error| unreadable("a file that the command names", error))?;
+        if context.scripts.get(path.as_bytes()).is_some_and(|read| read.sha256 != pinned.sha256) {
+            return Err(format!("`{}` changed while it was read", text::escape(path.as_bytes())));
+        }
         context.pinned.push((pinned.path.clone(), pinned.sha256));
     }
     Ok(())
@@ -304,7 +309,8 @@ fn changed(request: &Request, asked: &Asked) -> Result<Option<String>, Error> {
     around.complete(request.argv(), request.program())?;
     tested::ensure(&around.policy, around.config.state().ok(), around.context.who.uid)?;
     for (name, fact) in request.context().facts.iter() {
-        if around.context.facts.get(name).is_some_and(|now| now != fact) {
+        // Time goes on; whether rules see it otherwise is decided again below.
+        if *name != FactName::Time && around.context.facts.get(name).is_some_and(|now| now != fact) {
             return Ok(Some(format!("`{name}` is no longer what was shown")));
         }
     }

@@ -50,8 +50,10 @@ impl Surroundings {
 
     /// Captures what rules that may match ask about, and nothing else.
     pub fn complete(&mut self, argv: &Argv, program: &Program) -> Result<(), Error> {
-        let cwd = self.context.cwd.as_ref().map(|cwd| cwd.path.clone());
-        let needs: Needs = self.policy.needs(argv, program, cwd.as_deref())?;
+        let mut needs: Needs = self.policy.needs(argv, program, &self.context)?;
+        if self.read_scripts(&needs) {
+            needs = self.policy.needs(argv, program, &self.context)?;
+        }
         // An agent that left no variable is known by the processes above.
         if needs.facts.contains(&FactName::Asker) {
             self.look_up();
@@ -66,6 +68,20 @@ impl Surroundings {
         }
         self.context.words = needs.words;
         Ok(())
+    }
+
+    /// Reads the script files that a shell is given; whether there is one more now.
+    pub fn read_scripts(&mut self, needs: &Needs) -> bool {
+        let mut more = false;
+        for name in &needs.scripts {
+            if !self.context.scripts.contains_key(name)
+                && let Some(script) = target::script(name, &self.context)
+            {
+                self.context.scripts.insert(name.clone(), script);
+                more = true;
+            }
+        }
+        more
     }
 
     /// Captures the processes above, and looks for an agent among them that left no other mark.

@@ -1,7 +1,8 @@
 //! A rule after what more trusted layers changed about it.
 
+use super::condition::Scene;
 use super::layers::Placed;
-use super::matching::{self, Scene};
+use super::matching;
 use super::reason::Effect;
 use super::rule::Rule;
 use super::truth::Truth;

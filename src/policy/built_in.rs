@@ -8,6 +8,10 @@ use super::reason::{Effect, Layer, Reason, RunHow, StdinRule};
 use super::terms::Risk;
 use crate::request::Stdin;
 
+/// The ids of reasons that no rule gives.
+pub(super) const BUILT_IN: &[&str] =
+    &["unmatched", "untrusted-program", "runs-other-code", "opaque", "too-deep", "stdin-refused", "no-common-channel"];
+
 pub(super) fn untrusted(policy: &Policy, why: &str) -> Fired {
     let text = format!("The program lies where others than root could have put it: {why}.");
     let mut found = built_in("untrusted-program", Effect::Ask, &text, policy.observes(policy.law_layer()));

@@ -9,6 +9,14 @@ use crate::tool::{Grammar, Reading};
 const LOADERS: &[&str] =
     &["LD_*", "BASH_ENV", "BASH_FUNC_*", "GIT_CONFIG_*", "GCONV_PATH", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"];
 
+/// Variables that many have set for good, and by which many programs run other code: they count where the command itself sets them.
+const SET_ON_THE_WAY: &[&str] = &[
+    "PAGER", "MANPAGER", "EDITOR", "VISUAL", "BROWSER", "SHELL", "LESS", "LESSOPEN", "LESSCLOSE", "*_PAGER", "*_EDITOR", "*_ASKPASS", "*ASKPASS", "PATH",
+    "HOME", "IFS", "*_PROXY", "*_proxy", "*_COMMAND", "*_CMD", "*_HELPER", "*_CONFIG", "*_HOME", "*_HOST", "*_ENDPOINT*", "*_URL", "XDG_*", "PYTHON*", "NODE_OPTIONS", "NODE_PATH",
+    "PERL*", "RUBY*", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "RUSTC*", "RUSTDOC*", "CARGO_*", "CC", "CXX", "LD", "AR", "MAKEFLAGS", "MAKEFILES", "npm_config_*", "NPM_CONFIG_*",
+    "PIP_*", "UV_*", "GIT_*", "SSH_*", "DOCKER_*", "KUBE*", "AWS_*", "CLOUDSDK_*", "GOOGLE_*", "AZURE_*", "TF_*", "VAULT_*", "PGHOST*", "PGSERVICE*", "TERMINFO*", "NLSPATH", "ENV", "PS4",
+];
+
 /// Wrappers that run a command as it is: same user, same directory, same variables.
 const TRANSPARENT: &[&str] =
     &["bash", "chrt", "dash", "find", "ionice", "nice", "nohup", "setsid", "sh", "stdbuf", "time", "timeout", "xargs"];
@@ -25,12 +33,19 @@ pub(super) fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, 
     let named = |name: &str| {
         allowed.iter().any(|found| found.env_allow.iter().any(|pattern| pattern == name || fits(pattern.as_bytes(), name.as_bytes())))
     };
+    for pattern in SET_ON_THE_WAY {
+        let found = given.assigned.iter().find(|name| fits(pattern.as_bytes(), name));
+        if let Some(name) = found.map(|name| String::from_utf8_lossy(name).into_owned()).filter(|name| !named(name)) {
+            return Some(name);
+        }
+    }
     let variable = LOADERS.iter().copied().chain(view.grammar.executes.iter().map(String::as_str).filter(|name| !name.starts_with('-')));
     for pattern in variable {
         if !named(pattern) && (given.variables)(pattern) {
             return Some(pattern.to_owned());
         }
     }
-    let options = view.grammar.executes.iter().filter(|name| name.starts_with('-'));
+    let of_word = reading.word.into_iter().flat_map(|word| &word.executes);
+    let options = view.grammar.executes.iter().chain(of_word).filter(|name| name.starts_with('-'));
     options.filter(|name| !named(name)).find(|name| reading.options.iter().any(|option| option.is(name))).cloned()
 }

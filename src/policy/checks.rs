@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::error::PolicyError;
 use super::layers::{Policy, PolicyFile};
 use super::reason::Layer;
-use super::rule::{Conditions, File, Rule};
+use super::rule::{Args, Conditions, File, Rule};
+use super::sets;
 
 impl Policy {
     pub(super) fn check_amends(&self) -> Result<(), PolicyError> {
@@ -54,6 +55,9 @@ impl Policy {
     pub(super) fn check_terms(&self, rule: &Rule) -> Result<(), PolicyError> {
         self.check_sets(&rule.id, &rule.when)?;
         self.check_sets(&rule.id, &rule.unless)?;
+        for args in [&rule.options, &rule.operands] {
+            self.check_args(&rule.id, args)?;
+        }
         match &rule.terms {
             Some(terms) if self.terms_named(terms).is_none() => Err(unknown_terms(&rule.id, terms)),
             _ => Ok(()),
@@ -62,12 +66,25 @@ impl Policy {
 
     /// A condition that names a set which nobody wrote would never hold, and protect nobody. `production` is what gate's own rules ask for.
     pub(super) fn check_sets(&self, at: &str, conditions: &Conditions) -> Result<(), PolicyError> {
-        let sets = conditions.facts.iter().flat_map(|(_, patterns)| patterns).filter_map(|pattern| pattern.strip_prefix('@'));
-        match sets.into_iter().find(|set| *set != "production" && !self.names.iter().any(|(name, _)| name == set)) {
-            Some(set) => Err(PolicyError::whole(at, format!("there is no set `@{set}`"))
-                .hint(format!("write `{set} = [...]` under `[names]` in the layer's `policy.toml`"))),
+        let mut sets = conditions.facts.iter().flat_map(|(_, patterns)| patterns).filter_map(|pattern| pattern.strip_prefix('@'));
+        if let Some(set) = sets.find(|set| !self.is_set(set)) {
+            return Err(no_set(at, set));
+        }
+        self.check_args(at, &conditions.options)?;
+        self.check_args(at, &conditions.operands)
+    }
+
+    fn check_args(&self, at: &str, args: &Args) -> Result<(), PolicyError> {
+        let patterns = [&args.any, &args.all, &args.none, &args.only].into_iter().flatten().flatten();
+        let mut sets = patterns.filter_map(|pattern| sets::named(pattern.split_once('=').map_or(pattern, |(_, value)| value)));
+        match sets.find(|set| sets::find(set).is_none() && !self.is_set(set)) {
+            Some(set) => Err(no_set(at, set)),
             None => Ok(()),
         }
+    }
+
+    fn is_set(&self, set: &str) -> bool {
+        set == "production" || self.names.iter().any(|(name, _)| name == set)
     }
 
     /// No two rules that speak of one program share an id.
@@ -93,6 +110,11 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+fn no_set(at: &str, set: &str) -> PolicyError {
+    PolicyError::whole(at, format!("there is no set `@{set}`"))
+        .hint(format!("write `{set} = [...]` under `[names]` in the layer's `policy.toml`"))
 }
 
 fn unknown_terms(at: &str, terms: &str) -> PolicyError {

@@ -1,33 +1,21 @@
 //! One decision of all rules: deny beats ask beats allow, order is irrelevant, every rule that took part is named.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::amended;
-use super::built_in::{built_in, combined_how, stdin_refused, untrusted};
-use super::carried::{keeps_surroundings, other_code};
+use super::built_in::{built_in, combined_how, stdin_refused};
+use super::condition::Names;
 use super::decision::{Allowed, Asked, Decision, Denied};
 use super::error::PolicyError;
-use super::layers::{Placed, Policy, View};
-use super::matching::{Names, Scene};
+use super::layers::{Placed, Policy};
 use super::needs::Needs;
-use super::paths::Paths;
 use super::pattern::fits;
-use super::reason::{Effect, Layer, Reason, RunHow};
+use super::reason::{Effect, Reason, RunHow};
 use super::terms::{Risk, Terms};
 use super::{inner, preview, target};
-use crate::request::{Argv, Context, FactName, Facts, Inner, Place, Program, Request, base_name};
-use crate::tool::{Arg, Reading, readings};
-
-/// How many commands deep a wrapper is followed.
-const DEPTH: usize = 8;
-/// How many commands one argv may hold.
-const WIDTH: usize = 256;
-
-/// Names that stand for many programs: the typed one says which.
-const MULTI_CALL: &[&str] = &["busybox", "toybox", "coreutils", "pyenv", "rbenv", "nodenv", "asdf", "mise"];
+use crate::request::{self, Argv, Context, FactName, Facts, Program, Request, base_name};
+use crate::tool::{Arg, Reading};
 
 /// What one rule, or the lack of one, contributes.
 #[derive(Clone, PartialEq)]
@@ -53,6 +41,7 @@ pub struct Brief {
 
 /// What was gathered over an argv and everything that it would run.
 pub(super) struct Gathered {
+    /// Mild as long as nothing was said.
     pub effect: Effect,
     pub fired: Vec<Fired>,
     pub asked: BTreeSet<FactName>,
@@ -64,8 +53,15 @@ pub(super) struct Given<'a> {
     pub program: &'a Program,
     pub facts: &'a Facts,
     pub cwd: Option<&'a Path>,
+    pub home: Option<&'a Path>,
+    /// Variables that a script sets on the way.
+    pub assigned: &'a [Vec<u8>],
+    /// Stdin is what a script gives it.
+    pub fed: bool,
     pub variables: &'a dyn Fn(&str) -> bool,
-    pub inner: &'a dyn Fn(&[u8]) -> Inner,
+    pub inner: &'a dyn Fn(&[u8]) -> request::Inner,
+    /// What a script file holds, where it was read.
+    pub script: &'a dyn Fn(&[u8]) -> Option<Vec<u8>>,
     pub names: &'a Names,
 }
 
@@ -121,28 +117,41 @@ impl Policy {
     }
 
     fn gather_here(&self, argv: &Argv, program: &Program, context: &Context) -> Result<Gathered, PolicyError> {
+        self.with_given(program, context, &mut |given: &Given<'_>| self.gather(argv, given))
+    }
+
+    /// Does something in the surroundings that were captured.
+    pub(super) fn with_given<T>(&self, program: &Program, context: &Context, act: &mut dyn FnMut(&Given<'_>) -> T) -> T {
         let given = Given {
             program,
             facts: &context.facts,
             cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
+            home: context.environment.get("HOME").map(Path::new),
+            assigned: &[],
+            fed: false,
             variables: &|pattern| {
                 let literal = pattern.split('*').next().unwrap_or_default();
                 context.environment.names(literal).any(|name| fits(pattern.as_bytes(), name))
             },
             inner: &|name| inner(context, name),
+            script: &|name| context.scripts.get(name).map(|script| script.bytes.clone()),
             names: self.names(),
         };
-        self.gather(argv, &given)
+        act(&given)
     }
 
     /// What must be captured before this argv can be decided.
-    pub fn needs(&self, argv: &Argv, program: &Program, cwd: Option<&Path>) -> Result<Needs, PolicyError> {
+    pub fn needs(&self, argv: &Argv, program: &Program, context: &Context) -> Result<Needs, PolicyError> {
         let given = Given {
             program,
             facts: &Facts::default(),
-            cwd,
+            cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
+            home: context.environment.get("HOME").map(Path::new),
+            assigned: &[],
+            fed: false,
             variables: &|_| false,
-            inner: &|name| Inner { place: Place::Trusted, real: base_name(name).to_vec() },
+            inner: &|name| request::Inner { place: request::Place::Trusted, real: base_name(name).to_vec() },
+            script: &|name| context.scripts.get(name).map(|script| script.bytes.clone()),
             names: self.names(),
         };
         let gathered = self.gather(argv, &given)?;
@@ -158,184 +167,7 @@ impl Policy {
         words.iter().enumerate().skip(1).map(|(index, word)| Arg::known(index, word)).collect()
     }
 
-    /// Judges an argv and everything inside it.
-    pub(super) fn gather(&self, argv: &Argv, given: &Given<'_>) -> Result<Gathered, PolicyError> {
-        let mut all = Gathered { effect: Effect::Allow, fired: Vec::new(), asked: BTreeSet::new(), needs: Needs::default() };
-        let words: Vec<&[u8]> = argv.bytes().collect();
-        let args = Self::args(&words);
-        let mut left = WIDTH;
-        self.judge(argv.name(), &args, given, 0, &mut left, &mut all)?;
-        let real = given.program.real_name();
-        let typed = argv.name();
-        self.judge_as(real, typed, &args, given, 0, &mut left, &mut all)?;
-        if let Some(why) = self.distrusts(given.program) {
-            all.add(Effect::Ask, untrusted(self, why));
-        }
-        if all.fired.is_empty() {
-            all.add(self.unmatched(), self.unmatched_reason());
-        }
-        Ok(all)
-    }
-
-    /// A link to another tool counts as that tool too, where policies know it; the stricter answer holds.
-    #[expect(clippy::too_many_arguments, reason = "the walk's state is passed along as it is")]
-    fn judge_as(
-        &self,
-        real: &[u8],
-        typed: &[u8],
-        args: &[Arg<'_>],
-        given: &Given<'_>,
-        depth: usize,
-        left: &mut usize,
-        all: &mut Gathered,
-    ) -> Result<(), PolicyError> {
-        if real == typed || MULTI_CALL.iter().any(|name| name.as_bytes() == real) || !self.view(real)?.known {
-            return Ok(());
-        }
-        let mut second = Gathered {
-            effect: Effect::Allow,
-            fired: Vec::new(),
-            asked: std::mem::take(&mut all.asked),
-            needs: std::mem::take(&mut all.needs),
-        };
-        self.judge(real, args, given, depth, left, &mut second)?;
-        all.asked = second.asked;
-        all.needs = second.needs;
-        // Where only single rules name the other tool, nothing is said by none of them matching.
-        let described = !self.view(real)?.grammar.names.is_empty();
-        for fired in second.fired {
-            if described || fired.reason.rule != "unmatched" {
-                all.effect = all.effect.max(fired.reason.effect);
-                all.push(fired);
-            }
-        }
-        Ok(())
-    }
-
-    fn judge(
-        &self,
-        name: &[u8],
-        args: &[Arg<'_>],
-        given: &Given<'_>,
-        depth: usize,
-        left: &mut usize,
-        all: &mut Gathered,
-    ) -> Result<(), PolicyError> {
-        if depth > DEPTH || *left == 0 {
-            all.add(
-                self.unmatched().max(Effect::Ask),
-                built_in(
-                    "too-deep",
-                    Effect::Ask,
-                    "It runs more commands inside commands than gate follows.",
-                    self.observes(self.unmatched_layer()),
-                ),
-            );
-            return Ok(());
-        }
-        *left -= 1;
-        let view = self.view(name)?;
-        let tried = readings(&view.grammar, args);
-        all.needs.take(&view.grammar, &tried, depth);
-        let own_target = all.needs.owns_target(depth);
-        let mut effect = Effect::Allow;
-        for reading in &tried {
-            effect = effect.max(self.judge_reading(&view, reading, given, own_target, all));
-        }
-        all.effect = all.effect.max(effect);
-        for reading in &tried {
-            if !reading.inner.is_empty() && !keeps_surroundings(&view.grammar, reading) {
-                all.needs.lose_target();
-            }
-            for command in &reading.inner {
-                self.judge_inner(command, given, depth, left, all)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn judge_inner(
-        &self,
-        command: &[Arg<'_>],
-        given: &Given<'_>,
-        depth: usize,
-        left: &mut usize,
-        all: &mut Gathered,
-    ) -> Result<(), PolicyError> {
-        match command.split_first() {
-            Some((program, rest)) if program.is_known() && !program.text.is_empty() => {
-                let name = base_name(&program.text);
-                all.needs.inner.insert(program.text.to_vec());
-                let found = (given.inner)(&program.text);
-                if let Place::Untrusted(why) = &found.place {
-                    all.add(Effect::Ask, untrusted(self, why));
-                }
-                self.judge(name, rest, given, depth + 1, left, all)?;
-                self.judge_as(&found.real, name, rest, given, depth + 1, left, all)
-            }
-            _ => {
-                all.add(self.opaque_effect(), self.opaque("the program that it runs is only known when it runs"));
-                Ok(())
-            }
-        }
-    }
-
-    /// Judges one reading: fires every rule that fits it, and gives what it comes to.
-    fn judge_reading(&self, view: &View, reading: &Reading<'_>, given: &Given<'_>, own_target: bool, all: &mut Gathered) -> Effect {
-        let asked = RefCell::new(std::mem::take(&mut all.asked));
-        let paths = Paths::new(given.cwd);
-        let scene = Scene { facts: given.facts, names: given.names, paths: &paths, own_target, asked: &asked };
-        let mut allowed: Vec<Fired> = Vec::new();
-        let mut strictest: Option<Effect> = None;
-        let mut only_projects = true;
-        for at in view.index.candidates(reading) {
-            let placed = &view.rules[at];
-            for (effect, terms) in amended::fired(placed, reading, &scene) {
-                let found = self.fired(placed, effect, terms, reading);
-                only_projects &= placed.layer == Layer::Project;
-                if effect == Effect::Allow {
-                    allowed.push(found);
-                } else {
-                    strictest = strictest.max(Some(effect));
-                    all.push(found);
-                }
-            }
-        }
-        all.asked = asked.into_inner();
-        if let Some(why) = reading.opaque {
-            all.add(self.opaque_effect(), self.opaque(why));
-            strictest = strictest.max(Some(self.opaque_effect()));
-        }
-        if !allowed.is_empty()
-            && let Some(by) = other_code(view, reading, given, &allowed)
-        {
-            let text = format!("`{by}` makes it run other code than its own.");
-            let effect = self.unmatched().max(Effect::Ask);
-            all.add(effect, built_in("runs-other-code", effect, &text, self.observes(self.unmatched_layer())));
-            allowed.clear();
-            strictest = strictest.max(Some(effect));
-        }
-        match (strictest, allowed.is_empty()) {
-            (strictest, false) => {
-                for found in allowed {
-                    all.push(found);
-                }
-                strictest.unwrap_or(Effect::Allow)
-            }
-            // A project's ask must not stand in for what is said of commands that no rule knows.
-            (Some(Effect::Ask), true) if only_projects && reading.opaque.is_none() => {
-                all.add(self.unmatched(), self.unmatched_reason());
-                self.unmatched().max(Effect::Ask)
-            }
-            (Some(strictest), true) => strictest,
-            (None, true) => {
-                all.add(self.unmatched(), self.unmatched_reason());
-                self.unmatched()
-            }
-        }
-    }
-
-    fn fired(&self, placed: &Placed, effect: Effect, terms: Option<String>, reading: &Reading<'_>) -> Fired {
+    pub(super) fn fired(&self, placed: &Placed, effect: Effect, terms: Option<String>, reading: &Reading<'_>) -> Fired {
         let rule = &placed.rule;
         let mut reason = Rc::clone(&placed.reason);
         let preview = preview::of(&rule.preview, reading);
@@ -353,13 +185,13 @@ impl Policy {
         Fired { reason, terms, how, env_allow: rule.env_allow.clone() }
     }
 
-    fn unmatched_reason(&self) -> Fired {
+    pub(super) fn unmatched_reason(&self) -> Fired {
         let mut found = built_in("unmatched", self.unmatched(), "No rule speaks of this command.", self.observes(self.unmatched_layer()));
         found.how.outcome = self.outcome();
         found
     }
 
-    fn opaque(&self, why: &str) -> Fired {
+    pub(super) fn opaque(&self, why: &str) -> Fired {
         built_in(
             "opaque",
             self.opaque_effect(),

@@ -65,3 +65,5 @@ impl fmt::Display for PolicyError {
         write!(f, "\n{:margin$} | {:indent$}{}", "", "", "^".repeat((*width).min(SHOWN)))
     }
 }
+
+impl std::error::Error for PolicyError {}

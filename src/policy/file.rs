@@ -1,16 +1,17 @@
 //! Reads one policy file: TOML to rules, with every error at its place.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use toml::Spanned;
 
 use super::error::PolicyError;
 use super::grammar_file;
-use super::raw::{OneOrMany, RawAmend, RawArgs, RawConditions, RawEmbedded, RawFile, RawMode, RawRule, RawTerms, RawTest};
+use super::head_file::{self, duration};
+use super::raw::{OneOrMany, RawArgs, RawConditions, RawFile, RawRule, RawTest};
 use super::reason::Effect;
-use super::rule::{Amend, Args, Conditions, Embedded, Expect, File, Head, Rule, TermsPart, Test};
-use super::terms::{Escalation, Justification, Risk};
+use super::rule::{Args, Conditions, Expect, File, Rule, Test};
+use super::terms::Risk;
+use super::window::Window;
 use crate::request::FactName;
 use crate::shell;
 
@@ -62,7 +63,7 @@ pub(crate) fn read(name: &str, bytes: &[u8], kind: FileKind) -> Result<File, Pol
             .hint("this gate reads version 1"));
     }
     only_allowed_keys(&source, &raw)?;
-    let head = head(&source, &raw)?;
+    let head = head_file::head(&source, &raw)?;
     let grammar = raw.tool.as_ref().map(|tool| grammar_file::grammar(&source, tool)).transpose()?;
     let mut tests = Vec::new();
     let mut rules = Vec::new();
@@ -130,123 +131,14 @@ fn unique_ids(source: &Source<'_>, raw: &RawFile) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn head(source: &Source<'_>, raw: &RawFile) -> Result<Head, PolicyError> {
-    let mut head = Head::default();
-    if let Some(layer) = &raw.layer {
-        let layer = layer.get_ref();
-        head.embedded = layer.embedded.map(|embedded| match embedded {
-            RawEmbedded::On => Embedded::On,
-            RawEmbedded::DenyOnly => Embedded::DenyOnly,
-            RawEmbedded::Off => Embedded::Off,
-        });
-        head.unmatched = layer.unmatched;
-        head.opaque = layer.opaque;
-        head.observe = layer.mode.map(|mode| mode == RawMode::Observe);
-        head.outcome = layer.outcome;
-        for directory in &layer.trusted_programs {
-            let text = directory.get_ref();
-            let home = text == "~" || text.starts_with("~/");
-            if !(text.starts_with('/') || home && source.kind == FileKind::UserHead) {
-                return Err(source.error(directory.span(), format!("`{text}` is not an absolute path")));
-            }
-            head.trusted_programs.push(text.clone());
-        }
-    }
-    if let Some(state) = &raw.state {
-        let state = state.get_ref();
-        if let Some(dir) = &state.dir {
-            if !dir.get_ref().starts_with('/') {
-                return Err(source.error(dir.span(), format!("`{}` is not an absolute path", dir.get_ref())));
-            }
-            head.state_dir = Some(dir.get_ref().clone());
-        }
-        head.user_may_move = state.user_may_move;
-    }
-    head.names = raw.names.iter().map(|(name, patterns)| (name.get_ref().clone(), patterns.clone())).collect();
-    for (name, terms) in &raw.terms {
-        head.terms.push((name.get_ref().clone(), terms_part(source, terms)?));
-    }
-    for (id, amend) in &raw.amend {
-        head.amends.push(self::amend(source, id, amend)?);
-    }
-    Ok(head)
-}
-
-fn terms_part(source: &Source<'_>, raw: &Spanned<RawTerms>) -> Result<TermsPart, PolicyError> {
-    let raw = raw.get_ref();
-    let duration = |text: &Option<Spanned<String>>| text.as_ref().map(|text| self::duration(source, text)).transpose();
-    if let Some(threshold) = raw.threshold.as_ref().filter(|threshold| *threshold.get_ref() == 0) {
-        return Err(source.error(threshold.span(), "a threshold of 0 would approve by nobody").hint("1 is the least"));
-    }
-    if let Some(channels) = raw.channels.as_ref().filter(|channels| channels.get_ref().is_empty()) {
-        return Err(source.error(channels.span(), "without a channel nobody can be asked"));
-    }
-    let escalate = raw.escalate.as_ref().map(|steps| {
-        steps
-            .iter()
-            .map(|step| Ok(Escalation { after: self::duration(source, &step.after)?, approvers: step.approvers.clone() }))
-            .collect::<Result<Vec<_>, PolicyError>>()
-    });
-    Ok(TermsPart {
-        approvers: raw.approvers.clone(),
-        threshold: raw.threshold.as_ref().map(|threshold| *threshold.get_ref()),
-        assurance: raw.assurance,
-        fresh: duration(&raw.fresh)?,
-        within: duration(&raw.within)?,
-        valid: duration(&raw.valid)?,
-        channels: raw.channels.as_ref().map(|channels| channels.get_ref().clone()),
-        justification: raw.justification.as_ref().map(|wanted| match wanted.as_str() {
-            "none" => Justification::None,
-            "text" => Justification::Text,
-            pattern => Justification::Pattern(pattern.to_owned()),
-        }),
-        escalate: escalate.transpose()?,
-    })
-}
-
-/// `90s`, `5m`, `2h`, `1d`; never zero.
-fn duration(source: &Source<'_>, text: &Spanned<String>) -> Result<Duration, PolicyError> {
-    let bad = || source.error(text.span(), format!("`{}` is not a duration", text.get_ref())).hint("write it as `90s`, `5m`, `2h` or `1d`");
-    let (number, unit) = text.get_ref().split_at(text.get_ref().len().saturating_sub(1));
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86400,
-        _ => return Err(bad()),
-    };
-    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    let count: u64 = if digits { number.parse().map_err(|_| bad())? } else { return Err(bad()) };
-    let seconds = count.checked_mul(factor).filter(|seconds| (1..=366 * 86400).contains(seconds)).ok_or_else(bad)?;
-    Ok(Duration::from_secs(seconds))
-}
-
-fn amend(source: &Source<'_>, id: &Spanned<String>, raw: &Spanned<RawAmend>) -> Result<Amend, PolicyError> {
-    let amend = raw.get_ref();
-    let disable = amend.disable.unwrap_or(false);
-    if !disable && amend.effect.is_none() && amend.terms.is_none() {
-        return Err(source
-            .error(id.span(), "this amend changes nothing")
-            .hint("give it `disable`, `effect` or `terms`; `when` and `unless` say where that holds"));
-    }
-    Ok(Amend {
-        id: id.get_ref().clone(),
-        disable,
-        effect: amend.effect,
-        terms: amend.terms.as_ref().map(|terms| terms.get_ref().clone()),
-        when: conditions(amend.when.as_ref()),
-        unless: conditions(amend.unless.as_ref()),
-    })
-}
-
 fn args(raw: Option<&RawArgs>) -> Args {
     let list = |patterns: &Option<Vec<Spanned<String>>>| patterns.as_ref().map(|all| all.iter().map(|one| one.get_ref().clone()).collect());
     raw.map_or_else(Args::default, |raw| Args { any: list(&raw.any), all: list(&raw.all), none: list(&raw.none), only: list(&raw.only) })
 }
 
-fn conditions(raw: Option<&RawConditions>) -> Conditions {
+pub(super) fn conditions(source: &Source<'_>, raw: Option<&RawConditions>) -> Result<Conditions, PolicyError> {
     let Some(raw) = raw else {
-        return Conditions::default();
+        return Ok(Conditions::default());
     };
     let named = [
         (FactName::User, &raw.user),
@@ -263,11 +155,28 @@ fn conditions(raw: Option<&RawConditions>) -> Conditions {
         (FactName::GitBranch, &raw.git_branch),
         (FactName::AwsProfile, &raw.aws_profile),
         (FactName::TfWorkspace, &raw.tf_workspace),
+        (FactName::AwsAccount, &raw.aws_account),
+        (FactName::GcpProject, &raw.gcp_project),
+        (FactName::Script, &raw.script),
     ];
     let mut facts: Vec<(FactName, Vec<String>)> =
         named.into_iter().filter_map(|(name, patterns)| Some((name, patterns.clone()?))).collect();
     facts.extend(raw.env.iter().flatten().map(|(name, patterns)| (FactName::Env(name.clone()), patterns.clone())));
-    Conditions { options: args(raw.options.as_ref()), operands: args(raw.operands.as_ref()), facts }
+    if let Some(windows) = &raw.time {
+        for window in windows {
+            Window::parse(window.get_ref())
+                .map_err(|why| source.error(window.span(), why).hint("write it as `Mon-Fri 09:00-17:00 Europe/Berlin`"))?;
+        }
+        facts.push((FactName::Time, windows.iter().map(|window| window.get_ref().clone()).collect()));
+    }
+    if let Some(calendar) = &raw.freeze {
+        let path = calendar.get_ref();
+        if !path.starts_with('/') {
+            return Err(source.error(calendar.span(), format!("`{path}` is not an absolute path")).hint("name an iCalendar file"));
+        }
+        facts.push((FactName::Freeze(path.clone()), vec!["yes".to_owned()]));
+    }
+    Ok(Conditions { options: args(raw.options.as_ref()), operands: args(raw.operands.as_ref()), facts })
 }
 
 fn rule(
@@ -311,6 +220,7 @@ fn rule(
     let rule = Rule {
         id: id.clone(),
         tools,
+        except: raw.except.clone(),
         effect: raw.effect,
         risk: raw.risk.unwrap_or(if raw.effect == Effect::Allow { Risk::Low } else { Risk::Medium }),
         data: raw.data.clone(),
@@ -318,8 +228,10 @@ fn rule(
         options: args(raw.options.as_ref()),
         operands: args(raw.operands.as_ref()),
         statement: args(raw.statement.as_ref()),
-        when: conditions(raw.when.as_ref()),
-        unless: conditions(raw.unless.as_ref()),
+        unseen: raw.unseen,
+        other_options: raw.other_options,
+        when: conditions(source, raw.when.as_ref())?,
+        unless: conditions(source, raw.unless.as_ref())?,
         reason: raw.reason.clone().unwrap_or_default(),
         instead: raw.instead.clone(),
         preview: raw.preview.clone(),

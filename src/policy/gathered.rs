@@ -1,10 +1,18 @@
 //! What all rules said together.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::decide::{Fired, Gathered};
+use super::needs::Needs;
 use super::reason::Effect;
 use super::terms::Risk;
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self { effect: Effect::Allow, fired: Vec::new(), asked: BTreeSet::new(), needs: Needs::default() }
+    }
+}
 
 impl Gathered {
     /// The greatest risk among the rules that decided.

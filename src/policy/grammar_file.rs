@@ -1,5 +1,6 @@
 //! The grammar of a tool file, and whether its rules can ever match.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -9,12 +10,17 @@ use super::file::{FileKind, Source};
 use super::raw::{RawLanguage, RawRule, RawRuns, RawTool, RawWord};
 use super::reason::Effect;
 use super::rule::{Args, Rule};
-use crate::tool::{Grammar, Language, OptionSpec, Runs, Syntax, Takes, WordSpec};
+use crate::tool::{Embed, Grammar, Holder, Language, OptionSpec, Runs, Syntax, Takes, WordSpec};
+
+/// What the file of rules for all tools names as its tool.
+pub(super) const EVERY_TOOL: &str = "*";
 
 pub(super) fn grammar(source: &Source<'_>, raw: &Spanned<RawTool>) -> Result<Grammar, PolicyError> {
     let tool = raw.get_ref();
     let names = tool.names.get_ref();
-    if names.is_empty() || names.iter().any(|name| name.is_empty() || name.contains(['/', '*'])) {
+    // One file inside gate holds the rules that every tool has.
+    let shared = source.kind == FileKind::Embedded && names.iter().all(|name| name == EVERY_TOOL);
+    if names.is_empty() || !shared && names.iter().any(|name| name.is_empty() || name.contains(['/', '*'])) {
         return Err(source.error(tool.names.span(), "a tool needs names without `/` and `*`"));
     }
     let mut words = Vec::new();
@@ -23,6 +29,10 @@ pub(super) fn grammar(source: &Source<'_>, raw: &Spanned<RawTool>) -> Result<Gra
             path: path.get_ref().split_ascii_whitespace().map(str::to_owned).collect(),
             names: word.names.clone(),
             options: word_options(source, tool.syntax, word)?,
+            stops: word.stops,
+            executes: word.executes.clone(),
+            runs: word.runs.as_ref().map(|runs| self::runs(source, runs)).transpose()?,
+            embeds: embeds(source, &word.embeds)?,
         });
     }
     let bundle = tool.bundle.unwrap_or(matches!(tool.syntax, Syntax::Gnu | Syntax::Posix));
@@ -34,24 +44,45 @@ pub(super) fn grammar(source: &Source<'_>, raw: &Spanned<RawTool>) -> Result<Gra
         numeric: tool.numeric,
         negate: tool.negate,
         short_equals: tool.short_equals,
+        fold_case: tool.fold_case,
+        response_files: tool.response_files,
         options: options(source, tool.syntax, &tool.value, &tool.flag, &tool.optional, &tool.secret)?,
         words,
         executes: tool.executes.clone(),
         target: tool.target,
         runs: tool.runs.as_ref().map(|runs| self::runs(source, runs)).transpose()?,
-        embeds: tool
-            .embeds
-            .iter()
-            .map(|(spellings, language)| {
-                let language = match language {
-                    RawLanguage::Postgres => Language::Postgres,
-                    RawLanguage::Mysql => Language::Mysql,
-                    RawLanguage::Sqlite => Language::Sqlite,
-                };
-                (spellings.get_ref().split_ascii_whitespace().map(str::to_owned).collect(), language)
-            })
-            .collect(),
+        embeds: embeds(source, &tool.embeds)?,
     })
+}
+
+fn embeds(source: &Source<'_>, raw: &BTreeMap<Spanned<String>, RawLanguage>) -> Result<Vec<Embed>, PolicyError> {
+    let one = |(key, language): (&Spanned<String>, &RawLanguage)| {
+        let language = match language {
+            RawLanguage::Shell => Language::Shell,
+            RawLanguage::Postgres => Language::Postgres,
+            RawLanguage::Mysql => Language::Mysql,
+            RawLanguage::Sqlite => Language::Sqlite,
+            RawLanguage::Generic => Language::Generic,
+            RawLanguage::Bigquery => Language::Bigquery,
+            RawLanguage::Clickhouse => Language::Clickhouse,
+            RawLanguage::Snowflake => Language::Snowflake,
+        };
+        let text = key.get_ref().as_str();
+        let of = match text.strip_prefix('@') {
+            None => Holder::Option(text.split_ascii_whitespace().map(str::to_owned).collect()),
+            Some("operands") => Holder::Operands,
+            Some(which) => {
+                let number = which.strip_prefix("operand:").and_then(|number| number.parse::<usize>().ok());
+                Holder::Operand(number.and_then(|number| number.checked_sub(1)).ok_or_else(|| {
+                    source
+                        .error(key.span(), format!("`{text}` is no argument"))
+                        .hint("write an option's spellings, `@operand:1` or `@operands`")
+                })?)
+            }
+        };
+        Ok(Embed { of, language })
+    };
+    raw.iter().map(one).collect()
 }
 
 fn word_options(source: &Source<'_>, syntax: Syntax, word: &RawWord) -> Result<Vec<OptionSpec>, PolicyError> {
@@ -93,7 +124,7 @@ fn runs(source: &Source<'_>, raw: &Spanned<RawRuns>) -> Result<Runs, PolicyError
     if runs.after.is_some() {
         found.push(Runs::After { operands: 0, assignments: runs.assignments, from_stdin: runs.from.is_some() });
     }
-    if let Some(operands) = runs.after_words {
+    if let Some(operands) = runs.after_words.filter(|_| !runs.joined) {
         found.push(Runs::After { operands, assignments: runs.assignments, from_stdin: runs.from.is_some() });
     }
     if let Some(options) = &runs.exec {
@@ -103,7 +134,7 @@ fn runs(source: &Source<'_>, raw: &Spanned<RawRuns>) -> Result<Runs, PolicyError
         found.push(Runs::Script(option.clone()));
     }
     if runs.joined {
-        found.push(Runs::Joined);
+        found.push(Runs::Joined(runs.after_words.unwrap_or(0)));
     }
     let one = found.pop().filter(|_| found.is_empty());
     one.ok_or_else(|| {
@@ -135,7 +166,7 @@ pub(super) fn can_match(
     let Some(grammar) = grammar else {
         return Ok(());
     };
-    if rule.statement != Args::default() && grammar.embeds.is_empty() {
+    if rule.statement != Args::default() && grammar.embeds.is_empty() && grammar.words.iter().all(|word| word.embeds.is_empty()) {
         return never(span, format!("rule `{}` speaks of statements, and this tool has no embedded language", rule.id));
     }
     if !grammar.words.is_empty() {

@@ -8,6 +8,11 @@ use crate::tool::{Arg, Hidden, hidden, merged, readings};
 const COMMANDS: usize = 256;
 
 impl Policy {
+    /// The secrets of an argv that is only looked at.
+    pub fn secrets(&self, words: &[&[u8]]) -> Result<Vec<Hidden>, PolicyError> {
+        self.hidden(words.first().map_or(&[], |name| crate::request::base_name(name)), words)
+    }
+
     /// The secrets of an argv, by the grammar of each command that it holds.
     pub(super) fn hidden(&self, name: &[u8], words: &[&[u8]]) -> Result<Vec<Hidden>, PolicyError> {
         let mut found = Vec::new();
@@ -21,11 +26,11 @@ impl Policy {
         }
         *left -= 1;
         let view = self.view(name)?;
-        let tried = readings(&view.grammar, args);
+        let tried = readings(&view.grammar, name, args);
         found.extend(hidden(&tried, words));
         for command in tried.iter().flat_map(|reading| &reading.inner) {
             // What a script holds has no place in the argv, and text that is executed is always shown.
-            if let Some((program, rest)) = command.split_first().filter(|(program, _)| program.is_known() && program.place.is_some()) {
+            if let Some((program, rest)) = command.argv.split_first().filter(|(program, _)| program.is_known() && program.place.is_some()) {
                 self.hide(crate::request::base_name(&program.text), rest, words, left, found)?;
             }
         }

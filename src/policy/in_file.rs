@@ -1,10 +1,11 @@
 //! The tests that stand in policy files, run on the same engine that decides.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use super::decide::Given;
+use super::decide::{Gathered, Given};
 use super::error::PolicyError;
 use super::file::{self, FileKind};
 use super::layers::{Policy, PolicyFile};
@@ -33,6 +34,8 @@ pub struct EmbeddedFile {
 
 /// Where tests take place: paths in them are relative to it.
 const CWD: &str = "/home/ann/work";
+/// Whose home `~` is in tests.
+const HOME: &str = "/home/ann";
 
 /// Reads a tool file for the build.
 pub fn embedded_file(name: &str, bytes: &[u8]) -> Result<EmbeddedFile, PolicyError> {
@@ -46,6 +49,9 @@ pub fn embedded_file(name: &str, bytes: &[u8]) -> Result<EmbeddedFile, PolicyErr
 /// Runs all tests of one file against the whole policy. Gives how many there are, and those that failed.
 pub fn check_file(policy: &Policy, found: &PolicyFile, kind: FileKind) -> Result<(usize, Vec<Failure>), PolicyError> {
     let read = file::read(&found.name, &found.bytes, kind)?;
+    if kind == FileKind::Embedded {
+        read.rules.iter().try_for_each(|rule| policy.check_terms(rule))?;
+    }
     let text = String::from_utf8_lossy(&found.bytes);
     let mut failures = Vec::new();
     for test in &read.tests {
@@ -56,11 +62,31 @@ pub fn check_file(policy: &Policy, found: &PolicyFile, kind: FileKind) -> Result
     Ok((read.tests.len(), failures))
 }
 
-/// Runs one test; what came instead, where it failed.
-fn run(policy: &Policy, test: &Test) -> Result<Option<String>, PolicyError> {
+/// The rules of a file that none of its tests reaches: nobody knows whether they do what they say.
+pub fn unreached(policy: &Policy, found: &PolicyFile, kind: FileKind) -> Result<Vec<String>, PolicyError> {
+    let read = file::read(&found.name, &found.bytes, kind)?;
+    let mut reached = BTreeSet::new();
+    for test in &read.tests {
+        if let Some(gathered) = gathered(policy, test)? {
+            reached.extend(gathered.fired.iter().map(|fired| fired.reason.rule.clone()));
+        }
+    }
+    Ok(read.rules.into_iter().map(|rule| rule.id).filter(|id| !reached.contains(id)).collect())
+}
+
+/// Judges a command as a test does: its program in a trusted place, every fact unknown. The decision, and the rules that took part.
+pub fn judged(policy: &Policy, argv: &[Vec<u8>]) -> Result<Option<(Effect, Vec<String>)>, PolicyError> {
+    let expect = Expect::Decision(Effect::Allow, None);
+    let test = Test { span: 0..0, argv: argv.to_vec(), context: Vec::new(), names: Vec::new(), expect };
+    let mut gathered = gathered(policy, &test)?;
+    Ok(gathered.as_mut().map(|gathered| (gathered.effect, gathered.fired.iter().map(|fired| fired.reason.rule.clone()).collect())))
+}
+
+/// Judges a test's command; none where there is no command.
+fn gathered(policy: &Policy, test: &Test) -> Result<Option<Gathered>, PolicyError> {
     let words: Vec<OsString> = test.argv.iter().cloned().map(OsString::from_vec).collect();
     let Ok(argv) = Argv::new(words) else {
-        return Ok(Some("there is no command".to_owned()));
+        return Ok(None);
     };
     let mut program = Program::unresolved(argv.typed().to_owned());
     program.real = Path::new("/usr/bin").join(OsString::from_vec(argv.name().to_vec()));
@@ -74,6 +100,9 @@ fn run(policy: &Policy, test: &Test) -> Result<Option<String>, PolicyError> {
         program: &program,
         facts: &facts,
         cwd: Some(Path::new(cwd.map_or(CWD, String::as_str))),
+        home: Some(Path::new(HOME)),
+        assigned: &[],
+        fed: false,
         // A variable counts as set where the test's context names it.
         variables: &|pattern| {
             test.context.iter().any(|(name, _)| match name {
@@ -82,9 +111,20 @@ fn run(policy: &Policy, test: &Test) -> Result<Option<String>, PolicyError> {
             })
         },
         inner: &|name| Inner { place: Place::Trusted, real: base_name(name).to_vec() },
+        script: &|_| {
+            let said = test.context.iter().find(|(name, _)| *name == crate::request::FactName::Script);
+            said.and_then(|(_, script)| script.first()).map(|script| script.clone().into_bytes())
+        },
         names: &names,
     };
-    let gathered = policy.gather(&argv, &given)?;
+    policy.gather(&argv, &given).map(Some)
+}
+
+/// Runs one test; what came instead, where it failed.
+fn run(policy: &Policy, test: &Test) -> Result<Option<String>, PolicyError> {
+    let Some(gathered) = gathered(policy, test)? else {
+        return Ok(Some("there is no command".to_owned()));
+    };
     let mut came: Vec<&str> = gathered.fired.iter().map(|fired| fired.reason.rule.as_str()).collect();
     came.sort_unstable();
     came.dedup();

@@ -44,7 +44,7 @@ impl Index {
     /// The rules that could fit a reading, in order.
     pub(super) fn candidates(&self, reading: &Reading<'_>) -> Vec<usize> {
         let args = || reading.words.iter().chain(&reading.operands);
-        let unsure = reading.loose || args().any(|arg| arg.certainty != Certainty::Known);
+        let unsure = reading.loose || reading.fold_case || args().any(|arg| arg.certainty != Certainty::Known);
         if self.all < WORTH_IT || unsure {
             return (0..self.all).collect();
         }
@@ -63,5 +63,5 @@ impl Index {
 }
 
 fn literal(pattern: &str) -> bool {
-    !pattern.contains('*')
+    !pattern.contains('*') && !pattern.starts_with('@')
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::error::PolicyError;
 use super::file::{self, FileKind};
+use super::grammar_file::EVERY_TOOL;
 use super::index::Index;
 use super::reason::{Effect, Layer, Reason};
 use super::rule::{Amend, Embedded, Head, Rule};
@@ -260,18 +261,23 @@ impl Policy {
         }
         Self::distinct(&rules)?;
         let known = grammar.is_some() || !rules.is_empty();
+        let excepts = |rule: &Rule| {
+            rule.except.iter().any(|tool| tool.as_bytes() == name || grammar.as_ref().is_some_and(|own| own.names.contains(tool)))
+        };
         let mut named = false;
         for (layer, rule) in &self.loose {
             let by_name = rule.tools.iter().any(|tool| tool.as_bytes() == name);
             named |= by_name;
-            if by_name || rule.tools.iter().any(|tool| tool == "*") {
+            if by_name || rule.tools.iter().any(|tool| tool == EVERY_TOOL) && !excepts(rule) {
                 rules.push((*layer, rule.clone()));
             }
         }
         let mode = self.embedded_mode();
         let own = embedded.map(|(_, rules)| rules).unwrap_or_default();
+        let shared = self.embedded(EVERY_TOOL.as_bytes())?.map(|(_, rules)| rules).unwrap_or_default();
         rules.extend(
             own.into_iter()
+                .chain(shared.into_iter().filter(|rule| !excepts(rule)))
                 .filter(|rule| mode == Embedded::On || mode == Embedded::DenyOnly && rule.effect == Effect::Deny)
                 .map(|rule| (Layer::Embedded, rule)),
         );

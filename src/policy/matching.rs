@@ -1,36 +1,12 @@
 //! Whether one rule fits one reading.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-
-use super::paths::Paths;
+use super::condition::{Names, Scene, conditions, value_fits};
+use super::fitting::{Stance, arg_fits};
 use super::pattern::fits;
 use super::reason::Effect;
 use super::rule::{Args, Conditions, Rule};
 use super::truth::{Truth, all, any};
-use crate::request::{Fact, FactName, Facts};
-use crate::tool::{Arg, Certainty, Opt, Reading, Takes};
-
-/// Sets of patterns by name.
-pub(crate) type Names = [(String, Vec<String>)];
-
-/// What conditions are held against.
-pub(super) struct Scene<'a> {
-    pub facts: &'a Facts,
-    pub names: &'a Names,
-    pub paths: &'a Paths<'a>,
-    /// Whether the target facts are those of the command being judged.
-    pub own_target: bool,
-    /// The facts that a rule which otherwise fits asked about.
-    pub asked: &'a RefCell<BTreeSet<FactName>>,
-}
-
-/// Which doubt is the strict one: asks and denials fire on a maybe, an allow does not.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stance {
-    Strict,
-    Allow,
-}
+use crate::tool::{Arg, Certainty, Opt, Reading, Statement, Takes};
 
 /// Whether a rule fires with this effect. `accounted`: an amend said so of words and operands as they are.
 pub(super) fn fires(rule: &Rule, effect: Effect, accounted: bool, reading: &Reading<'_>, scene: &Scene<'_>) -> bool {
@@ -43,14 +19,14 @@ pub(super) fn fires(rule: &Rule, effect: Effect, accounted: bool, reading: &Read
     let fit = words
         .and(options(&rule.options, reading, scene, stance))
         .and(operands(&rule.operands, rest, reading, scene, stance))
-        .and(statement(&rule.statement, reading, stance));
+        .and(statement(&rule.statement, reading, scene, stance));
     if stance == Stance::Strict {
         return fit != Truth::No
             && conditions(&rule.when, rest, reading, scene, Stance::Strict) != Truth::No
             && (rule.unless.is_empty() || conditions(&rule.unless, rest, reading, scene, Stance::Allow) != Truth::Yes);
     }
     let whole = fit == Truth::Yes
-        && reading.options_known()
+        && (reading.options_known() || accepted(rule, reading))
         && reading.words_known
         && (reading.statements.is_none() || rule.statement.only.is_some())
         && (accounted || rest.iter().all(|operand| accounts(&rule.operands, operand, scene)));
@@ -62,6 +38,15 @@ pub(super) fn fires(rule: &Rule, effect: Effect, accounted: bool, reading: &Read
     when != Truth::No
         && (rule.unless.is_empty() || conditions(&rule.unless, rest, reading, scene, Stance::Strict) == Truth::No)
         && when == Truth::Yes
+}
+
+/// Whether a rule accepts what is not known of the options: those that the grammar lacks, those that come when it runs.
+pub(super) fn accepted(rule: &Rule, reading: &Reading<'_>) -> bool {
+    let unseen = |arg: &Arg<'_>| arg.certainty == Certainty::Anything;
+    !reading.loose
+        && (rule.other_options || reading.options.iter().all(|option| option.spec.is_some()))
+        && (rule.unseen || !reading.operands.iter().any(unseen))
+        && !reading.words.iter().any(unseen)
 }
 
 /// Whether the conditions of an amend hold: surely, perhaps, or not.
@@ -80,23 +65,23 @@ pub(super) fn amend_holds(when: &Conditions, unless: &Conditions, reading: &Read
 }
 
 /// Whether the rule's words lead the command's, and how many operands they took.
-fn words(rule: &Rule, reading: &Reading<'_>, exact: bool) -> Option<(Truth, usize)> {
+pub(super) fn words(rule: &Rule, reading: &Reading<'_>, exact: bool) -> Option<(Truth, usize)> {
     if exact && rule.words.len() < reading.words.len() {
         return None;
     }
     if reading.loose && !rule.words.is_empty() {
         let mut left = reading.words.iter().chain(&reading.operands);
-        let found = rule.words.iter().all(|wanted| left.any(|arg| spells(wanted, arg) != Truth::No));
+        let found = rule.words.iter().all(|wanted| left.any(|arg| spells(wanted, arg, reading) != Truth::No));
         return found.then_some((Truth::Maybe, 0));
     }
     let mut sequence = reading.words.iter().chain(&reading.operands);
     let mut truth = Truth::Yes;
     for wanted in &rule.words {
         let arg = sequence.next()?;
-        if arg.certainty == Certainty::Anything {
+        if arg.is_many() {
             return Some((Truth::Maybe, 0));
         }
-        truth = truth.and(spells(wanted, arg));
+        truth = truth.and(spells(wanted, arg, reading));
         if truth == Truth::No {
             return None;
         }
@@ -104,14 +89,15 @@ fn words(rule: &Rule, reading: &Reading<'_>, exact: bool) -> Option<(Truth, usiz
     Some((truth, rule.words.len().saturating_sub(reading.words.len())))
 }
 
-fn spells(alternatives: &[String], arg: &Arg<'_>) -> Truth {
+fn spells(alternatives: &[String], arg: &Arg<'_>, reading: &Reading<'_>) -> Truth {
     if !arg.is_known() {
         return Truth::Maybe;
     }
-    alternatives.iter().any(|word| fits(word.as_bytes(), &arg.text)).into()
+    let folded = |word: &String| fits(word.to_ascii_lowercase().as_bytes(), &arg.text.to_ascii_lowercase());
+    alternatives.iter().any(|word| fits(word.as_bytes(), &arg.text) || reading.fold_case && folded(word)).into()
 }
 
-fn options(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+pub(super) fn options(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     if args.is_empty() {
         return Truth::Yes;
     }
@@ -162,7 +148,10 @@ fn split(pattern: &str) -> (&str, Option<&str>) {
 fn named(name: &str, given: &Opt<'_>) -> Truth {
     if given.is(name) || name.contains('*') && fits(name.as_bytes(), &given.raw) {
         Truth::Yes
-    } else if given.could_be(name) {
+    } else if given.could_be(name)
+        || given.spec.is_none() && given.raw.len() > 2 && given.raw.starts_with(b"--") && name.as_bytes().starts_with(&given.raw)
+    {
+        // A bundle may hold it, and what the grammar does not know may be short for it.
         Truth::Maybe
     } else {
         Truth::No
@@ -189,7 +178,7 @@ fn switched_off(given: &Opt<'_>) -> bool {
         })
 }
 
-fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
+pub(super) fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     if args.is_empty() {
         return Truth::Yes;
     }
@@ -216,38 +205,22 @@ fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene
 }
 
 /// Whether an allow rule names this operand.
-fn accounts(args: &Args, operand: &Arg<'_>, scene: &Scene<'_>) -> bool {
+pub(super) fn accounts(args: &Args, operand: &Arg<'_>, scene: &Scene<'_>) -> bool {
     let mut patterns = [&args.any, &args.all, &args.only].into_iter().flatten().flatten();
     patterns.any(|pattern| arg_fits(pattern, operand, scene, Stance::Allow) == Truth::Yes)
 }
 
-/// Whether one argument fits a pattern. `*` fits everything, what is only known when it runs included.
-fn arg_fits(pattern: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
-    if pattern == "*" {
-        return Truth::Yes;
-    }
-    if !arg.is_known() {
-        let below = |root: &Vec<u8>| scene.paths.could_lie_below(pattern, root);
-        let possible = arg.roots.is_empty() || arg.roots.iter().any(below);
-        return if possible { Truth::Maybe } else { Truth::No };
-    }
-    match stance {
-        Stance::Strict => scene.paths.could_fit(pattern, &arg.text),
-        Stance::Allow => scene.paths.surely_fits(pattern, &arg.text).into(),
-    }
-}
-
-fn statement(args: &Args, reading: &Reading<'_>, stance: Stance) -> Truth {
+pub(super) fn statement(args: &Args, reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
     if args.is_empty() {
         return Truth::Yes;
     }
     let Some(given) = &reading.statements else {
         return Truth::No;
     };
-    let one = |pattern: &String, label: &str, known: bool| {
-        if known { Truth::from(fits(pattern.as_bytes(), label.as_bytes())) } else { Truth::Maybe }
+    let one = |pattern: &String, statement: &Statement| {
+        if statement.known { Truth::from(statement_fits(pattern, statement, scene.names)) } else { Truth::Maybe }
     };
-    let some = |pattern: &String| any(given.iter().map(|statement| one(pattern, &statement.label, statement.known)));
+    let some = |pattern: &String| any(given.iter().map(|statement| one(pattern, statement)));
     let mut truth = Truth::from(!given.is_empty() || stance == Stance::Strict);
     if let Some(patterns) = &args.any {
         truth = truth.and(any(patterns.iter().map(some)));
@@ -259,63 +232,15 @@ fn statement(args: &Args, reading: &Reading<'_>, stance: Stance) -> Truth {
         truth = truth.and(any(patterns.iter().map(some)).not());
     }
     if let Some(patterns) = &args.only {
-        truth = truth
-            .and(all(given.iter().map(|statement| any(patterns.iter().map(|pattern| one(pattern, &statement.label, statement.known))))));
+        truth = truth.and(all(given.iter().map(|statement| any(patterns.iter().map(|pattern| one(pattern, statement))))));
     }
     truth
 }
 
-fn conditions(given: &Conditions, rest: &[Arg<'_>], reading: &Reading<'_>, scene: &Scene<'_>, stance: Stance) -> Truth {
-    let mut truth = options(&given.options, reading, scene, stance).and(operands(&given.operands, rest, reading, scene, stance));
-    if truth == Truth::No {
-        return truth;
-    }
-    for (name, patterns) in &given.facts {
-        scene.asked.borrow_mut().insert(name.clone());
-        truth = truth.and(fact(name, patterns, scene, stance));
-    }
-    truth
-}
-
-fn fact(name: &FactName, patterns: &[String], scene: &Scene<'_>, stance: Stance) -> Truth {
-    if is_target(name) && !scene.own_target {
-        return Truth::Maybe;
-    }
-    match scene.facts.get(name) {
-        Some(Fact::Known { values, .. }) => {
-            let mut fitting = values.iter().map(|value| any(patterns.iter().map(|pattern| value_fits(pattern, value, scene.names))));
-            // Of several remotes or groups one suffices to be strict, and it takes all to be lenient.
-            if stance == Stance::Strict {
-                any(fitting)
-            } else {
-                Truth::from(!values.is_empty()).and(fitting.by_ref().min().unwrap_or(Truth::No))
-            }
-        }
-        // What is surely absent is so only as far as the caller cannot have taken it away.
-        Some(Fact::Absent) if !name.claimed() => Truth::No,
-        Some(Fact::Absent | Fact::Unknown(_)) | None => Truth::Maybe,
-    }
-}
-
-/// Whether a fact is about what the command acts on.
-pub(super) fn is_target(name: &FactName) -> bool {
-    matches!(
-        name,
-        FactName::KubeContext
-            | FactName::KubeNamespace
-            | FactName::GitRemote
-            | FactName::GitBranch
-            | FactName::AwsProfile
-            | FactName::TfWorkspace
-    )
-}
-
-fn value_fits(pattern: &str, value: &str, names: &Names) -> Truth {
-    match pattern.strip_prefix('@') {
-        Some(set) => {
-            let found = names.iter().find(|(name, _)| name == set);
-            found.is_some_and(|(_, patterns)| patterns.iter().any(|pattern| fits(pattern.as_bytes(), value.as_bytes()))).into()
-        }
-        None => fits(pattern.as_bytes(), value.as_bytes()).into(),
-    }
+/// `DROP DATABASE x` fits what drops `x`, and `DROP DATABASE @production` what drops one of that set.
+fn statement_fits(pattern: &str, statement: &Statement, names: &Names) -> bool {
+    let label = &statement.label;
+    let object = |wanted: &str| statement.objects.iter().any(|object| value_fits(wanted, object, names) == Truth::Yes);
+    fits(pattern.as_bytes(), label.as_bytes())
+        || pattern.strip_prefix(label.as_str()).and_then(|rest| rest.strip_prefix(' ')).is_some_and(object)
 }

@@ -3,14 +3,19 @@
 
 mod amended;
 mod built_in;
+pub mod calendar;
 mod carried;
 mod checks;
+mod condition;
 mod decide;
 mod decision;
 mod error;
+mod explain;
 mod file;
+mod fitting;
 mod gathered;
 mod grammar_file;
+mod head_file;
 mod hide;
 mod in_file;
 mod index;
@@ -25,18 +30,22 @@ mod raw;
 mod reason;
 mod report;
 mod rule;
+mod sets;
 mod settings;
 mod suggest;
 mod target;
 mod terms;
 mod truth;
+mod walk;
+mod window;
 
 pub use crate::tool::Hidden;
 pub use decide::Brief;
 pub use decision::{Allowed, Asked, Decision, Denied};
 pub use error::PolicyError;
+pub use explain::{Considered, Step};
 pub use file::FileKind;
-pub use in_file::{EmbeddedFile, Failure, check_file, embedded_file};
+pub use in_file::{EmbeddedFile, Failure, check_file, embedded_file, judged, unreached};
 pub use layers::{LayerFiles, Layers, Policy, PolicyFile, Tools};
 pub use needs::Needs;
 pub use reason::{Effect, Layer, Reason, RunHow, StdinRule};
@@ -45,6 +54,9 @@ pub use target::Target;
 pub use terms::{Assurance, Channel, Escalation, Justification, NoCommonChannel, Risk, Terms};
 
 use crate::request::{Context, Inner, Place, base_name};
+
+/// The JSON Schema of policy files, so that editors complete and check them.
+pub const SCHEMA: &str = include_str!("schema.json");
 
 /// What was found of a program that another one runs.
 fn inner(context: &Context, name: &[u8]) -> Inner {

@@ -15,6 +15,8 @@ pub struct Needs {
     pub words: Vec<String>,
     /// The programs that it would run, as they are written.
     pub inner: BTreeSet<Vec<u8>>,
+    /// The script files that it hands to a shell, as they are written.
+    pub scripts: BTreeSet<Vec<u8>>,
     /// The facts of the target that a card shows.
     pub(super) target_facts: Vec<FactName>,
     /// How deep the command stands whose target this is.
@@ -49,14 +51,20 @@ impl Needs {
         self.target_facts = match kind {
             TargetKind::Kubeconfig => vec![FactName::KubeContext, FactName::KubeNamespace],
             TargetKind::Git => vec![FactName::GitBranch, FactName::GitRemote],
-            TargetKind::Aws => vec![FactName::AwsProfile],
+            TargetKind::Aws => vec![FactName::AwsProfile, FactName::AwsAccount],
             TargetKind::Terraform => vec![FactName::TfWorkspace],
+            TargetKind::Gcloud => vec![FactName::GcpProject],
         };
     }
 
     /// A wrapper changes user, directory or variables: what it runs acts on a target that cannot be told from here.
     pub(super) fn lose_target(&mut self) {
         self.lost = true;
+    }
+
+    /// Whether what runs now runs where the argv is read: script files are the same there.
+    pub(super) fn is_here(&self) -> bool {
+        !self.lost
     }
 
     /// Whether the captured target facts are those of the command at this depth.

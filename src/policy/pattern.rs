@@ -1,7 +1,16 @@
+use crate::tool::Part;
+
 /// Whether a whole text fits a pattern in which `*` is any run of bytes and everything else is itself.
 ///
 /// Linear in text times pattern at worst, with no recursion.
 pub(crate) fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    // Most patterns that do not fit end otherwise.
+    if let Some(last) = pattern.last()
+        && *last != b'*'
+        && text.last() != Some(last)
+    {
+        return false;
+    }
     let (mut p, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -29,10 +38,103 @@ pub(crate) fn fits(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
+/// Whether some text that has this shape fits the pattern.
+///
+/// Both are automata of a line; what they have in common is looked for breadth first, so the work is pattern times shape.
+pub(crate) fn meets(pattern: &[u8], shape: &[Part]) -> bool {
+    let flat: Vec<Step> = shape
+        .iter()
+        .flat_map(|part| match part {
+            Part::Text(text) => text.iter().map(|byte| Step::Byte(*byte)).collect(),
+            Part::Name => vec![Step::Name],
+            Part::Any => vec![Step::Any],
+        })
+        .collect();
+    if flat.len() * pattern.len() > MOST_STEPS {
+        return true;
+    }
+    // Row p: which places of the shape are reached after p bytes of the pattern.
+    let mut reached = closed(&flat, vec![true]);
+    for wanted in pattern {
+        let mut next = vec![false; flat.len() + 1];
+        for at in (0..=flat.len()).filter(|at| reached[*at]) {
+            if *wanted == b'*' {
+                next[at..].fill(true);
+                break;
+            }
+            match flat.get(at) {
+                Some(Step::Byte(byte)) if byte == wanted => next[at + 1] = true,
+                Some(Step::Name) if *wanted != b'/' => next[at] = true,
+                Some(Step::Any) => next[at] = true,
+                _ => {}
+            }
+        }
+        reached = closed(&flat, next);
+    }
+    reached[flat.len()]
+}
+
+/// More than this is taken as a meeting.
+const MOST_STEPS: usize = 1 << 20;
+
+enum Step {
+    Byte(u8),
+    Name,
+    Any,
+}
+
+/// The gaps of a shape may be empty.
+fn closed(flat: &[Step], mut reached: Vec<bool>) -> Vec<bool> {
+    reached.resize(flat.len() + 1, false);
+    for at in 0..flat.len() {
+        if reached[at] && !matches!(flat[at], Step::Byte(_)) {
+            reached[at + 1] = true;
+        }
+    }
+    reached
+}
+
+/// Whether every text that has this shape fits the pattern: only a `*` of the pattern takes what is not known.
+pub(crate) fn covers(pattern: &[u8], shape: &[Part]) -> bool {
+    let mut text = Vec::new();
+    for part in shape {
+        match part {
+            Part::Text(known) => text.extend_from_slice(known),
+            // No argument and no pattern holds a NUL.
+            Part::Name | Part::Any => text.push(0),
+        }
+    }
+    !pattern.contains(&0) && fits(pattern, &text)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::*;
     use proptest::prelude::*;
+
+    /// Every text of a shape whose gaps hold up to two letters.
+    fn texts(shape: &[Part]) -> Vec<Vec<u8>> {
+        let runs = |slash: bool| {
+            let letters: &[u8] = if slash { b"ab/" } else { b"ab" };
+            let mut runs = vec![Vec::new()];
+            runs.extend(letters.iter().map(|one| vec![*one]));
+            runs.extend(letters.iter().flat_map(|one| letters.iter().map(move |two| vec![*one, *two])));
+            runs
+        };
+        shape.iter().fold(vec![Vec::new()], |texts, part| {
+            let tails = match part {
+                Part::Text(text) => vec![text.clone()],
+                Part::Name => runs(false),
+                Part::Any => runs(true),
+            };
+            texts.iter().flat_map(|text| tails.iter().map(move |tail| [text.as_slice(), tail].concat())).collect()
+        })
+    }
+
+    fn shapes() -> impl Strategy<Value = Vec<Part>> {
+        let part = prop_oneof!["[ab/]{1,2}".prop_map(|text| Part::Text(text.into_bytes())), Just(Part::Name), Just(Part::Any)];
+        proptest::collection::vec(part, 0..3)
+    }
 
     /// The same by the definition.
     fn defined(pattern: &[u8], text: &[u8]) -> bool {
@@ -44,6 +146,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_shape_meets_a_pattern_that_one_of_its_texts_fits(pattern in "[ab/*]{0,4}", shape in shapes()) {
+            let some = texts(&shape).iter().any(|text| fits(pattern.as_bytes(), text));
+            let all = texts(&shape).iter().all(|text| fits(pattern.as_bytes(), text));
+            prop_assert!(!some || meets(pattern.as_bytes(), &shape));
+            prop_assert!(!covers(pattern.as_bytes(), &shape) || all);
+        }
+
         #[test]
         fn a_text_fits_as_the_definition_has_it(pattern in "[ab*]{0,8}", text in "[ab]{0,10}") {
             prop_assert_eq!(fits(pattern.as_bytes(), text.as_bytes()), defined(pattern.as_bytes(), text.as_bytes()));

@@ -108,6 +108,13 @@ pub(super) struct RawWord {
     pub optional: Vec<Spanned<String>>,
     #[serde(default)]
     pub secret: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub stops: bool,
+    #[serde(default)]
+    pub executes: Vec<String>,
+    pub runs: Option<Spanned<RawRuns>>,
+    #[serde(default)]
+    pub embeds: BTreeMap<Spanned<String>, RawLanguage>,
 }
 
 #[derive(Deserialize)]
@@ -136,14 +143,24 @@ pub(super) enum RawAfter {
     Options,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone, Copy)]
 pub(super) enum RawLanguage {
+    #[serde(rename = "sh")]
+    Shell,
     #[serde(rename = "sql:postgres")]
     Postgres,
     #[serde(rename = "sql:mysql")]
     Mysql,
     #[serde(rename = "sql:sqlite")]
     Sqlite,
+    #[serde(rename = "sql:generic")]
+    Generic,
+    #[serde(rename = "sql:bigquery")]
+    Bigquery,
+    #[serde(rename = "sql:clickhouse")]
+    Clickhouse,
+    #[serde(rename = "sql:snowflake")]
+    Snowflake,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
@@ -162,6 +179,10 @@ pub(super) struct RawTool {
     pub negate: bool,
     #[serde(default)]
     pub short_equals: bool,
+    #[serde(default)]
+    pub fold_case: bool,
+    #[serde(default)]
+    pub response_files: bool,
     #[serde(default)]
     pub value: Vec<Spanned<String>>,
     #[serde(default)]
@@ -209,6 +230,11 @@ pub(super) struct RawConditions {
     pub git_branch: Option<Vec<String>>,
     pub aws_profile: Option<Vec<String>>,
     pub tf_workspace: Option<Vec<String>>,
+    pub aws_account: Option<Vec<String>>,
+    pub gcp_project: Option<Vec<String>>,
+    pub script: Option<Vec<String>>,
+    pub time: Option<Vec<Spanned<String>>>,
+    pub freeze: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -225,6 +251,8 @@ pub(super) struct RawEnv {
 pub(super) struct RawRule {
     pub id: Spanned<String>,
     pub tool: Option<Spanned<OneOrMany>>,
+    #[serde(default)]
+    pub except: Vec<String>,
     pub effect: Effect,
     pub risk: Option<Risk>,
     #[serde(default)]
@@ -234,6 +262,10 @@ pub(super) struct RawRule {
     pub options: Option<RawArgs>,
     pub operands: Option<RawArgs>,
     pub statement: Option<RawArgs>,
+    #[serde(default)]
+    pub unseen: bool,
+    #[serde(default)]
+    pub other_options: bool,
     pub when: Option<RawConditions>,
     pub unless: Option<RawConditions>,
     pub reason: Option<String>,

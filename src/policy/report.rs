@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::error::PolicyError;
+use super::grammar_file::EVERY_TOOL;
 use super::layers::Policy;
 use super::reason::{Effect, Layer};
 use crate::request::Argv;
@@ -35,7 +36,7 @@ impl Policy {
         let args = Self::args(&words);
         let program = String::from_utf8_lossy(argv.name()).into_owned();
         let hidden = self.hidden(argv.name(), &words)?;
-        Ok(readings(&view.grammar, &args).iter().map(|reading| object(&program, view.known, reading, &hidden)).collect())
+        Ok(readings(&view.grammar, argv.name(), &args).iter().map(|reading| object(&program, view.known, reading, &hidden)).collect())
     }
 
     /// All rules that speak of one program.
@@ -56,11 +57,11 @@ impl Policy {
     /// The first name of every tool that gate has a file of.
     pub fn embedded_names(&self) -> Vec<&'static str> {
         let mut seen = std::collections::BTreeSet::new();
-        self.tools().names.iter().filter(|(_, file)| seen.insert(*file)).map(|(name, _)| *name).collect()
+        self.tools().names.iter().filter(|(name, file)| *name != EVERY_TOOL && seen.insert(*file)).map(|(name, _)| *name).collect()
     }
 }
 
-fn object(program: &str, known: bool, reading: &Reading<'_>, hidden: &[Hidden]) -> Value {
+pub(super) fn object(program: &str, known: bool, reading: &Reading<'_>, hidden: &[Hidden]) -> Value {
     let text = |arg: &Arg<'_>| text(arg, hidden);
     let texts = |args: &[Arg<'_>]| -> Vec<Value> { args.iter().map(text).collect() };
     let options: Vec<Value> = reading
@@ -77,7 +78,7 @@ fn object(program: &str, known: bool, reading: &Reading<'_>, hidden: &[Hidden]) 
     let mut all = json!({ "program": program, "grammar": known, "words": texts(&reading.words), "options": options, "operands": texts(&reading.operands) });
     if let Value::Object(map) = &mut all {
         if !reading.inner.is_empty() {
-            map.insert("runs".to_owned(), reading.inner.iter().map(|command| Value::from(texts(command))).collect());
+            map.insert("runs".to_owned(), reading.inner.iter().map(|command| Value::from(texts(&command.argv))).collect());
         }
         if let Some(statements) = &reading.statements {
             map.insert("statements".to_owned(), statements.iter().map(|statement| Value::from(statement.label.as_str())).collect());
@@ -95,6 +96,6 @@ fn text(arg: &Arg<'_>, hidden: &[Hidden]) -> Value {
     match arg.certainty {
         _ if arg.place.is_some_and(secret) => format!("hidden, {} bytes", arg.text.len()).into(),
         Certainty::Known => String::from_utf8_lossy(&arg.text).into(),
-        Certainty::Value | Certainty::Anything => json!({ "when_it_runs": String::from_utf8_lossy(&arg.text) }),
+        Certainty::Value | Certainty::Several | Certainty::Anything => json!({ "when_it_runs": String::from_utf8_lossy(&arg.text) }),
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Rule {
     pub id: String,
     /// The tools that it is for; empty means those of its file. `*` is every tool.
     pub tools: Vec<String>,
+    /// The tools that a rule for all of them is not for.
+    pub except: Vec<String>,
     pub effect: Effect,
     pub risk: Risk,
     pub data: Vec<String>,
@@ -54,6 +56,10 @@ pub(crate) struct Rule {
     pub options: Args,
     pub operands: Args,
     pub statement: Args,
+    /// Arguments that nobody can see before the command runs count as accounted for.
+    pub unseen: bool,
+    /// Options that the grammar does not know are accepted.
+    pub other_options: bool,
     pub when: Conditions,
     pub unless: Conditions,
     pub reason: String,

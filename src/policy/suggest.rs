@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 
+use super::condition::Scene;
 use super::error::PolicyError;
 use super::file::{self, FileKind};
 use super::layers::Policy;
-use super::matching::{self, Scene};
+use super::matching;
 use super::paths::Paths;
 use super::reason::Effect;
 use crate::request::{Argv, Facts};
@@ -29,7 +30,7 @@ impl Policy {
         }
         let view = self.view(argv.name())?;
         let args = Self::args(&words);
-        let tried = readings(&view.grammar, &args);
+        let tried = readings(&view.grammar, name.as_bytes(), &args);
         let [reading] = tried.as_slice() else {
             return Ok(None);
         };
@@ -64,7 +65,15 @@ impl Policy {
             rule += &format!("options.only = [{}]\n", list(&options));
         }
         let read = file::read("rule", format!("version = 1\n{rule}").as_bytes(), FileKind::UserHead)?;
-        let scene = Scene { facts: &Facts::default(), names: &[], paths: &Paths::new(None), own_target: false, asked: &RefCell::default() };
+        let scene = Scene {
+            facts: &Facts::default(),
+            names: &[],
+            paths: &Paths::new(None, None),
+            own_target: false,
+            assigned: &[],
+            fed: false,
+            asked: &RefCell::default(),
+        };
         let works = reading.inner.is_empty() && read.rules.iter().all(|rule| matching::fires(rule, Effect::Allow, false, reading, &scene));
         Ok(works.then_some(rule))
     }

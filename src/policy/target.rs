@@ -22,6 +22,10 @@ pub struct Target {
     pub kube_namespace: Option<String>,
     /// `aws --profile`.
     pub aws_profile: Option<String>,
+    /// `gcloud --project`.
+    pub gcp_project: Option<String>,
+    /// `gcloud --configuration`.
+    pub gcp_configuration: Option<String>,
     /// Something of the above is only known when it runs: every fact of the target is unknown.
     pub dynamic: bool,
 }
@@ -64,6 +68,11 @@ pub(super) fn of(kind: TargetKind, reading: &Reading<'_>) -> Target {
         TargetKind::Aws => {
             target.aws_profile = last(reading, &["--profile"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
         }
+        TargetKind::Gcloud => {
+            target.gcp_project = last(reading, &["--project"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
+            target.gcp_configuration =
+                last(reading, &["--configuration"], &mut target.dynamic).and_then(|text| utf8(text, &mut target.dynamic));
+        }
         TargetKind::Terraform => target.directory = last(reading, &["-chdir"], &mut target.dynamic).map(path),
     }
     target
@@ -104,6 +113,8 @@ pub(super) fn shown(facts: &Facts) -> Vec<(String, Fact)> {
         FactName::GitBranch => Some("branch"),
         FactName::AwsProfile => Some("AWS profile"),
         FactName::TfWorkspace => Some("workspace"),
+        FactName::AwsAccount => Some("AWS account"),
+        FactName::GcpProject => Some("GCP project"),
         _ => None,
     };
     facts.iter().filter_map(|(name, fact)| Some((title(name)?.to_owned(), fact.clone()))).collect()

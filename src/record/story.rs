@@ -185,7 +185,7 @@ fn about(kind: Kind, request: &Request, hidden: &[Hidden], setting: Setting<'_>)
     fields.insert("actor".into(), actor(request));
     fields.insert("host".into(), json!({ "name": context.host }));
     fields.insert("gate".into(), json!({ "version": env!("CARGO_PKG_VERSION") }));
-    let facts: Map<String, Value> = context.facts.iter().map(|(name, fact)| (name.to_string(), fact_value(fact))).collect();
+    let facts: Map<String, Value> = context.facts.iter().map(|(name, fact)| (name.to_string(), fact_value(&fact.shown(name)))).collect();
     if !facts.is_empty() {
         fields.insert("facts".into(), Value::Object(facts));
     }

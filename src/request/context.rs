@@ -160,6 +160,15 @@ pub struct Inner {
     pub real: Vec<u8>,
 }
 
+/// A script that a shell is given as a file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ScriptFile {
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of that.
+    pub sha256: [u8; 32],
+}
+
 /// The surroundings of a request. What nothing asked for is not captured.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
@@ -185,6 +194,8 @@ pub struct Context {
     pub pinned: Vec<(PathBuf, [u8; 32])>,
     /// Where the programs were found that the command itself would run, by the name it gives them.
     pub inner: BTreeMap<Vec<u8>, Inner>,
+    /// The scripts that the command hands to a shell, by the names that it gives them.
+    pub scripts: BTreeMap<Vec<u8>, ScriptFile>,
     /// The request of a gate above this one.
     pub parent: Option<String>,
 }

@@ -36,6 +36,16 @@ pub enum FactName {
     AwsProfile,
     /// The terraform workspace that is selected. Claimed.
     TfWorkspace,
+    /// The AWS account of the profile that is selected. Claimed.
+    AwsAccount,
+    /// The project of the gcloud configuration, or the one that the argv names. Claimed.
+    GcpProject,
+    /// The time of the decision, in UTC (RFC 3339). Proved.
+    Time,
+    /// `read` where the script file that a shell is given could be read, else `unread`. Proved.
+    Script,
+    /// Whether the freeze calendar of this path has something in force: `yes` or `no`. Claimed.
+    Freeze(String),
 }
 
 impl FactName {
@@ -56,13 +66,22 @@ impl FactName {
             "git_branch" => Self::GitBranch,
             "aws_profile" => Self::AwsProfile,
             "tf_workspace" => Self::TfWorkspace,
+            "aws_account" => Self::AwsAccount,
+            "gcp_project" => Self::GcpProject,
+            "time" => Self::Time,
+            "script" => Self::Script,
+            // Which calendar is said by the rules alone; tests speak of whichever there is.
+            "freeze" => Self::Freeze(String::new()),
             other => Self::Env(other.strip_prefix("env.").filter(|rest| !rest.is_empty())?.to_owned()),
         })
     }
 
     /// Whether the caller could have written the value.
     pub fn claimed(&self) -> bool {
-        !matches!(self, Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty | Self::Stdin)
+        !matches!(
+            self,
+            Self::User | Self::Uid | Self::Groups | Self::Host | Self::Cwd | Self::Tty | Self::Stdin | Self::Time | Self::Script
+        )
     }
 }
 
@@ -84,6 +103,12 @@ impl fmt::Display for FactName {
             Self::GitBranch => "git_branch",
             Self::AwsProfile => "aws_profile",
             Self::TfWorkspace => "tf_workspace",
+            Self::AwsAccount => "aws_account",
+            Self::GcpProject => "gcp_project",
+            Self::Time => "time",
+            Self::Script => "script",
+            Self::Freeze(path) if !path.is_empty() => return write!(f, "freeze {path}"),
+            Self::Freeze(_) => "freeze",
         })
     }
 }
@@ -104,7 +129,23 @@ pub enum Fact {
     Unknown(String),
 }
 
+/// Parts of names of variables whose values are secrets.
+const SECRET_NAMES: &[&str] =
+    &["PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "SECRET", "API_KEY", "APIKEY", "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL"];
+
 impl Fact {
+    /// What people and records get of it: not the value of a variable whose name says that it is a secret.
+    #[must_use]
+    pub fn shown(&self, name: &FactName) -> Self {
+        let secret = matches!(name, FactName::Env(name) if SECRET_NAMES.iter().any(|part| name.to_ascii_uppercase().contains(part)));
+        match self {
+            Self::Known { values, files } if secret => {
+                Self::Known { values: values.iter().map(|value| format!("hidden, {} bytes", value.len())).collect(), files: files.clone() }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// A fact with one value that no file holds.
     pub fn known(value: impl Into<String>) -> Self {
         Self::Known { values: vec![value.into()], files: Vec::new() }

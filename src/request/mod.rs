@@ -7,7 +7,7 @@ mod program;
 
 pub(crate) use argv::base_name;
 pub use argv::{Argv, EmptyArgv};
-pub use context::{Ancestor, Asker, Context, Cwd, Environment, Inner, Stdin, Who};
+pub use context::{Ancestor, Asker, Context, Cwd, Environment, Inner, ScriptFile, Stdin, Who};
 pub use facts::{Fact, FactName, Facts};
 pub use program::{Identity, Kind, Place, Program};
 

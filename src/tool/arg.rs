@@ -7,8 +7,21 @@ pub enum Certainty {
     Known,
     /// One argument that is no option, its text only known when it runs (`{}`).
     Value,
+    /// Any number of arguments, none of which is an option (a glob).
+    Several,
     /// Anything: an option, several arguments, none.
     Anything,
+}
+
+/// A piece of an argument that is not known whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// These bytes.
+    Text(Vec<u8>),
+    /// Any run of bytes but slashes: what a shell's glob finds.
+    Name,
+    /// Any run of bytes.
+    Any,
 }
 
 /// One argument, and where in the argv it stands.
@@ -18,6 +31,8 @@ pub struct Arg<'a> {
     pub text: Cow<'a, [u8]>,
     /// How sure that is.
     pub certainty: Certainty,
+    /// What is known of its text where that is not known whole; empty where nothing is.
+    pub shape: Vec<Part>,
     /// Where a path that is only known when it runs begins: find's start points. Empty where nothing is known.
     pub roots: Vec<Vec<u8>>,
     /// The argv's word, and the byte in it where this begins; none for what a script holds.
@@ -27,12 +42,12 @@ pub struct Arg<'a> {
 impl<'a> Arg<'a> {
     /// An argument of the argv itself.
     pub fn known(index: usize, text: &'a [u8]) -> Self {
-        Self { text: Cow::Borrowed(text), certainty: Certainty::Known, roots: Vec::new(), place: Some((index, 0)) }
+        Self { text: Cow::Borrowed(text), certainty: Certainty::Known, shape: Vec::new(), roots: Vec::new(), place: Some((index, 0)) }
     }
 
     /// A word that a script holds.
     pub fn inside(text: Vec<u8>) -> Self {
-        Self { text: Cow::Owned(text), certainty: Certainty::Known, roots: Vec::new(), place: None }
+        Self { text: Cow::Owned(text), certainty: Certainty::Known, shape: Vec::new(), roots: Vec::new(), place: None }
     }
 
     /// The rest of this argument from byte `start` on.
@@ -41,7 +56,18 @@ impl<'a> Arg<'a> {
             Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[start..]),
             Cow::Owned(bytes) => Cow::Owned(bytes[start..].to_vec()),
         };
-        Self { text, certainty: self.certainty, roots: self.roots.clone(), place: self.place.map(|(word, at)| (word, at + start)) }
+        Self {
+            text,
+            certainty: self.certainty,
+            shape: self.shape.clone(),
+            roots: self.roots.clone(),
+            place: self.place.map(|(word, at)| (word, at + start)),
+        }
+    }
+
+    /// Whether it may become more than one argument, or none.
+    pub fn is_many(&self) -> bool {
+        matches!(self.certainty, Certainty::Several | Certainty::Anything)
     }
 
     /// Whether the bytes are surely these.

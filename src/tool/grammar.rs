@@ -50,6 +50,34 @@ pub struct WordSpec {
     pub names: Vec<String>,
     /// The options that it adds.
     pub options: Vec<OptionSpec>,
+    /// Options end at the first operand after it: what follows belongs to what it runs.
+    pub stops: bool,
+    /// Options by which it runs other code, beside those of the tool.
+    pub executes: Vec<String>,
+    /// What it runs.
+    pub runs: Option<Runs>,
+    /// The languages that its arguments hold.
+    pub embeds: Vec<Embed>,
+}
+
+/// Which arguments hold a text in another language.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Embed {
+    /// Where it stands.
+    pub of: Holder,
+    /// What it is written in.
+    pub language: Language,
+}
+
+/// An argument that holds a text.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Holder {
+    /// The value of an option, by its spellings.
+    Option(Vec<String>),
+    /// This operand, counted from 0.
+    Operand(usize),
+    /// Every operand.
+    Operands,
 }
 
 /// Which live target a tool acts on.
@@ -64,6 +92,8 @@ pub enum TargetKind {
     Aws,
     /// A terraform workspace.
     Terraform,
+    /// A gcloud configuration's project.
+    Gcloud,
 }
 
 /// Where a wrapper's inner command stands.
@@ -82,19 +112,29 @@ pub enum Runs {
     Exec(Vec<String>),
     /// The value of this option is a shell script; without it the first operand is a script file.
     Script(String),
-    /// The operands joined by spaces are a script.
-    Joined,
+    /// The operands after so many of the wrapper's own, joined by spaces, are a script.
+    Joined(usize),
 }
 
-/// A language inside an option's value.
+/// A language inside an argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Language {
+    /// A shell script, which is followed into the commands that it runs.
+    Shell,
     /// SQL as `PostgreSQL` reads it, and psql's backslash commands.
     Postgres,
     /// SQL as `MySQL` reads it.
     Mysql,
-    /// SQL as `SQLite` reads it.
+    /// SQL as `SQLite` reads it, and the shell's dot commands.
     Sqlite,
+    /// SQL as most read it.
+    Generic,
+    /// SQL as `BigQuery` reads it.
+    Bigquery,
+    /// SQL as `ClickHouse` reads it.
+    Clickhouse,
+    /// SQL as Snowflake reads it.
+    Snowflake,
 }
 
 /// How one family of tools reads its arguments.
@@ -115,6 +155,10 @@ pub struct Grammar {
     pub negate: bool,
     /// `-n=x` gives the value `x`, as Go's pflag reads it.
     pub short_equals: bool,
+    /// Subcommands are words in any case.
+    pub fold_case: bool,
+    /// An operand that begins with `@` names a file that holds more arguments.
+    pub response_files: bool,
     /// The options that stand anywhere.
     pub options: Vec<OptionSpec>,
     /// The subcommands.
@@ -125,8 +169,8 @@ pub struct Grammar {
     pub target: Option<TargetKind>,
     /// What it runs.
     pub runs: Option<Runs>,
-    /// The languages in options' values: spellings and language.
-    pub embeds: Vec<(Vec<String>, Language)>,
+    /// The languages that its arguments hold.
+    pub embeds: Vec<Embed>,
 }
 
 impl Grammar {
@@ -142,15 +186,15 @@ impl Grammar {
 
     /// The full name of the next word below `path` that `typed` spells, if there is one.
     pub(crate) fn next_word(&self, path: &[String], typed: &[u8]) -> Option<&str> {
+        let is = |word: &String| word.as_bytes() == typed || self.fold_case && word.as_bytes().eq_ignore_ascii_case(typed);
         self.words.iter().find_map(|spec| {
             let (last, before) = spec.path.split_last()?;
             if before.len() == path.len() {
-                let same = before == path && (last.as_bytes() == typed || spec.names.iter().any(|name| name.as_bytes() == typed));
-                same.then_some(last.as_str())
+                (before == path && (is(last) || spec.names.iter().any(is))).then_some(last.as_str())
             } else {
                 // A longer path makes its own first words known even where they have no table.
                 let implied = spec.path.get(path.len()).filter(|_| spec.path.starts_with(path))?;
-                (implied.as_bytes() == typed).then_some(implied.as_str())
+                is(implied).then_some(implied.as_str())
             }
         })
     }

@@ -1,5 +1,6 @@
 use super::arg::{Arg, Certainty};
-use super::grammar::{Grammar, Runs};
+use super::command::Inner;
+use super::grammar::{Embed, Grammar, Holder, Language, Runs};
 use super::read::{Opt, Reading};
 use super::sql;
 use crate::shell::{self, Script, Shell};
@@ -18,29 +19,37 @@ pub(super) fn placeholder<'a>(arg: &Arg<'a>, roots: &[Vec<u8>]) -> Arg<'a> {
 }
 
 /// Finds the commands and statements inside what was read.
-pub(super) fn follow(grammar: &Grammar, reading: &mut Reading<'_>) {
-    match &grammar.runs {
-        Some(Runs::After { operands, assignments, from_stdin }) => after(reading, *operands, *assignments, *from_stdin),
-        Some(Runs::Script(option)) => script_option(reading, option),
-        Some(Runs::Joined) => joined(reading),
-        Some(Runs::Exec(_)) | None => {}
+pub(super) fn follow(grammar: &Grammar, shell: Shell, reading: &mut Reading<'_>) {
+    embedded(&grammar.embeds, reading);
+    if let Some(word) = reading.word {
+        embedded(&word.embeds, reading);
     }
-    if !grammar.embeds.is_empty() {
-        reading.statements = statements(grammar, &reading.options);
+    match reading.word.and_then(|word| word.runs.as_ref()).or(grammar.runs.as_ref()) {
+        Some(Runs::After { operands, assignments, from_stdin }) => after(reading, *operands, *assignments, *from_stdin),
+        Some(Runs::Script(option)) => script_option(reading, option, shell),
+        Some(Runs::Joined(own)) => joined(reading, *own),
+        Some(Runs::Exec(_)) | None => {}
     }
 }
 
 fn after(reading: &mut Reading<'_>, own: usize, assignments: bool, from_stdin: bool) {
     let mut start = own.min(reading.operands.len());
+    if reading.operands[..start].iter().any(Arg::is_many) {
+        reading.opaque = Some("where the command that it runs begins is only known when it runs");
+        return;
+    }
+    let mut assigned = Vec::new();
     if assignments {
-        start += reading.operands[start..].iter().take_while(|arg| arg.is_known() && assigns(&arg.text)).count();
+        let given = reading.operands[start..].iter().take_while(|arg| arg.is_known() && assigns(&arg.text));
+        assigned.extend(given.map(|arg| arg.text.split(|byte| *byte == b'=').next().unwrap_or_default().to_vec()));
+        start += assigned.len();
     }
     let mut command = reading.operands.split_off(start);
     if !command.is_empty() {
         if from_stdin {
             command.push(Arg { certainty: Certainty::Anything, ..Arg::inside(Vec::new()) });
         }
-        reading.inner.push(command);
+        reading.inner.push(Inner { assigned, ..Inner::plain(command) });
     }
 }
 
@@ -48,55 +57,88 @@ fn assigns(text: &[u8]) -> bool {
     text.iter().position(|byte| *byte == b'=').is_some_and(|at| at > 0)
 }
 
-fn script_option(reading: &mut Reading<'_>, option: &str) {
+fn script_option(reading: &mut Reading<'_>, option: &str, shell: Shell) {
     let mut scripts = reading.options.iter().filter(|given| given.is(option));
     match (scripts.next(), scripts.next()) {
-        // What follows are the script's `$0`, `$1`, …, which a script of known words cannot use.
-        (Some(Opt { value: Some(script), .. }), None) if script.is_known() => read_script(reading, &script.text.clone()),
+        (Some(Opt { value: Some(script), .. }), None) if script.is_known() => {
+            run(reading, &script.text.clone(), shell);
+            // What follows are the script's `$0`, `$1`, …, which are unknown to it.
+            reading.operands.clear();
+        }
         (None, _) => {}
         _ => reading.opaque = Some("a script that is only known when it runs"),
     }
 }
 
-fn joined(reading: &mut Reading<'_>) {
-    if reading.operands.is_empty() {
+fn joined(reading: &mut Reading<'_>, own: usize) {
+    if reading.operands.len() <= own {
         return;
     }
-    if !reading.operands.iter().all(Arg::is_known) {
+    let script = reading.operands.split_off(own);
+    if !script.iter().chain(&reading.operands).all(|arg| arg.is_known()) {
         reading.opaque = Some("a script that is only known when it runs");
         return;
     }
-    let texts: Vec<&[u8]> = reading.operands.iter().map(|arg| &*arg.text).collect();
+    let texts: Vec<&[u8]> = script.iter().map(|arg| &*arg.text).collect();
     let script = texts.join(&b' ');
-    read_script(reading, &script);
+    run(reading, &script, Shell::Posix);
 }
 
-/// Finds a script's commands; one of which more is to be known than its argv is not followed.
-fn read_script(reading: &mut Reading<'_>, script: &[u8]) {
-    let plain = |commands: &[shell::Command]| commands.iter().map(shell::Command::plain).collect::<Option<Vec<_>>>();
-    match shell::read(script, Shell::Posix) {
-        Script::Static(commands) => match plain(&commands) {
-            Some(commands) => {
-                reading.inner.extend(commands.into_iter().map(|words| words.into_iter().map(Arg::inside).collect::<Vec<_>>()));
-                reading.operands.clear();
-            }
-            None => reading.opaque = Some("a script of which more is to be known than its words"),
-        },
-        Script::Opaque { why, .. } => reading.opaque = Some(why),
+impl Reading<'_> {
+    /// The script file that a shell is given instead of a script, as far as it stands in the argv itself.
+    pub fn script_file(&self, grammar: &Grammar) -> Option<Vec<u8>> {
+        let Some(Runs::Script(option)) = &grammar.runs else { return None };
+        let file = self.operands.first().filter(|file| file.is_known() && file.place.is_some() && !file.text.is_empty())?;
+        (!self.options.iter().any(|given| given.is(option))).then(|| file.text.to_vec())
+    }
+
+    /// Takes in what the script file runs.
+    pub fn follow_script(&mut self, bytes: Option<&[u8]>, shell: Shell) {
+        self.script = Some(bytes.is_some());
+        if let Some(bytes) = bytes {
+            run(self, bytes, shell);
+        }
     }
 }
 
-fn statements(grammar: &Grammar, options: &[Opt<'_>]) -> Option<Vec<sql::Statement>> {
-    let mut found = None;
-    for option in options {
-        let embedded = grammar.embeds.iter().find(|(spellings, _)| spellings.iter().any(|name| option.is(name)));
-        if let Some((_, language)) = embedded {
-            let all = found.get_or_insert_with(Vec::new);
-            match &option.value {
-                Some(value) if value.is_known() => all.extend(sql::read(*language, &value.text)),
-                _ => all.push(sql::Statement::unknown()),
+/// Adds what a shell script runs, or what is seen of it where that cannot be told.
+fn run(reading: &mut Reading<'_>, script: &[u8], shell: Shell) {
+    let (commands, guessed) = match shell::read(script, shell) {
+        Script::Static(commands) => (commands, false),
+        Script::Opaque { why, seen } => {
+            reading.opaque = Some(why);
+            (seen, true)
+        }
+    };
+    reading.inner.extend(commands.iter().flat_map(|command| Inner::of(command, guessed)));
+}
+
+/// Reads the texts in other languages that its arguments hold.
+fn embedded(embeds: &[Embed], reading: &mut Reading<'_>) {
+    let mut texts: Vec<(Language, Option<Vec<u8>>)> = Vec::new();
+    let known = |arg: &Arg<'_>| arg.is_known().then(|| arg.text.to_vec());
+    for embed in embeds {
+        match &embed.of {
+            Holder::Option(spellings) => {
+                let given = reading.options.iter().filter(|option| spellings.iter().any(|name| option.is(name)));
+                texts.extend(given.map(|option| (embed.language, option.value.as_ref().and_then(known))));
+            }
+            Holder::Operand(at) => {
+                let hidden = reading.operands.iter().take(at + 1).any(Arg::is_many);
+                let text = reading.operands.get(*at).map(|arg| if hidden { None } else { known(arg) });
+                texts.extend(text.or(hidden.then_some(None)).map(|text| (embed.language, text)));
+            }
+            Holder::Operands => texts.extend(reading.operands.iter().map(|arg| (embed.language, known(arg)))),
+        }
+    }
+    for (language, text) in texts {
+        match (language, text) {
+            (Language::Shell, Some(script)) => run(reading, &script, Shell::Posix),
+            (Language::Shell, None) => reading.opaque = Some("a script that is only known when it runs"),
+            (language, text) => {
+                let read = text.map_or_else(|| vec![sql::Statement::unknown()], |text| sql::read(language, &text));
+                reading.statements.get_or_insert_default().extend(read);
             }
         }
     }
-    found
 }

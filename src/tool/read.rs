@@ -1,6 +1,8 @@
-use super::arg::{Arg, Certainty};
-use super::grammar::{Grammar, OptionSpec, Runs, Syntax, Takes};
+use super::arg::{Arg, Certainty, Part};
+use super::command::Inner;
+use super::grammar::{Grammar, OptionSpec, Runs, Syntax, Takes, WordSpec};
 use super::inner;
+use crate::shell::Shell;
 
 /// One occurrence of an option.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +41,12 @@ impl Opt<'_> {
 /// One way in which a tool may read its arguments.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reading<'a> {
+    /// Whether the script file that it is given was read; none where it is given none.
+    pub script: Option<bool>,
+    /// Words are words in any case.
+    pub fold_case: bool,
+    /// The table of its subcommand.
+    pub word: Option<&'a WordSpec>,
     /// The subcommand's words; one that the grammar does not know ends them.
     pub words: Vec<Arg<'a>>,
     /// Whether all words are in the grammar.
@@ -50,7 +58,7 @@ pub struct Reading<'a> {
     /// Statements of an embedded language, as labels; `None` where no such option is present.
     pub statements: Option<Vec<super::sql::Statement>>,
     /// The commands that it would run.
-    pub inner: Vec<Vec<Arg<'a>>>,
+    pub inner: Vec<Inner<'a>>,
     /// Why what it would run cannot be told.
     pub opaque: Option<&'static str>,
     /// More unknown options than can be tried: words and operands may be values instead.
@@ -66,15 +74,21 @@ impl Reading<'_> {
     }
 }
 
-/// The most unknown options for which both ways are tried.
-const TRIED: usize = 4;
+/// Which shell reads a script that this program is given.
+pub fn shell_of(name: &[u8]) -> Shell {
+    if name == b"bash" { Shell::Bash } else { Shell::Posix }
+}
 
-/// Every way in which the tool may read `args` (without the program's name): one where all options are known.
-pub fn readings<'a>(grammar: &'a Grammar, args: &[Arg<'a>]) -> Vec<Reading<'a>> {
+/// The most unknown options for which both ways are tried.
+const TRIED: usize = 6;
+
+/// Every way in which the tool `name` may read `args` (without the program's name): one where all options are known.
+pub fn readings<'a>(grammar: &'a Grammar, name: &[u8], args: &[Arg<'a>]) -> Vec<Reading<'a>> {
+    let shell = shell_of(name);
     let mut reader = Reader::new(grammar, 0);
     reader.read(args);
     let unknown = reader.unknown;
-    let mut first = reader.finish();
+    let mut first = reader.finish(shell);
     if unknown > TRIED {
         first.loose = true;
         return vec![first];
@@ -83,7 +97,7 @@ pub fn readings<'a>(grammar: &'a Grammar, args: &[Arg<'a>]) -> Vec<Reading<'a>> 
     for choices in 1..1_u32 << unknown {
         let mut reader = Reader::new(grammar, choices);
         reader.read(args);
-        let reading = reader.finish();
+        let reading = reader.finish(shell);
         if !all.contains(&reading) {
             all.push(reading);
         }
@@ -91,18 +105,17 @@ pub fn readings<'a>(grammar: &'a Grammar, args: &[Arg<'a>]) -> Vec<Reading<'a>> 
     all
 }
 
-struct Reader<'a> {
-    grammar: &'a Grammar,
+pub(super) struct Reader<'a> {
+    pub(super) grammar: &'a Grammar,
     /// Bit k: the k-th unknown option takes the next argument as its value.
     choices: u32,
     unknown: usize,
     path: Vec<String>,
-    word_options: Option<&'a [OptionSpec]>,
     words_done: bool,
-    reading: Reading<'a>,
+    pub(super) reading: Reading<'a>,
 }
 
-enum Next {
+pub(super) enum Next {
     Nothing,
     Value,
 }
@@ -114,14 +127,13 @@ impl<'a> Reader<'a> {
             choices,
             unknown: 0,
             path: Vec::new(),
-            word_options: None,
             words_done: grammar.words.is_empty(),
-            reading: Reading { words_known: true, ..Reading::default() },
+            reading: Reading { words_known: true, fold_case: grammar.fold_case, ..Reading::default() },
         }
     }
 
-    fn finish(mut self) -> Reading<'a> {
-        inner::follow(self.grammar, &mut self.reading);
+    fn finish(mut self, shell: Shell) -> Reading<'a> {
+        inner::follow(self.grammar, shell, &mut self.reading);
         self.reading
     }
 
@@ -136,16 +148,24 @@ impl<'a> Reader<'a> {
 
     fn read_options(&mut self, args: &[Arg<'a>]) {
         let stops = self.grammar.syntax == Syntax::Posix;
+        let mut dashes = false;
         let mut at = 0;
         while let Some(arg) = args.get(at) {
             at += 1;
             let text: &[u8] = &arg.text;
-            if arg.certainty != Certainty::Known || text.len() < 2 || text[0] != b'-' {
+            if let Some((name, value)) = value_to_come(arg) {
+                self.long(&Arg::inside(name));
+                if let Some(option) = self.reading.options.last_mut() {
+                    option.value = Some(value);
+                }
+            } else if arg.certainty != Certainty::Known || text.len() < 2 || text[0] != b'-' {
                 self.operand(arg.clone());
+                let stops = stops || self.reading.word.is_some_and(|word| word.stops);
                 if stops && self.words_done && !self.reading.operands.is_empty() {
                     break;
                 }
             } else if text == b"--" {
+                dashes = true;
                 break;
             } else if self.grammar.numeric && text[1..].iter().all(u8::is_ascii_digit) {
                 self.known(text.to_vec(), numeric_flag(), None);
@@ -154,7 +174,11 @@ impl<'a> Reader<'a> {
             }
         }
         for arg in args.get(at..).unwrap_or_default() {
-            self.operand(arg.clone());
+            // What stands behind `--` is no option, whatever a glob finds; of the command that a wrapper runs it may be one.
+            let own = dashes && self.grammar.runs.is_none() && self.reading.word.is_none_or(|word| word.runs.is_none());
+            let certainty =
+                if own && arg.certainty == Certainty::Anything && !arg.shape.is_empty() { Certainty::Several } else { arg.certainty };
+            self.operand(Arg { certainty, ..arg.clone() });
         }
     }
 
@@ -243,12 +267,12 @@ impl<'a> Reader<'a> {
         next
     }
 
-    fn known(&mut self, raw: Vec<u8>, spec: &'a OptionSpec, value: Option<Arg<'a>>) {
+    pub(super) fn known(&mut self, raw: Vec<u8>, spec: &'a OptionSpec, value: Option<Arg<'a>>) {
         let global = self.grammar.options.iter().any(|own| std::ptr::eq(own, spec));
         self.reading.options.push(Opt { raw, spec: Some(spec), value, negated: false, global });
     }
 
-    fn unknown(&mut self, raw: Vec<u8>, value: Option<Arg<'a>>, attached: bool) -> Next {
+    pub(super) fn unknown(&mut self, raw: Vec<u8>, value: Option<Arg<'a>>, attached: bool) -> Next {
         self.reading.options.push(Opt { raw, spec: None, value, negated: false, global: self.path.is_empty() });
         if attached {
             return Next::Nothing;
@@ -258,9 +282,13 @@ impl<'a> Reader<'a> {
         if takes { Next::Value } else { Next::Nothing }
     }
 
-    fn find(&self, name: &[u8]) -> Option<&'a OptionSpec> {
+    fn word_options(&self) -> impl Iterator<Item = &'a OptionSpec> + use<'a> {
+        self.reading.word.into_iter().flat_map(|word| &word.options)
+    }
+
+    pub(super) fn find(&self, name: &[u8]) -> Option<&'a OptionSpec> {
         let spelled = |spec: &&OptionSpec| spec.spellings.iter().any(|spelling| spelling.as_bytes() == name);
-        self.word_options.into_iter().flatten().find(spelled).or_else(|| self.grammar.options.iter().find(spelled))
+        self.word_options().find(spelled).or_else(|| self.grammar.options.iter().find(spelled))
     }
 
     fn find_long(&self, name: &[u8]) -> Option<&'a OptionSpec> {
@@ -275,7 +303,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let begins = |spec: &&OptionSpec| spec.spellings.iter().any(|spelling| spelling.as_bytes().starts_with(name));
-        let mut candidates = self.word_options.into_iter().flatten().chain(&self.grammar.options).filter(begins);
+        let mut candidates = self.word_options().chain(&self.grammar.options).filter(begins);
         let only = candidates.next();
         if candidates.next().is_some() { None } else { only }
     }
@@ -285,7 +313,10 @@ impl<'a> Reader<'a> {
         self.find_long(&[b"--", rest].concat())
     }
 
-    fn operand(&mut self, arg: Arg<'a>) {
+    pub(super) fn operand(&mut self, mut arg: Arg<'a>) {
+        if self.grammar.response_files && arg.is_known() && arg.text.starts_with(b"@") {
+            arg.certainty = Certainty::Anything;
+        }
         if self.words_done {
             self.reading.operands.push(arg);
             return;
@@ -297,7 +328,7 @@ impl<'a> Reader<'a> {
             let name = Arg { text: full.as_bytes().to_vec().into(), ..arg };
             self.reading.words.push(name);
             if let Some(spec) = self.grammar.word(&self.path) {
-                self.word_options = Some(&spec.options);
+                self.reading.word = Some(spec);
             }
             let goes_on = self.grammar.words.iter().any(|spec| spec.path.len() > self.path.len() && spec.path.starts_with(&self.path));
             self.words_done = !goes_on;
@@ -332,65 +363,18 @@ impl<'a> Reader<'a> {
             }
         }
     }
-
-    /// find's start points as far as they are known; none known where one is not.
-    fn start_points(&self) -> Vec<Vec<u8>> {
-        let starts = &self.reading.operands;
-        if starts.is_empty() {
-            return vec![b".".to_vec()];
-        }
-        // `-execdir` and `-files0-from` have other paths in mind.
-        let elsewhere = self.reading.options.iter().any(|option| option.is("-files0-from"));
-        let known = !elsewhere && starts.iter().all(Arg::is_known);
-        if known { starts.iter().map(|arg| arg.text.to_vec()).collect() } else { Vec::new() }
-    }
-
-    fn read_find(&mut self, args: &[Arg<'a>]) {
-        let exec: &[String] = match &self.grammar.runs {
-            Some(Runs::Exec(options)) => options,
-            _ => &[],
-        };
-        let mut at = 0;
-        let mut in_expression = false;
-        while let Some(arg) = args.get(at) {
-            at += 1;
-            let text: &[u8] = &arg.text;
-            let begins = arg.is_known() && (text.starts_with(b"-") && text.len() > 1 || matches!(text, b"(" | b")" | b"!" | b","));
-            if !begins {
-                if in_expression && arg.is_known() {
-                    // A word inside the expression that no predicate took: GNU find calls this an error.
-                    self.unknown(text.to_vec(), None, true);
-                } else {
-                    self.operand(arg.clone());
-                }
-                continue;
-            }
-            in_expression |= !matches!(text, b"-H" | b"-L" | b"-P" | b"-D") && !text.starts_with(b"-O");
-            if exec.iter().any(|name| name.as_bytes() == text) {
-                let end = (at..args.len()).find(|end| ends_command(text, args, *end)).unwrap_or(args.len());
-                if let Some(spec) = self.find(text) {
-                    self.known(text.to_vec(), spec, None);
-                } else {
-                    self.unknown(text.to_vec(), None, true);
-                }
-                let roots = self.start_points();
-                self.reading.inner.push(args[at..end].iter().map(|arg| inner::placeholder(arg, &roots)).collect());
-                at = (end + 1).min(args.len());
-            } else if let Some(spec) = self.find(text) {
-                let value = if spec.takes == Takes::Value { args.get(at).cloned() } else { None };
-                at += usize::from(value.is_some());
-                self.known(text.to_vec(), spec, value);
-            } else if matches!(self.unknown(text.to_vec(), None, false), Next::Value) {
-                at += usize::from(at < args.len());
-            }
-        }
-    }
 }
 
-/// GNU find ends a command at `;`, and that of -exec and -execdir at the `+` of `{} +`; any other `+` is an argument.
-fn ends_command(action: &[u8], args: &[Arg<'_>], at: usize) -> bool {
-    let is = |at: usize, text: &[u8]| args.get(at).is_some_and(|arg| arg.is_known() && *arg.text == *text);
-    is(at, b";") || is(at, b"+") && at > 0 && is(at - 1, b"{}") && !action.starts_with(b"-ok")
+/// `--option=` with a value that is only known when it runs.
+fn value_to_come<'a>(arg: &Arg<'a>) -> Option<(Vec<u8>, Arg<'a>)> {
+    let (Part::Text(first), rest) = arg.shape.split_first()? else { return None };
+    let equals = first.iter().position(|byte| *byte == b'=').filter(|_| first.starts_with(b"--"))?;
+    // A glob may find several.
+    if rest.iter().any(|part| *part == Part::Name) {
+        return None;
+    }
+    let shape = [&[Part::Text(first[equals + 1..].to_vec())], rest].concat();
+    Some((first[..=equals].to_vec(), Arg { certainty: Certainty::Value, shape, ..Arg::inside(Vec::new()) }))
 }
 
 fn numeric_flag() -> &'static OptionSpec {

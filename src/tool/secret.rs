@@ -1,5 +1,6 @@
 use super::arg::Arg;
-use super::read::Reading;
+use super::read::{Opt, Reading};
+use super::token;
 
 /// Bytes of one word that nobody is shown: a secret option's value, a URL's password.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -36,14 +37,27 @@ pub fn hidden(readings: &[Reading<'_>], argv: &[&[u8]]) -> Vec<Hidden> {
             }
         }
     }
+    // A value of an option is text that is run only where the grammar says that it is.
+    for option in readings.iter().flat_map(|reading| reading.options.iter().filter(|option| !runs_it(reading, option))) {
+        if let Some(Arg { text, place: Some((word, start)), .. }) = &option.value {
+            found.extend(token::find(text).into_iter().map(|(from, to)| Hidden { word: *word, start: start + from, end: start + to }));
+        }
+    }
     // A word with blanks is text that something runs or reads as a whole; text that is executed is always shown.
     for (word, text) in argv.iter().enumerate().filter(|(_, text)| !text.iter().any(u8::is_ascii_whitespace)) {
         found.extend(url_passwords(text).map(|(start, end)| Hidden { word, start, end }));
+        found.extend(token::find(text).into_iter().map(|(start, end)| Hidden { word, start, end }));
         if let Some((start, end)) = assigned_secret(text) {
             found.push(Hidden { word, start, end });
         }
     }
     merged(found)
+}
+
+/// Whether an option's value is a script or a statement, which is always shown.
+fn runs_it(reading: &Reading<'_>, option: &Opt<'_>) -> bool {
+    // Options that the grammar does not know may run anything.
+    option.spec.is_none() || !reading.inner.is_empty() || reading.statements.is_some() || reading.opaque.is_some()
 }
 
 fn tells(name: &[u8]) -> bool {

@@ -3,7 +3,9 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     CopyTarget, Delete, Expr, FromTable, Query, Select, SetExpr, Statement as Sql, TableFactor, TableFunctionArgs, Visit, Visitor,
 };
-use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
+use sqlparser::dialect::{
+    BigQueryDialect, ClickHouseDialect, Dialect, GenericDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect, SnowflakeDialect,
+};
 use sqlparser::parser::Parser;
 
 use super::grammar::Language;
@@ -15,16 +17,18 @@ pub struct Statement {
     pub label: String,
     /// Whether the parser read it; an unread statement fits every pattern as a maybe.
     pub known: bool,
+    /// What it drops, without quotes and schemas.
+    pub objects: Vec<String>,
 }
 
 impl Statement {
     /// A statement that nobody could read.
     pub(crate) fn unknown() -> Self {
-        Self { label: "unknown".to_owned(), known: false }
+        Self { label: "unknown".to_owned(), known: false, objects: Vec::new() }
     }
 
     fn known(label: impl Into<String>) -> Self {
-        Self { label: label.into(), known: true }
+        Self { label: label.into(), known: true, objects: Vec::new() }
     }
 }
 
@@ -127,6 +131,9 @@ const HARMLESS: &[&str] = &[
     "version",
 ];
 
+/// What the dialects put around names.
+const QUOTES: [char; 4] = ['"', '`', '[', ']'];
+
 /// Second words that belong to a statement's name.
 const OBJECTS: &[&str] = &[
     "TABLE",
@@ -165,10 +172,17 @@ pub(super) fn read(language: Language, text: &[u8]) -> Vec<Statement> {
     if language == Language::Postgres && trimmed.starts_with('\\') {
         return vec![meta_command(trimmed)];
     }
+    if language == Language::Sqlite && trimmed.starts_with('.') {
+        return vec![dot_command(trimmed)];
+    }
     let dialect: &dyn Dialect = match language {
         Language::Postgres => &PostgreSqlDialect {},
         Language::Mysql => &MySqlDialect {},
         Language::Sqlite => &SQLiteDialect {},
+        Language::Bigquery => &BigQueryDialect {},
+        Language::Clickhouse => &ClickHouseDialect {},
+        Language::Snowflake => &SnowflakeDialect {},
+        Language::Generic | Language::Shell => &GenericDialect {},
     };
     // psql would run a backslash command in the middle of what looks like SQL to the parser, and so would a variable change it.
     if language == Language::Postgres && (text.contains('\\') || text.contains(":'") || text.contains(":\"")) {
@@ -195,11 +209,22 @@ fn meta_command(text: &str) -> Statement {
     }
 }
 
+/// `.tables x` is `.tables`; a text of several lines is unknown.
+fn dot_command(text: &str) -> Statement {
+    match text.split_ascii_whitespace().next() {
+        Some(name) if !text.trim_end().contains('\n') => Statement::known(name),
+        _ => Statement::unknown(),
+    }
+}
+
 struct Labels(Vec<Statement>);
 
 impl Labels {
     fn add(&mut self, label: impl Into<String>) {
-        let statement = Statement::known(label);
+        self.push(Statement::known(label));
+    }
+
+    fn push(&mut self, statement: Statement) {
         if !self.0.contains(&statement) {
             self.0.push(statement);
         }
@@ -219,6 +244,11 @@ impl Labels {
             // A query's own words are seen by `pre_visit_query`.
             Sql::Query(_) => {}
             Sql::Explain { .. } => self.add("EXPLAIN"),
+            Sql::Drop { object_type, names, .. } => {
+                let objects = names.iter().filter_map(|name| name.0.last()).map(|part| part.to_string().trim_matches(QUOTES).to_owned());
+                let label = format!("DROP {object_type}").replace("MATERIALIZED VIEW", "MATERIALIZED");
+                self.push(Statement { objects: objects.collect(), ..Statement::known(label) });
+            }
             Sql::Delete(delete) => self.add(if bounded(delete) { "DELETE" } else { "DELETE without WHERE" }),
             Sql::Update(update) => self.add(if update.selection.is_some() { "UPDATE" } else { "UPDATE without WHERE" }),
             Sql::Copy { to, target, .. } => {

@@ -29,7 +29,7 @@ fn nothing_of_this_list_is_allowed() {
         "find . -execdir ./ls ;",
         "find . -okdir ls ;",
         // GNU find ends -exec at `+` only after `{}`: sort would write into `-name`.
-        "find . -exec sort + -o -name ;",
+        "find . -exec sort + -o /etc/name ;",
         "find . -ok sort {} + -o -name ;",
         "find . -exec sort -o{} x ;",
         "find . -exec git log --output={} ;",
@@ -87,8 +87,8 @@ fn nothing_of_this_list_is_allowed() {
         "printf -v 'a[$(id)]' x",
         "test -v 'a[$(id)]'",
         "'[' -v 'a[$(id)]' ']'",
-        "cd /tmp; ls",
-        "chdir /tmp; ls",
+        "cd /tmp; ./ls",
+        "chdir /tmp; ./ls",
     ] {
         argvs.push(vec!["bash", "-c", script]);
         argvs.push(vec!["sh", "-c", script]);

@@ -127,14 +127,14 @@ fn an_error_is_one_object_for_programs_too() {
 #[test]
 fn what_no_rule_knows_is_offered_the_rule_that_allows_just_that() {
     let world = World::new();
-    let said = object(&world.run(["--json", "--", "getconf", "PAGE_SIZE"]).err());
+    let said = object(&world.run(["--json", "--", "zdump", "PAGE_SIZE"]).err());
     let instead = said["instead"].as_str().unwrap();
     let rule = instead.split_once('\n').unwrap().1;
     let wiser = World::new().user_policy(&format!("version = 1\n{rule}"));
-    assert_eq!(wiser.run(["check", "--", "getconf", "PAGE_SIZE"]).code(), 0, "{rule}");
-    assert_eq!(wiser.run(["check", "--", "getconf", "PATH"]).code(), 75, "{rule}");
-    assert_eq!(wiser.run(["check", "--", "getconf", "PAGE_SIZE", "PATH"]).code(), 75, "{rule}");
-    assert_eq!(wiser.run(["check", "--", "getconf", "-a", "PAGE_SIZE"]).code(), 75, "{rule}");
+    assert_eq!(wiser.run(["check", "--", "zdump", "PAGE_SIZE"]).code(), 0, "{rule}");
+    assert_eq!(wiser.run(["check", "--", "zdump", "PATH"]).code(), 75, "{rule}");
+    assert_eq!(wiser.run(["check", "--", "zdump", "PAGE_SIZE", "PATH"]).code(), 75, "{rule}");
+    assert_eq!(wiser.run(["check", "--", "zdump", "-a", "PAGE_SIZE"]).code(), 75, "{rule}");
 }
 
 #[test]

@@ -325,7 +325,7 @@ fn from_stdin_says_that_arguments_come_which_nobody_can_see() {
         let tool = format!("version = 1\n[tool]\nnames = [\"deploy\"]\n[tool.runs]\nafter = \"options\"\n{from}{ALLOW}");
         World::new().user_policy("version = 1\n").user_tool("deploy", &tool)
     };
-    differ(&wrapper("from = \"stdin\"\n"), &wrapper(""), &["deploy", "ls"], ["ask", "allow"]);
+    differ(&wrapper("from = \"stdin\"\n"), &wrapper(""), &["deploy", "head"], ["ask", "allow"]);
 }
 
 #[test]

@@ -167,7 +167,7 @@ proptest! {
         let argv = Argv::new(words).unwrap();
         let policy = Policy::load(Layers::default(), gate::embedded::tools()).unwrap();
         let program = Program::unresolved(argv.typed().to_owned());
-        let needs = policy.needs(&argv, &program, None);
+        let needs = policy.needs(&argv, &program, &gate::request::Context::default());
         prop_assert!(needs.is_ok());
         prop_assert!(policy.brief(&argv, &program, &Context::default()).is_ok());
     }

@@ -103,7 +103,7 @@ fn a_checkpoint_of_another_log_or_of_no_log_does_not_anchor() {
 /// Every way to meddle with rows, and the entry that the check has to name where it is one.
 #[test]
 fn meddling_with_rows_is_found_and_the_entry_is_named() {
-    const FLIP: &str = "CAST(X'00'||substr(COLUMN,2) AS BLOB)";
+    const FLIP: &str = "CAST(CASE substr(COLUMN,1,1) WHEN X'00' THEN X'01' ELSE X'00' END||substr(COLUMN,2) AS BLOB)";
     let flip = |column: &str, entry: u64| format!("UPDATE entry SET {column}={} WHERE seq={entry}", FLIP.replace("COLUMN", column));
     let deletion = "DELETE FROM entry WHERE seq=5;UPDATE entry SET seq=seq-1 WHERE seq>5;";
     let ways: [(String, &str); 22] = [

@@ -1,9 +1,11 @@
 //! Live facts: what the tools' own files and this process say, read without running anything.
 
 mod aws;
+mod gcloud;
 mod git;
 pub mod git_config;
 mod git_repository;
+mod ini;
 mod kube;
 pub mod kubeconfig;
 pub(in crate::sys) mod reader;
@@ -13,9 +15,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::names;
-use crate::policy::Target;
-use crate::request::{Context, Fact, FactName, Stdin};
+use jiff::Timestamp;
+
+use super::files::{self, Owner};
+use super::{clock, names};
+use crate::policy::{Target, calendar};
+use crate::request::{Context, Fact, FactName, ScriptFile, Stdin};
 
 /// What is known about a fact, for the target that the argv names. What cannot be told for sure is unknown.
 pub fn fact(name: &FactName, context: &Context, target: &Target) -> Fact {
@@ -44,8 +49,40 @@ pub fn fact(name: &FactName, context: &Context, target: &Target) -> Fact {
         FactName::GitBranch => here.fixed().and_then(|()| git::branch(&here)),
         FactName::AwsProfile => here.fixed().and_then(|()| aws::profile(&here)),
         FactName::TfWorkspace => here.fixed().and_then(|()| terraform::workspace(&here)),
+        FactName::AwsAccount => here.fixed().and_then(|()| aws::account(&here)),
+        FactName::GcpProject => here.fixed().and_then(|()| gcloud::project(&here)),
+        // Scripts are read for a command, not for the request.
+        FactName::Script => Err("it is known of a shell only".to_owned()),
+        FactName::Time => now().map(|now| Fact::known(now.to_string())),
+        FactName::Freeze(path) => freeze(Path::new(path), context.who.uid),
     };
     found.unwrap_or_else(Fact::Unknown)
+}
+
+/// What a script file holds, as the shell will find it; none where it cannot be read whole.
+pub fn script(name: &[u8], context: &Context) -> Option<ScriptFile> {
+    let here = Here { context, target: &Target::default() };
+    // A shell looks for a name without a slash on PATH when it is not here (bash(1), "COMMAND EXECUTION").
+    let bytes = reader::read(&here.resolve(Path::new(OsStr::from_bytes(name))).ok()?).ok()??;
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
+    Some(ScriptFile { bytes, sha256 })
+}
+
+fn now() -> Result<Timestamp, String> {
+    let now = clock::now().map_err(|error| format!("the clock cannot be read: {error}"))?;
+    // Rules speak of minutes.
+    Timestamp::from_second(i64::try_from(now.wall / 1_000_000_000).unwrap_or_default()).map_err(|error| error.to_string())
+}
+
+/// Whether a freeze calendar has something in force; who else could have written it is not believed.
+fn freeze(path: &Path, uid: u32) -> Result<Fact, String> {
+    let file = files::read_safely(path, Owner::User(uid), files::USUAL_LIMIT).map_err(|error| error.to_string())?;
+    let file = file.ok_or_else(|| format!("`{}` is not there", path.display()))?;
+    let found = calendar::in_force(&file.bytes, now()?)?;
+    let mut reader = reader::Reader::default();
+    reader.remember(path, &file.bytes);
+    Ok(reader.fact(vec![if found.is_some() { "yes" } else { "no" }.to_owned()]))
 }
 
 /// The request's surroundings and what its argv says about the target.
@@ -90,6 +127,11 @@ impl<'a> Here<'a> {
     /// The value of a variable that counts as not set when it is empty.
     fn filled(&self, name: &str) -> Result<Option<&'a OsStr>, String> {
         Ok(self.variable(name)?.filter(|value| !value.is_empty()))
+    }
+
+    /// The user's home directory, as the tools see it.
+    fn home(&self) -> Result<PathBuf, String> {
+        self.filled("HOME")?.map(PathBuf::from).ok_or_else(|| "`HOME` is not set".to_owned())
     }
 
     /// The same as text.
