@@ -327,9 +327,9 @@ fn set(texts: &dyn Fn() -> Result<Vec<Vec<u8>>>, words: &[Word]) -> Result<()> {
         if letters.is_empty() || !letters.iter().all(|letter| b"euxvfCao".contains(letter)) {
             return Err("an option of the shell that changes what later words mean");
         }
-        match letters.iter().filter(|letter| **letter == b'o').count() {
-            0 => {}
-            1 if letters.ends_with(b"o") => {
+        match letters.iter().position(|letter| *letter == b'o') {
+            None => {}
+            Some(at) if at + 1 == letters.len() => {
                 let plain = ["pipefail", "errexit", "nounset", "xtrace", "verbose", "noglob", "noclobber", "allexport"];
                 if !rest.next().is_some_and(|name| plain.iter().any(|plain| plain.as_bytes() == name.as_slice())) {
                     return Err("an option of the shell that changes what later words mean");

@@ -3,7 +3,7 @@ use super::word::{Context, Lexed};
 use super::{Input, Piece, Shell};
 
 /// What an expansion becomes.
-enum Value {
+pub(super) enum Value {
     /// The dollar sign itself.
     Dollar,
     /// Surely this text.
@@ -103,7 +103,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn dollar(&mut self, quoted: bool) -> Result<Value> {
+    pub(super) fn dollar(&mut self, quoted: bool) -> Result<Value> {
         let rest = self.rest();
         let Some(&after) = rest.get(1) else {
             self.at += 1;
@@ -170,7 +170,12 @@ impl Reader<'_> {
         if inside.contains(&b'\\') || quoted && inside.contains(&b'"') {
             return Err("quotes inside backquotes");
         }
-        self.nested(|reader| reader.within(inside, |inner| inner.script()))?;
+        self.nested(|reader| {
+            reader.within(inside, |inner| {
+                inner.list()?;
+                inner.ended()
+            })
+        })?;
         self.at += inside.len() + 2;
         Ok(Value::Any)
     }
@@ -188,7 +193,7 @@ impl Reader<'_> {
         if fed {
             self.feed(first, &Input::Pipe);
         }
-        word.push(Piece::Unknown, false);
+        word.push(&Piece::Unknown, false);
         Ok(())
     }
 
@@ -230,113 +235,6 @@ impl Reader<'_> {
         }
         self.at = at + 2;
         Ok(Value::Number)
-    }
-
-    /// Reads `${…}`.
-    fn braced(&mut self) -> Result<Value> {
-        const WHY: &str = "an expansion in braces that the strict reader does not know";
-        self.at += 2;
-        let counts = self.peek() == Some(b'#') && self.text.get(self.at + 1) != Some(&b'}');
-        self.at += usize::from(counts);
-        let rest = self.rest();
-        let first = *rest.first().ok_or(WHY)?;
-        let mut words = false;
-        let length = match first {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => name_length(rest),
-            b'0'..=b'9' => rest.iter().take_while(|byte| byte.is_ascii_digit()).count(),
-            b'@' | b'*' => {
-                words = true;
-                1
-            }
-            b'?' | b'#' | b'$' | b'!' if rest.get(1) == Some(&b'}') => 1,
-            _ => return Err(WHY),
-        };
-        let home = &rest[..length] == b"HOME";
-        self.at += length;
-        if self.peek() == Some(b'[') {
-            words |= self.subscript()?;
-        }
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(match first {
-                _ if counts => Value::Number,
-                b'?' | b'#' | b'$' => Value::Number,
-                _ if words => Value::Words,
-                _ if home => Value::Home,
-                _ => Value::Any,
-            });
-        }
-        if counts {
-            return Err(WHY);
-        }
-        // What stands for an unset variable may be words of its own.
-        words |= self.operator()?;
-        Ok(if words { Value::Words } else { Value::Any })
-    }
-
-    /// Reads a subscript that is a number or all, and says whether it is all.
-    fn subscript(&mut self) -> Result<bool> {
-        const WHY: &str = "a subscript, which may run what a variable holds";
-        let rest = self.rest();
-        let length = rest.iter().position(|byte| *byte == b']').ok_or(WHY)?;
-        let inside = &rest[1..length];
-        let all = matches!(inside, b"@" | b"*");
-        let number = !inside.is_empty() && inside.len() < 6 && inside.iter().all(u8::is_ascii_digit);
-        if self.shell == Shell::Posix || !all && !number {
-            return Err(WHY);
-        }
-        self.at += length + 1;
-        Ok(all)
-    }
-
-    /// Reads what follows the name in `${NAME…}`, the closing brace included; says whether it may be several words.
-    fn operator(&mut self) -> Result<bool> {
-        const WHY: &str = "an expansion in braces that the strict reader does not know";
-        let rest = self.rest();
-        let length = match rest {
-            [b':', b'-' | b'+' | b'?', ..] | [b'#', b'#', ..] | [b'%', b'%', ..] => 2,
-            [b'-' | b'+' | b'?' | b'#' | b'%', ..] => 1,
-            _ if self.shell == Shell::Posix => return Err(WHY),
-            [b':', range @ ..] => {
-                // Anything but numbers would be arithmetic.
-                let length = range.iter().position(|byte| *byte == b'}').ok_or(WHY)?;
-                let mut numbers = range[..length].split(|byte| *byte == b':');
-                let number = |text: &[u8]| {
-                    let digits = text.strip_prefix(b" -").unwrap_or(text);
-                    !digits.is_empty() && digits.len() < 6 && digits.iter().all(u8::is_ascii_digit)
-                };
-                if !numbers.all(number) || range[..length].iter().filter(|byte| **byte == b':').count() > 1 {
-                    return Err(WHY);
-                }
-                self.at += 1 + length + 1;
-                return Ok(false);
-            }
-            [b'/', b'/', ..] | [b'^', b'^', ..] | [b',', b',', ..] => 2,
-            [b'/' | b'^' | b',', ..] => 1,
-            _ => return Err(WHY),
-        };
-        self.at += length;
-        self.enter()?;
-        let mut words = false;
-        loop {
-            match self.peek().ok_or(WHY)? {
-                b'}' => break,
-                b'$' => {
-                    if matches!(self.text.get(self.at + 1), Some(b'\'' | b'"')) {
-                        return Err(WHY);
-                    }
-                    words |= matches!(self.dollar(true)?, Value::Words);
-                }
-                byte if byte.is_ascii_alphanumeric() => self.at += 1,
-                b'-' | b'_' | b'.' | b'/' | b':' | b',' | b'@' | b'%' | b'+' | b'=' | b'*' | b'?' | b'^' | b'#' | b'[' | b']' | b' ' => {
-                    self.at += 1;
-                }
-                _ => return Err(WHY),
-            }
-        }
-        self.at += 1;
-        self.leave();
-        Ok(words)
     }
 
     /// Reads `$'…'`.
@@ -403,19 +301,19 @@ fn add(word: &mut Lexed, value: Value, one: bool, quoted: bool) {
     match value {
         Value::Dollar => word.push_text(b"$"),
         Value::Text(text) => word.push_text(&text),
-        Value::Home => word.push(Piece::Home, !whole),
+        Value::Home => word.push(&Piece::Home, !whole),
         Value::Number => {
             let alone = word.is_empty();
-            word.push(Piece::Unknown, false);
+            word.push(&Piece::Unknown, false);
             word.number = alone;
         }
         Value::Job => {
             let alone = word.is_empty();
-            word.push(Piece::Unknown, !whole);
+            word.push(&Piece::Unknown, !whole);
             word.number = alone;
         }
-        Value::Any => word.push(Piece::Unknown, !whole),
-        Value::Words => word.push(Piece::Unknown, !one),
+        Value::Any => word.push(&Piece::Unknown, !whole),
+        Value::Words => word.push(&Piece::Unknown, !one),
     }
     word.bare = false;
 }

@@ -4,6 +4,7 @@
 //! sure of is opaque, which can only make an answer stricter.
 #![forbid(unsafe_code)]
 
+mod braced;
 mod builtins;
 mod compound;
 mod expand;
@@ -56,7 +57,8 @@ fn readable(script: &[u8]) -> reader::Result<()> {
 fn commands(script: &[u8], shell: Shell) -> reader::Result<Vec<Command>> {
     readable(script)?;
     let mut reader = Reader::new(script, shell);
-    reader.script()?;
+    reader.list()?;
+    reader.ended()?;
     if reader.found.is_empty() {
         // The shell does it all by itself.
         reader.push(Command::default())?;

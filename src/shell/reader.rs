@@ -109,9 +109,8 @@ impl<'a> Reader<'a> {
         result
     }
 
-    /// Reads the whole text.
-    pub(super) fn script(&mut self) -> Result<()> {
-        self.list()?;
+    /// Whether nothing is left to read.
+    pub(super) fn ended(&self) -> Result<()> {
         if self.at < self.text.len() { Err("a word or an operator that does not belong there") } else { Ok(()) }
     }
 

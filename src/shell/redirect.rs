@@ -106,12 +106,11 @@ impl<'a> Reader<'a> {
         self.at += usize::from(strips);
         self.blanks()?;
         let (delimiter, quoted) = self.delimiter()?;
-        let (line_end, mut at) = match self.heredocs {
-            Some(before) => (before.line_end, before.resume),
-            None => {
-                let length = self.rest().iter().position(|byte| *byte == b'\n').ok_or("a text that is not there")?;
-                (self.at + length, self.at + length + 1)
-            }
+        let (line_end, mut at) = if let Some(before) = self.heredocs {
+            (before.line_end, before.resume)
+        } else {
+            let length = self.rest().iter().position(|byte| *byte == b'\n').ok_or("a text that is not there")?;
+            (self.at + length, self.at + length + 1)
         };
         let mut body = Vec::new();
         loop {

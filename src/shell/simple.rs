@@ -153,7 +153,7 @@ impl Reader<'_> {
                 self.push(command)?;
             }
             Effect::Directory => {
-                let ends = self.change_directory(&command)?;
+                let ends = self.change_directory(&command);
                 self.push(command)?;
                 return Ok(ends);
             }

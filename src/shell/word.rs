@@ -68,7 +68,7 @@ impl Lexed {
         }
     }
 
-    pub(super) fn push(&mut self, piece: Piece, splits: bool) {
+    pub(super) fn push(&mut self, piece: &Piece, splits: bool) {
         for word in &mut self.words {
             word.splits |= splits;
             word.pieces.push(piece.clone());
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
             if process || after.is_some_and(|after| *after != b'/' && !ends_a_word(*after)) {
                 return Err("a home directory that is another's");
             }
-            word.push(Piece::Home, false);
+            word.push(&Piece::Home, false);
             word.expands = false;
             self.at += 1;
             return Ok(());
