@@ -193,7 +193,9 @@ impl Reader<'_> {
         if fed {
             self.feed(first, &Input::Pipe);
         }
-        word.push(&Piece::Unknown, false);
+        // The name of a descriptor (bash(1), "Process Substitution"), of which only the number is open.
+        word.push(&Piece::Text(b"/dev/fd/".to_vec()), false);
+        word.push(&Piece::Glob(b"*".to_vec()), false);
         Ok(())
     }
 
