@@ -207,7 +207,10 @@ impl Walk<'_> {
         if command.place != Place::Here || !command.assigned.is_empty() {
             all.needs.lose_target();
         }
-        let variables = |pattern: &str| (given.variables)(pattern) || command.assigned.iter().any(|(name, value)| fits(pattern.as_bytes(), name) && !harmless(name, value.as_deref()));
+        let variables = |pattern: &str| {
+            (given.variables)(pattern)
+                || command.assigned.iter().any(|(name, value)| fits(pattern.as_bytes(), name) && !harmless(name, value.as_deref()))
+        };
         let given = &Given { cwd: cwd.as_deref(), assigned: &assigned, fed: given.fed || command.fed, variables: &variables, ..*given };
         match command.argv.split_first() {
             Some((program, rest)) if program.is_known() && !program.text.is_empty() => {

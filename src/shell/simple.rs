@@ -196,5 +196,9 @@ fn exported<'a>(command: &Command, variables: impl Iterator<Item = &'a (Vec<u8>,
         let name = Piece::Text([name.as_slice(), b"="].concat());
         Word { pieces: std::iter::once(name).chain(value.pieces.iter().cloned()).collect(), splits: false }
     };
-    Command { words: std::iter::once(Word::text("export")).chain(variables.map(word)).collect(), place: command.place.clone(), ..Command::default() }
+    Command {
+        words: std::iter::once(Word::text("export")).chain(variables.map(word)).collect(),
+        place: command.place.clone(),
+        ..Command::default()
+    }
 }
