@@ -39,8 +39,11 @@ impl Spoken {
     }
 }
 
+/// A program, its words, options and operands.
+type Tool = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
 /// Programs whose options stand anywhere after the word, some of their options, and operands.
-const TOOLS: &[(&str, &[&str], &[&str], &[&str])] = &[
+const TOOLS: &[Tool] = &[
     (
         "kubectl",
         &["get", "delete", "apply", "logs"],
