@@ -102,6 +102,7 @@ fn gathered(policy: &Policy, test: &Test) -> Result<Option<Gathered>, PolicyErro
         cwd: Some(Path::new(cwd.map_or(CWD, String::as_str))),
         home: Some(Path::new(HOME)),
         assigned: &[],
+        risky: &[],
         fed: false,
         // A variable counts as set where the test's context names it.
         variables: &|pattern| {
