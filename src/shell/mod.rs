@@ -13,6 +13,7 @@ mod reader;
 mod redirect;
 mod script;
 mod simple;
+mod tolerant;
 mod word;
 
 use reader::Reader;
@@ -26,7 +27,7 @@ const LIMIT: usize = 64 * 1024;
 pub fn read(script: &[u8], shell: Shell) -> Script {
     match commands(script, shell) {
         Ok(found) => Script::Static(found),
-        Err(why) => Script::Opaque { why, seen: Vec::new() },
+        Err(why) => Script::Opaque { why, seen: tolerant::see(script) },
     }
 }
 

@@ -71,7 +71,7 @@ impl Reader<'_> {
 }
 
 /// The directory that `path` is from `place`.
-fn below(place: &Place, path: &[u8]) -> Place {
+pub(super) fn below(place: &Place, path: &[u8]) -> Place {
     let parts = || path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
     // `cd ""`, `cd -` and whatever goes up are the shell's own business: it remembers how it came where it is.
     if path.is_empty() || path.starts_with(b"-") || path.starts_with(b"//") || parts().any(|part| part == b"..") {
