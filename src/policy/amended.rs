@@ -60,13 +60,21 @@ pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -
         .collect()
 }
 
-/// A denial that rests only on arguments that nobody can see yet (those that xargs reads) is for people to decide: else it would deny everything.
+/// A denial that rests only on arguments that nobody can see yet (those that xargs reads), or on statements that nobody could read, is for
+/// people to decide: else it would deny everything.
 fn seen(rule: &Rule, effect: Effect, amended: bool, reading: &Reading<'_>, scene: &Scene<'_>) -> Effect {
     let unseen = |arg: &Arg<'_>| arg.certainty == Certainty::Anything;
-    if effect != Effect::Deny || !reading.operands.iter().any(unseen) {
+    let unread = reading.statements.iter().flatten().any(|statement| !statement.known);
+    if effect != Effect::Deny || !reading.operands.iter().any(unseen) && !unread {
         return effect;
     }
     let mut rest = reading.clone();
     rest.operands.retain(|arg| !unseen(arg));
+    if let Some(statements) = &mut rest.statements {
+        statements.retain(|statement| statement.known);
+        if statements.is_empty() && !rule.statement.is_empty() {
+            return Effect::Ask;
+        }
+    }
     if matching::fires(rule, effect, amended, &rest, scene) { effect } else { Effect::Ask }
 }

@@ -17,6 +17,26 @@ const SET_ON_THE_WAY: &[&str] = &[
     "PIP_*", "UV_*", "GIT_*", "SSH_*", "DOCKER_*", "KUBE*", "AWS_*", "CLOUDSDK_*", "GOOGLE_*", "AZURE_*", "TF_*", "VAULT_*", "PGHOST*", "PGSERVICE*", "TERMINFO*", "NLSPATH", "ENV", "PS4",
 ];
 
+/// Values of such variables that change nothing but how much is said, or where a tool would page and ask.
+const HARMLESS: &[&str] = &[
+    "GIT_PAGER=cat", "GIT_PAGER=", "PAGER=cat", "PAGER=", "MANPAGER=cat", "AWS_PAGER=", "AWS_PAGER=cat", "GH_PAGER=cat",
+    "GIT_TERMINAL_PROMPT=*", "EDITOR=true", "GIT_EDITOR=true", "VISUAL=true", "AWS_REGION=*", "AWS_DEFAULT_REGION=*",
+    "AWS_DEFAULT_OUTPUT=*", "TF_IN_AUTOMATION=*", "TF_INPUT=*", "TF_LOG=*", "DOCKER_BUILDKIT=*", "PYTHONUNBUFFERED=*",
+    "PYTHONDONTWRITEBYTECODE=*", "PYTHONPATH=src", "PYTHONPATH=.", "PYTHONHASHSEED=*", "PYTHONWARNINGS=*", "PYTHONIOENCODING=*",
+    "PYTHONUTF8=*", "CARGO_TERM_COLOR=*", "CARGO_INCREMENTAL=*", "CARGO_TARGET_DIR=target", "RUSTC_BOOTSTRAP=*",
+    "PIP_DISABLE_PIP_VERSION_CHECK=*", "PIP_NO_INPUT=*", "MAKEFLAGS=-j1", "MAKEFLAGS=-j2", "MAKEFLAGS=-j4", "MAKEFLAGS=-j8",
+    "MAKEFLAGS=-j16", "NODE_OPTIONS=--max-old-space-size=2048", "NODE_OPTIONS=--max-old-space-size=4096",
+    "NODE_OPTIONS=--max-old-space-size=8192", "NODE_OPTIONS=--max-old-space-size=16384",
+];
+
+/// Whether a variable with this value lets no tool run other code, or work on another target.
+pub(super) fn harmless(name: &[u8], value: Option<&[u8]>) -> bool {
+    value.is_some_and(|value| {
+        let set = [name, b"=", value].concat();
+        HARMLESS.iter().any(|pattern| fits(pattern.as_bytes(), &set))
+    })
+}
+
 /// Wrappers that run a command as it is: same user, same directory, same variables.
 const TRANSPARENT: &[&str] =
     &["bash", "chrt", "dash", "find", "ionice", "nice", "nohup", "setsid", "sh", "stdbuf", "time", "timeout", "xargs"];
@@ -34,8 +54,8 @@ pub(super) fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, 
         allowed.iter().any(|found| found.env_allow.iter().any(|pattern| pattern == name || fits(pattern.as_bytes(), name.as_bytes())))
     };
     for pattern in SET_ON_THE_WAY {
-        let found = given.assigned.iter().find(|name| fits(pattern.as_bytes(), name));
-        if let Some(name) = found.map(|name| String::from_utf8_lossy(name).into_owned()).filter(|name| !named(name)) {
+        let found = given.assigned.iter().find(|(name, value)| fits(pattern.as_bytes(), name) && !harmless(name, value.as_deref()));
+        if let Some(name) = found.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).filter(|name| !named(name)) {
             return Some(name);
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct Scene<'a> {
     /// Whether the target facts are those of the command being judged.
     pub own_target: bool,
     /// Variables that a script sets on the way, so that their values are not those that were captured.
-    pub assigned: &'a [Vec<u8>],
+    pub assigned: &'a [(Vec<u8>, Option<Vec<u8>>)],
     /// Stdin is what a script gives it.
     pub fed: bool,
     /// The facts that a rule which otherwise fits asked about.
@@ -60,7 +60,7 @@ fn fact(name: &FactName, patterns: &[String], reading: &Reading<'_>, scene: &Sce
     if is_target(name) && !scene.own_target {
         return Truth::Maybe;
     }
-    let set_on_the_way = matches!(name, FactName::Env(variable) if scene.assigned.iter().any(|set| set == variable.as_bytes()));
+    let set_on_the_way = matches!(name, FactName::Env(variable) if scene.assigned.iter().any(|(set, _)| set == variable.as_bytes()));
     if set_on_the_way {
         return Truth::Maybe;
     }

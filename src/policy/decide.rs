@@ -55,7 +55,7 @@ pub(super) struct Given<'a> {
     pub cwd: Option<&'a Path>,
     pub home: Option<&'a Path>,
     /// Variables that a script sets on the way.
-    pub assigned: &'a [Vec<u8>],
+    pub assigned: &'a [(Vec<u8>, Option<Vec<u8>>)],
     /// Stdin is what a script gives it.
     pub fed: bool,
     pub variables: &'a dyn Fn(&str) -> bool,

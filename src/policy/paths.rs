@@ -185,7 +185,7 @@ pub(super) fn climbs(shape: &[Part]) -> bool {
     for part in shape {
         match part {
             Part::Any => return true,
-            Part::Name => text.push(0),
+            Part::Name | Part::Letter => text.push(0),
             Part::Text(known) => text.extend_from_slice(known),
         }
     }

@@ -49,6 +49,8 @@ pub(crate) fn meets(pattern: &[u8], shape: &[Part]) -> bool {
             // What a shell's glob finds begins with a dot only where that is written (POSIX.1-2017, XCU 2.13.3).
             Part::Name if matches!(flat.last(), None | Some(Step::Byte(b'/'))) => flat.extend([Step::Head, Step::Name]),
             Part::Name => flat.push(Step::Name),
+            // A letter is up to four bytes long; a glob that finds nothing stands for itself, and so may be longer.
+            Part::Letter => flat.extend([Step::Letter, Step::Letter, Step::Letter, Step::Letter]),
             Part::Any => flat.push(Step::Any),
         }
     }
@@ -68,6 +70,7 @@ pub(crate) fn meets(pattern: &[u8], shape: &[Part]) -> bool {
             match flat.get(at) {
                 Some(Step::Byte(byte)) if byte == wanted => next[at + 1] = true,
                 Some(Step::Head) if !matches!(wanted, b'/' | b'.') => next[at + 1] = true,
+                Some(Step::Letter) if *wanted != b'/' => next[at + 1] = true,
                 Some(Step::Name) if *wanted != b'/' => next[at] = true,
                 Some(Step::Any) => next[at] = true,
                 _ => {}
@@ -86,6 +89,8 @@ enum Step {
     /// The first letter of a name, where there is one; what follows it always is a `Name`.
     Head,
     Name,
+    /// A byte, or none.
+    Letter,
     Any,
 }
 
@@ -97,7 +102,7 @@ fn closed(flat: &[Step], mut reached: Vec<bool>) -> Vec<bool> {
             _ if !reached[at] => {}
             Step::Byte(_) => {}
             Step::Head => reached[at + 2] = true,
-            Step::Name | Step::Any => reached[at + 1] = true,
+            Step::Name | Step::Letter | Step::Any => reached[at + 1] = true,
         }
     }
     reached
@@ -110,7 +115,7 @@ pub(crate) fn covers(pattern: &[u8], shape: &[Part]) -> bool {
         match part {
             Part::Text(known) => text.extend_from_slice(known),
             // No argument and no pattern holds a NUL.
-            Part::Name | Part::Any => text.push(0),
+            Part::Name | Part::Letter | Part::Any => text.push(0),
         }
     }
     !pattern.contains(&0) && fits(pattern, &text)
@@ -134,6 +139,7 @@ mod tests {
             let tails = match part {
                 Part::Text(text) => vec![text.clone()],
                 Part::Name => runs(false),
+                Part::Letter => vec![b"a".to_vec(), b"b".to_vec()],
                 Part::Any => runs(true),
             };
             texts.iter().flat_map(|text| tails.iter().map(move |tail| [text.as_slice(), tail].concat())).collect()
@@ -141,7 +147,7 @@ mod tests {
     }
 
     fn shapes() -> impl Strategy<Value = Vec<Part>> {
-        let part = prop_oneof!["[ab/]{1,2}".prop_map(|text| Part::Text(text.into_bytes())), Just(Part::Name), Just(Part::Any)];
+        let part = prop_oneof!["[ab/]{1,2}".prop_map(|text| Part::Text(text.into_bytes())), Just(Part::Name), Just(Part::Letter), Just(Part::Any)];
         proptest::collection::vec(part, 0..3)
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::amended;
 use super::built_in::{BUILT_IN, built_in, untrusted};
-use super::carried::{keeps_surroundings, other_code};
+use super::carried::{harmless, keeps_surroundings, other_code};
 use super::condition::Scene;
 use super::decide::{Fired, Gathered, Given};
 use super::error::PolicyError;
@@ -207,7 +207,7 @@ impl Walk<'_> {
         if command.place != Place::Here || !command.assigned.is_empty() {
             all.needs.lose_target();
         }
-        let variables = |pattern: &str| (given.variables)(pattern) || command.assigned.iter().any(|name| fits(pattern.as_bytes(), name));
+        let variables = |pattern: &str| (given.variables)(pattern) || command.assigned.iter().any(|(name, value)| fits(pattern.as_bytes(), name) && !harmless(name, value.as_deref()));
         let given = &Given { cwd: cwd.as_deref(), assigned: &assigned, fed: given.fed || command.fed, variables: &variables, ..*given };
         match command.argv.split_first() {
             Some((program, rest)) if program.is_known() && !program.text.is_empty() => {

@@ -195,7 +195,7 @@ impl Reader<'_> {
         }
         // The name of a descriptor (bash(1), "Process Substitution"), of which only the number is open.
         word.push(&Piece::Text(b"/dev/fd/".to_vec()), false);
-        word.push(&Piece::Glob(b"*".to_vec()), false);
+        word.push(&Piece::Glob(b"[0-9][0-9]".to_vec()), false);
         Ok(())
     }
 

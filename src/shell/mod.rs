@@ -147,13 +147,13 @@ mod tests {
     fn what_is_only_known_when_it_runs_is_told_so() {
         is("a \"$X\" $Y b$? ~/c *.d \"$@\" $#", "a <?> <?>.. b<?> <~>/c <*>.d <?>.. <?>");
         is("a \"$(b c)\" `d` ${X:-y} \"$HOME/x\"", "b c; d; a <?> <?>.. <?>.. <~>/x");
-        is_in_bash("a x{,.b} {1..3} $'\\t' <(c)", "c; a x x.b 1 2 3 \t <?>");
+        is_in_bash("a x{,.b} {1..3} $'\\t' <(c)", "c; a x x.b 1 2 3 \t /dev/fd/<[0-9][0-9]>");
     }
 
     #[test]
     fn assignments_reach_what_comes_after_them() {
         is("X=1 a; b", "X=1 a; b");
-        is("X=1; a; export Y=2; b", "X=1; X=1 a; X=1 Y=2 b");
+        is("X=1; a; export Y=2; b", "X=1; X=1 a; X=1 export Y=2; X=1 Y=2 b");
         is("X=1 Y=$(a) b", "X=1 Y=<?> a; X=1 Y=<?> b");
         is("for x in 1 2; do a; y=1; done", "x=1 x=2 y=1 a; x=1 x=2 y=1");
     }

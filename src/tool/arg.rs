@@ -18,8 +18,10 @@ pub enum Certainty {
 pub enum Part {
     /// These bytes.
     Text(Vec<u8>),
-    /// Any run of bytes but slashes: what a shell's glob finds.
+    /// Any run of bytes but slashes: what a shell's `*` finds.
     Name,
+    /// One letter, which is no slash: what `?` and `[…]` find.
+    Letter,
     /// Any run of bytes.
     Any,
 }

@@ -8,8 +8,8 @@ use crate::shell::{self, Input, Piece, Place, Redirection, Word};
 pub struct Inner<'a> {
     /// The program's name and its arguments.
     pub argv: Vec<Arg<'a>>,
-    /// The variables that a script sets for it.
-    pub assigned: Vec<Vec<u8>>,
+    /// The variables that a script sets for it, with their values as far as these are known.
+    pub assigned: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Where it runs, as a script has it.
     pub place: Place,
     /// Its stdin is not that of the command around it.
@@ -28,7 +28,7 @@ impl<'a> Inner<'a> {
     pub(super) fn of(command: &shell::Command, guessed: bool) -> Vec<Self> {
         let of = |argv: Vec<Arg<'a>>| Self {
             argv,
-            assigned: command.assigned.iter().map(|(name, _)| name.clone()).collect(),
+            assigned: command.assigned.iter().map(|(name, value)| (name.clone(), value.known())).collect(),
             place: command.place.clone(),
             fed: command.input != Input::Inherited,
             guessed,
@@ -37,6 +37,27 @@ impl<'a> Inner<'a> {
         let files = command.files.iter().map(|file| of(vec![Arg::inside(operator(file).to_vec()), arg(&file.to)]));
         own.into_iter().chain(files).collect()
     }
+}
+
+/// What a run of `*`, `?` and `[…]` finds.
+fn globbed(pattern: &[u8]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = pattern;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match first {
+            b'?' => parts.push(Part::Letter),
+            b'[' => {
+                // A bracket right behind the first one is one of the letters.
+                let from = 1.min(tail.len()) + usize::from(matches!(tail, [b'!' | b'^', ..]));
+                let Some(end) = tail.iter().skip(from).position(|byte| *byte == b']') else { return vec![Part::Name] };
+                parts.push(Part::Letter);
+                rest = &tail[from + end + 1..];
+            }
+            _ => parts.push(Part::Name),
+        }
+    }
+    parts
 }
 
 fn operator(file: &Redirection) -> &'static [u8] {
@@ -66,7 +87,7 @@ fn arg(word: &Word) -> Arg<'static> {
             Piece::Glob(pattern) => {
                 globs = true;
                 text.extend_from_slice(pattern);
-                shape.push(Part::Name);
+                shape.extend(globbed(pattern));
             }
             Piece::Unknown => {
                 unknown = true;

@@ -41,7 +41,10 @@ fn after(reading: &mut Reading<'_>, own: usize, assignments: bool, from_stdin: b
     let mut assigned = Vec::new();
     if assignments {
         let given = reading.operands[start..].iter().take_while(|arg| arg.is_known() && assigns(&arg.text));
-        assigned.extend(given.map(|arg| arg.text.split(|byte| *byte == b'=').next().unwrap_or_default().to_vec()));
+        assigned.extend(given.filter_map(|arg| {
+            let at = arg.text.iter().position(|byte| *byte == b'=')?;
+            Some((arg.text[..at].to_vec(), Some(arg.text[at + 1..].to_vec())))
+        }));
         start += assigned.len();
     }
     let mut command = reading.operands.split_off(start);

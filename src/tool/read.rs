@@ -370,7 +370,7 @@ fn value_to_come<'a>(arg: &Arg<'a>) -> Option<(Vec<u8>, Arg<'a>)> {
     let (Part::Text(first), rest) = arg.shape.split_first()? else { return None };
     let equals = first.iter().position(|byte| *byte == b'=').filter(|_| first.starts_with(b"--"))?;
     // A glob may find several.
-    if rest.iter().any(|part| *part == Part::Name) {
+    if rest.iter().any(|part| matches!(part, Part::Name | Part::Letter)) {
         return None;
     }
     let shape = [&[Part::Text(first[equals + 1..].to_vec())], rest].concat();
@@ -380,7 +380,7 @@ fn value_to_come<'a>(arg: &Arg<'a>) -> Option<(Vec<u8>, Arg<'a>)> {
 /// An argument of a tool that knows no options: what is not split is one operand.
 fn plain<'a>(arg: &Arg<'a>) -> Arg<'a> {
     let certainty = match arg.certainty {
-        Certainty::Anything if arg.shape.contains(&Part::Name) => Certainty::Several,
+        Certainty::Anything if arg.shape.iter().any(|part| matches!(part, Part::Name | Part::Letter)) => Certainty::Several,
         Certainty::Anything if !arg.shape.is_empty() => Certainty::Value,
         other => other,
     };

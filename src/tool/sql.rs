@@ -175,6 +175,8 @@ pub(super) fn read(language: Language, text: &[u8]) -> Vec<Statement> {
     if language == Language::Sqlite && trimmed.starts_with('.') {
         return vec![dot_command(trimmed)];
     }
+    // mysql's other way to end a statement.
+    let text = if language == Language::Mysql { text.trim_end().trim_end_matches("\\G").trim_end_matches("\\g") } else { text };
     let dialect: &dyn Dialect = match language {
         Language::Postgres => &PostgreSqlDialect {},
         Language::Mysql => &MySqlDialect {},

@@ -164,7 +164,8 @@ fn deployed(world: &World) -> bool {
     world.work().join("deployed").exists()
 }
 
-const DEPLOY: &str = "#!/bin/sh\n: > deployed\n";
+/// What it runs is not to be read, so that it is asked about.
+const DEPLOY: &str = "#!/bin/sh\neval ': > deployed'\n";
 
 #[test]
 fn what_was_approved_runs() {
@@ -206,7 +207,7 @@ fn what_changes_while_the_question_stands_does_not_run() {
         }),
     ];
     for (what, line, happen) in stories {
-        let world = World::new().program("deploy", DEPLOY).file("home/work/script.sh", ": > deployed\n");
+        let world = World::new().program("deploy", DEPLOY).file("home/work/script.sh", "eval ': > deployed'\n");
         let (screen, code) = approved_while(&world, line, happen);
         assert!(matches!(code, 77 | 78), "{what}: {code}: {screen}");
         assert!(!deployed(&world) && !world.home().join("old/deployed").exists(), "{what} ran: {screen}");

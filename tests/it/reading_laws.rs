@@ -111,7 +111,9 @@ proptest! {
 #[test]
 fn a_wrapper_never_makes_an_answer_milder() {
     let quoted = |argv: &[String]| argv.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect::<Vec<_>>().join(" ");
-    for argv in corpus() {
+    // What a shell does by itself is more than what a program of the name would do.
+    let builtin = |argv: &[String]| matches!(argv[0].as_str(), "command" | "exec" | "export" | "readonly" | "declare" | "typeset" | "local" | "time");
+    for argv in corpus().into_iter().filter(|argv| !builtin(argv)) {
         let bare = answer(&argv);
         let script = quoted(&argv);
         for wrapper in ["nice", "nohup", "timeout 5", "env", "env A=b", "setsid", "stdbuf -oL", "time", "xargs", "sudo", "doas", "busybox"] {
