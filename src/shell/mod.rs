@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod braced;
+mod builtin_words;
 mod builtins;
 mod compound;
 mod expand;
@@ -14,6 +15,9 @@ mod redirect;
 mod script;
 mod simple;
 mod tolerant;
+mod tolerant_commands;
+#[cfg(test)]
+mod tolerant_tests;
 mod word;
 
 use reader::Reader;

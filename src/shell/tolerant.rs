@@ -2,30 +2,13 @@
 //! stricter. It goes over the text once, without recursion, and over what `eval` and its like are given once more.
 
 use super::reader::ends_a_word;
-use super::{Command, Input, Piece, Place, Redirection, Word};
+use super::{Command, Piece, Place, Redirection, Word};
 
 /// How many bytes are looked at, texts inside of texts included.
 const BYTES: usize = 256 * 1024;
 
-/// How many commands are told.
-const COMMANDS: usize = 1024;
-
-/// How many variables are remembered.
-const VALUES: usize = 256;
-
-/// How often the end of a text is looked for in vain.
-const ENDLESS: usize = 16;
-
 /// How deep substitutions are kept apart.
 const FRAMES: usize = 256;
-
-/// What stands before a command's name and is none.
-const PREFIXES: &[&[u8]] = &[
-    b"!", b"{", b"}", b"if", b"then", b"elif", b"else", b"fi", b"while", b"until", b"do", b"done", b"time", b"coproc", b"exec", b"command",
-    b"builtin", b"nocorrect", b"noglob", b"esac",
-];
-
-const SHELLS: &[&[u8]] = &[b"sh", b"bash", b"dash", b"ash", b"ksh", b"mksh", b"zsh", b"fish", b"su"];
 
 /// What can be recognised in a script.
 pub(super) fn see(script: &[u8]) -> Vec<Command> {
@@ -41,11 +24,11 @@ pub(super) fn see(script: &[u8]) -> Vec<Command> {
 
 /// A command as it is being seen, and what it stands in.
 #[derive(Default)]
-struct Frame {
+pub(super) struct Frame {
     word: Option<Seen>,
-    words: Vec<Word>,
-    files: Vec<Redirection>,
-    redirection: Option<(bool, bool)>,
+    pub(super) words: Vec<Word>,
+    pub(super) files: Vec<Redirection>,
+    pub(super) redirection: Option<(bool, bool)>,
     /// The word that is being seen stands in double quotes.
     quoted: bool,
     closes: u8,
@@ -53,25 +36,25 @@ struct Frame {
 
 /// A word, or what braces make of it.
 #[derive(Clone)]
-struct Seen {
+pub(super) struct Seen {
     variants: Vec<Word>,
 }
 
 #[derive(Default)]
-struct Eye {
-    found: Vec<Command>,
+pub(super) struct Eye {
+    pub(super) found: Vec<Command>,
     /// What variables were last seen to be set to.
-    values: Vec<(Vec<u8>, Vec<u8>)>,
-    place: Place,
+    pub(super) values: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) place: Place,
     /// Texts that are yet to be looked at.
-    texts: Vec<Vec<u8>>,
+    pub(super) texts: Vec<Vec<u8>>,
     left: usize,
-    frame: Frame,
+    pub(super) frame: Frame,
     around: Vec<Frame>,
     /// Where the texts after the current line end: their ends, as long as the line goes on.
-    ends: Vec<(Vec<u8>, bool)>,
+    pub(super) ends: Vec<(Vec<u8>, bool)>,
     /// How many such texts had no end.
-    endless: usize,
+    pub(super) endless: usize,
 }
 
 impl Eye {
@@ -319,65 +302,10 @@ impl Eye {
         }
     }
 
-    /// Takes note of a text after this line.
-    fn heredoc(&mut self, tail: &[u8]) -> usize {
-        let strips = tail.first() == Some(&b'-');
-        let mut at = usize::from(strips);
-        at += tail[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let length = tail[at..].iter().position(|byte| ends_a_word(*byte)).unwrap_or(tail.len() - at);
-        let end: Vec<u8> = tail[at..at + length].iter().copied().filter(|byte| !matches!(byte, b'\'' | b'"' | b'\\')).collect();
-        if length > 0 && self.endless < ENDLESS {
-            self.ends.push((end, strips));
-        }
-        at + length
-    }
-
-    /// Goes over the texts after a line. One that a shell may be given, or that is expanded, is looked at by itself.
-    fn skip_texts(&mut self, rest: &[u8]) -> usize {
-        let mut at = 0;
-        for (end, strips) in std::mem::take(&mut self.ends) {
-            let start = at;
-            let mut body = None;
-            while at < rest.len() {
-                let length = rest[at..].iter().position(|byte| *byte == b'\n').unwrap_or(rest.len() - at);
-                let line = &rest[at..at + length];
-                let tabs = if strips { line.iter().take_while(|byte| **byte == b'\t').count() } else { 0 };
-                let line_start = at;
-                at = (at + length + 1).min(rest.len());
-                if line[tabs..] == *end {
-                    body = Some(line_start);
-                    break;
-                }
-            }
-            match body {
-                Some(body) => self.embedded(&rest[start..body]),
-                // Without its end it is no text.
-                None => {
-                    self.endless += 1;
-                    at = start;
-                }
-            }
-        }
-        at
-    }
-
-    /// Looks at a text that the last command reads.
-    fn embedded(&mut self, body: &[u8]) {
-        let shell = self.found.iter().rev().take(4).any(|command| command.words.first().is_some_and(is_a_shell));
-        if shell {
-            self.texts.push(body.to_vec());
-        } else if body.windows(2).any(|pair| pair == b"$(") || body.contains(&b'`') {
-            // In double quotes only substitutions are commands.
-            let mut quoted: Vec<u8> = b": \"".to_vec();
-            quoted.extend(body.iter().map(|byte| if *byte == b'"' { b' ' } else { *byte }));
-            quoted.push(b'"');
-            self.texts.push(quoted);
-        }
-    }
-
     /// `{a,b}` is two words; every other brace is itself.
     fn braces(&mut self, rest: &[u8]) -> usize {
-        let inside = rest[1..].iter().position(|byte| ends_a_word(*byte) || matches!(byte, b'{' | b'}' | b'$' | b'`' | b'\'' | b'"' | b'\\'));
+        let inside =
+            rest[1..].iter().position(|byte| ends_a_word(*byte) || matches!(byte, b'{' | b'}' | b'$' | b'`' | b'\'' | b'"' | b'\\'));
         let Some(length) = inside.filter(|length| rest[length + 1] == b'}' && rest[1..=*length].contains(&b',')) else {
             self.text(b"{");
             return 1;
@@ -397,7 +325,7 @@ impl Eye {
         length + 2
     }
 
-    fn end_word(&mut self) {
+    pub(super) fn end_word(&mut self) {
         let Some(seen) = self.frame.word.take() else { return };
         for mut word in seen.variants {
             merge(&mut word);
@@ -407,72 +335,6 @@ impl Eye {
             }
         }
     }
-
-    /// Takes up the command that was seen until here.
-    fn finish(&mut self) {
-        self.end_word();
-        self.frame.redirection = None;
-        let mut words = std::mem::take(&mut self.frame.words);
-        let files = std::mem::take(&mut self.frame.files);
-        let mut assigned = Vec::new();
-        let mut start = 0;
-        while let Some(word) = words.get(start) {
-            if let Some((name, value)) = assignment(word) {
-                if let Some(known) = value.known()
-                    && self.values.len() < VALUES
-                {
-                    self.values.push((name.clone(), known));
-                }
-                assigned.push((name, value));
-            } else if !word.known().is_some_and(|text| PREFIXES.contains(&text.as_slice())) {
-                break;
-            }
-            start += 1;
-        }
-        words.drain(..start);
-        if words.is_empty() && files.is_empty() || self.found.len() >= COMMANDS {
-            return;
-        }
-        let place = self.place.clone();
-        self.follow(&words);
-        self.found.push(Command { words, assigned, files, input: Input::Unknown, place });
-    }
-
-    /// Looks at the scripts that a command is given, and goes where it goes.
-    fn follow(&mut self, words: &[Word]) {
-        let Some(name) = words.first().and_then(Word::known) else { return };
-        let rest = &words[1..];
-        match name.as_slice() {
-            b"eval" => {
-                let texts: Vec<Vec<u8>> = rest.iter().map(as_script).collect();
-                self.texts.push(texts.join(&b' '));
-            }
-            b"trap" | b"alias" => self.texts.extend(rest.iter().map(|word| {
-                let text = as_script(word);
-                let value = text.iter().position(|byte| *byte == b'=').filter(|_| name == b"alias");
-                value.map_or(text.clone(), |at| text[at + 1..].to_vec())
-            })),
-            b"cd" | b"pushd" | b"chdir" => {
-                let target = rest.iter().rev().next().and_then(Word::known);
-                self.place = target.map_or(Place::Unknown, |path| super::place::below(&self.place, &path));
-            }
-            b"popd" => self.place = Place::Unknown,
-            _ if is_a_shell(&words[0]) => {
-                let option = |word: &Word| word.known().is_some_and(|text| text.starts_with(b"-") && text.ends_with(b"c"));
-                if let Some(script) = rest.iter().position(option).and_then(|at| rest.get(at + 1)) {
-                    self.texts.push(as_script(script));
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn is_a_shell(word: &Word) -> bool {
-    word.known().is_some_and(|name| {
-        let name = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        SHELLS.contains(&name)
-    })
 }
 
 fn merge(word: &mut Word) {
@@ -484,31 +346,6 @@ fn merge(word: &mut Word) {
         }
     }
     word.pieces = pieces;
-}
-
-/// `NAME=value`.
-fn assignment(word: &Word) -> Option<(Vec<u8>, Word)> {
-    let Some(Piece::Text(text)) = word.pieces.first() else { return None };
-    let length = super::expand::name_length(text);
-    if length == 0 || text.get(length) != Some(&b'=') {
-        return None;
-    }
-    let mut value = word.clone();
-    value.pieces[0] = Piece::Text(text[length + 1..].to_vec());
-    Some((text[..length].to_vec(), value))
-}
-
-/// A word as a part of a script, with something unknown where it is.
-fn as_script(word: &Word) -> Vec<u8> {
-    let mut script = Vec::new();
-    for piece in &word.pieces {
-        match piece {
-            Piece::Text(text) | Piece::Glob(text) => script.extend_from_slice(text),
-            Piece::Home => script.push(b'~'),
-            Piece::Unknown => script.extend_from_slice(b"$0"),
-        }
-    }
-    script
 }
 
 /// The inside of `$'…'`, and how long it is with its end.
@@ -551,73 +388,4 @@ fn unescaped(rest: &[u8]) -> (Vec<u8>, usize) {
         }
     }
     (text, at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn sees(script: &str, argv: &[&str]) {
-        let found = see(script.as_bytes());
-        let wanted: Vec<Option<Vec<u8>>> = argv.iter().map(|word| Some(word.as_bytes().to_vec())).collect();
-        let seen = |command: &Command| command.words.iter().map(Word::known).eq(wanted.iter().cloned());
-        assert!(found.iter().any(seen), "{script:?} was seen as {found:#?}");
-    }
-
-    #[test]
-    fn what_hides_a_command_is_looked_through() {
-        for script in [
-            "eval 'rm -rf /'",
-            "eval \"rm\" -rf /",
-            "eval \"eval 'rm -rf /'\"",
-            "bash -c 'sh -ec \"rm -rf /\"'",
-            "trap 'rm -rf /' EXIT",
-            "alias ls='rm -rf /'",
-            "f() { rm -rf /; }",
-            "a=r; b=m; $a$b -rf /",
-            "X='rm -rf /'; $X",
-            "X='rm -rf /'; eval \"$X\"",
-            "rm${IFS}-rf$IFS/",
-            "{rm,-rf,/}",
-            "$'\\x72\\155' -rf $'\\u002f'",
-            "r\\m -r''f \"/\"",
-            "r\\\nm -rf /",
-            "r\0m -rf /",
-            "echo $(( $(rm -rf /) ))",
-            "echo \"${X:-`rm -rf /`}\"",
-            "cat <<E\n\"$(rm -rf /)\"\nE",
-            "bash <<'E'\nrm -rf /\nE",
-            "x <<E\nrm -rf /",
-            "if ! time exec rm -rf /; then",
-            "case x in x) rm -rf /;; esac",
-            "diff <(rm -rf /) x",
-            "X=1 2>/dev/null rm -rf / >&2",
-            "rm -rf /\r\nls",
-            "coproc { rm -rf /; }",
-            "((((((rm -rf /",
-        ] {
-            sees(script, &["rm", "-rf", "/"]);
-        }
-        sees("cd /x && rm y | (z", &["z"]);
-    }
-
-    #[test]
-    fn a_text_that_is_only_written_is_no_command() {
-        let found = see(b"cat > README <<'E'\nrm -rf /\nE\n. x");
-        assert_eq!(found.len(), 2, "{found:#?}");
-    }
-
-    #[test]
-    fn bombs_are_seen_through_in_no_time() {
-        let start = std::time::Instant::now();
-        let parts = [
-            "( ", "$(", "\"$(", "`", "\"`", "'", "\"", "${", "a <<E\n", "X=1;$X;", "{a,b}", "X=\"$X$X\";", "X=a$X$X ;", "eval '", "eval \"", "<(", "a;", "\\",
-            "bash -c '", "trap a b c;", "{a,b}$X", "a\\\n", "$'\\x41", "eval $X;", "X='$X eval $X';eval $X;",
-        ];
-        for part in parts {
-            see(part.repeat(64 * 1024 / part.len()).as_bytes());
-        }
-        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
-    }
 }
