@@ -79,8 +79,8 @@ fn own_directories(around: &Surroundings) -> Vec<String> {
     let path = around.context.environment.get("PATH").unwrap_or_default();
     let mut found = Vec::new();
     for directory in std::env::split_paths(path).filter(|directory| directory.is_absolute()) {
-        let first = std::fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
-        let program = first.filter_map(|path| resolve::find(path.as_os_str(), None).ok()).next();
+        let mut first = std::fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        let program = first.find_map(|path| resolve::find(path.as_os_str(), None).ok());
         if let (Some(found_there), Some(directory)) = (program, directory.to_str())
             && around.policy.distrusts(&found_there.program).is_some()
             && !found.contains(&directory.to_owned())

@@ -55,7 +55,7 @@ fn in_set(name: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth
                 fits(pattern.as_bytes(), operand.rsplit(|byte| *byte == b'/').next().unwrap_or(operand))
             };
             let inside = arg.is_known() && !arg.text.starts_with(b"/") && scene.paths.stays_inside(&arg.text) && !scene.paths.in_core();
-            unless_seen(arg, stance, inside && patterns.iter().any(|pattern| last(&pattern)))
+            unless_seen(arg, stance, inside && patterns.iter().any(last))
         }
         Some(Set::WorkTree) => unless_seen(arg, stance, in_work_tree(arg, scene)),
     };

@@ -187,7 +187,8 @@ pub(super) fn operands(args: &Args, given: &[Arg<'_>], reading: &Reading<'_>, sc
         return Truth::Yes;
     }
     let doubt = if reading.loose { Truth::Maybe } else { Truth::Yes };
-    let hiding = if given.iter().any(|arg| arg.certainty == Certainty::Anything && arg.shape.is_empty()) { Truth::Maybe } else { Truth::No };
+    let hiding =
+        if given.iter().any(|arg| arg.certainty == Certainty::Anything && arg.shape.is_empty()) { Truth::Maybe } else { Truth::No };
     let some = |pattern: &String, stance: Stance| any(given.iter().map(|arg| arg_fits(pattern, arg, scene, stance))).min(doubt).max(hiding);
     let mut truth = Truth::Yes;
     if let Some(patterns) = &args.any {

@@ -147,7 +147,8 @@ mod tests {
     }
 
     fn shapes() -> impl Strategy<Value = Vec<Part>> {
-        let part = prop_oneof!["[ab/]{1,2}".prop_map(|text| Part::Text(text.into_bytes())), Just(Part::Name), Just(Part::Letter), Just(Part::Any)];
+        let part =
+            prop_oneof!["[ab/]{1,2}".prop_map(|text| Part::Text(text.into_bytes())), Just(Part::Name), Just(Part::Letter), Just(Part::Any)];
         proptest::collection::vec(part, 0..3)
     }
 

@@ -246,6 +246,7 @@ pub(super) struct RawEnv {
     pub allow: Vec<String>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRule {

@@ -42,6 +42,7 @@ impl Conditions {
 }
 
 /// One rule, after its file was read.
+#[expect(clippy::struct_excessive_bools, reason = "a rule says that many things, each on its own")]
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Rule {
     pub id: String,

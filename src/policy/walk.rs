@@ -154,7 +154,7 @@ impl Walk<'_> {
         let view = self.policy.view(name)?;
         let mut tried = readings(&view.grammar, name, args);
         for reading in &mut tried {
-            self.follow_script(name, &view, reading, given, all);
+            Self::follow_script(name, &view, reading, given, all);
         }
         all.needs.take(&view.grammar, &tried, depth);
         let own_target = all.needs.owns_target(depth);
@@ -207,7 +207,10 @@ impl Walk<'_> {
         if command.place != Place::Here || !command.assigned.is_empty() {
             all.needs.lose_target();
         }
-        let variables = |pattern: &str| (given.variables)(pattern) || command.assigned.iter().any(|(name, value)| fits(pattern.as_bytes(), name) && !harmless(name, value.as_deref()));
+        let variables = |pattern: &str| {
+            (given.variables)(pattern)
+                || command.assigned.iter().any(|(name, value)| fits(pattern.as_bytes(), name) && !harmless(name, value.as_deref()))
+        };
         let given = &Given { cwd: cwd.as_deref(), assigned: &assigned, fed: given.fed || command.fed, variables: &variables, ..*given };
         match command.argv.split_first() {
             Some((program, rest)) if program.is_known() && !program.text.is_empty() => {
@@ -228,7 +231,7 @@ impl Walk<'_> {
     }
 
     /// Reads the script file that a shell is given, where it is what the shell will read.
-    fn follow_script(&mut self, name: &[u8], view: &View, reading: &mut Reading<'_>, given: &Given<'_>, all: &mut Gathered) {
+    fn follow_script(name: &[u8], view: &View, reading: &mut Reading<'_>, given: &Given<'_>, all: &mut Gathered) {
         let Some(file) = reading.script_file(&view.grammar) else { return };
         let bytes = if all.needs.is_here() { (given.script)(&file) } else { None };
         reading.follow_script(bytes.as_deref(), shell_of(name));

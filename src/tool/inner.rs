@@ -78,7 +78,7 @@ fn joined(reading: &mut Reading<'_>, own: usize) {
         return;
     }
     let script = reading.operands.split_off(own);
-    if !script.iter().chain(&reading.operands).all(|arg| arg.is_known()) {
+    if !script.iter().chain(&reading.operands).all(Arg::is_known) {
         reading.opaque = Some("a script that is only known when it runs");
         return;
     }

@@ -110,7 +110,8 @@ pub(crate) fn fifo(path: &Path) {
 #[test]
 fn a_target_that_is_only_known_at_run_time_makes_its_facts_unknown() {
     let place = Place::new().aimed(|target| target.dynamic = true);
-    for name in ["kube_context", "kube_namespace", "git_remote", "git_branch", "aws_profile", "tf_workspace", "aws_account", "gcp_project"] {
+    for name in ["kube_context", "kube_namespace", "git_remote", "git_branch", "aws_profile", "tf_workspace", "aws_account", "gcp_project"]
+    {
         assert_eq!(place.unknown(name), "the target is only known when the command runs");
     }
     assert_eq!(place.values("uid"), ["0"]);

@@ -23,7 +23,9 @@ fn is(fact: &Fact) -> Option<&str> {
 fn the_account_is_that_of_the_role_or_of_the_single_sign_on() {
     let place = Place::new().file("home/.aws/config", CONFIG);
     assert_eq!(is(&account(&place)), None, "the default profile does not say");
-    let of = |profile: &str| Place::new().file("home/.aws/config", CONFIG).aimed(|target: &mut Target| target.aws_profile = Some(profile.to_owned()));
+    let of = |profile: &str| {
+        Place::new().file("home/.aws/config", CONFIG).aimed(|target: &mut Target| target.aws_profile = Some(profile.to_owned()))
+    };
     assert_eq!(is(&account(&of("prod"))), Some("111122223333"));
     assert_eq!(is(&account(&of("role"))), Some("444455556666"));
     assert!(matches!(account(&of("nobody")), Fact::Unknown(_)));
@@ -35,7 +37,12 @@ fn the_account_is_that_of_the_role_or_of_the_single_sign_on() {
 
 #[test]
 fn a_configuration_that_readers_take_differently_is_unknown() {
-    for odd in ["[profile prod]\nsso_account_id = 111122223333\n[profile prod]\n", "[profile prod]\nsso_account_id = 1\n", "[profile prod\n", "[profile prod]\nnonsense\n"] {
+    for odd in [
+        "[profile prod]\nsso_account_id = 111122223333\n[profile prod]\n",
+        "[profile prod]\nsso_account_id = 1\n",
+        "[profile prod\n",
+        "[profile prod]\nnonsense\n",
+    ] {
         let place = Place::new().file("home/.aws/config", odd).with("AWS_PROFILE", "prod");
         assert!(matches!(account(&place), Fact::Unknown(_)), "{odd}");
     }

@@ -49,7 +49,7 @@ fn every_alternative_that_gate_proposes_is_allowed_by_its_own_rules() {
             let Some(instead) = rule.get("instead").and_then(toml::Value::as_str) else { continue };
             let id = rule["id"].as_str().unwrap();
             let first = instead.split_whitespace().next().unwrap_or_default();
-            let lowercase = first.chars().next().is_some_and(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
+            let lowercase = first.chars().any(|letter| letter.is_ascii_lowercase());
             if instead.ends_with("--help") {
                 wrong.push(format!("{id}: `{instead}` is no alternative"));
             } else if let Some(effect) = policy.refuses_alternative(instead).unwrap() {

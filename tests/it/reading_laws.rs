@@ -39,9 +39,17 @@ impl Spoken {
     }
 }
 
+/// A program, its words, options and operands.
+type Tool = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
 /// Programs whose options stand anywhere after the word, some of their options, and operands.
-const TOOLS: &[(&str, &[&str], &[&str], &[&str])] = &[
-    ("kubectl", &["get", "delete", "apply", "logs"], &["--namespace x", "--context y", "--force", "--all", "--output yaml", "--dry-run=client"], &["pods", "ns", "secrets", "x"]),
+const TOOLS: &[Tool] = &[
+    (
+        "kubectl",
+        &["get", "delete", "apply", "logs"],
+        &["--namespace x", "--context y", "--force", "--all", "--output yaml", "--dry-run=client"],
+        &["pods", "ns", "secrets", "x"],
+    ),
     ("git", &["push", "log", "branch", "clean"], &["--force", "--all", "--quiet", "--dry-run", "--delete"], &["origin", "main", "x"]),
     ("docker", &["ps", "rmi", "images", "pull"], &["--all", "--force", "--quiet", "--filter x=y"], &["x", "y"]),
 ];
@@ -112,11 +120,13 @@ proptest! {
 fn a_wrapper_never_makes_an_answer_milder() {
     let quoted = |argv: &[String]| argv.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect::<Vec<_>>().join(" ");
     // What a shell does by itself is more than what a program of the name would do.
-    let builtin = |argv: &[String]| matches!(argv[0].as_str(), "command" | "exec" | "export" | "readonly" | "declare" | "typeset" | "local" | "time");
+    let builtin =
+        |argv: &[String]| matches!(argv[0].as_str(), "command" | "exec" | "export" | "readonly" | "declare" | "typeset" | "local" | "time");
     for argv in corpus().into_iter().filter(|argv| !builtin(argv)) {
         let bare = answer(&argv);
         let script = quoted(&argv);
-        for wrapper in ["nice", "nohup", "timeout 5", "env", "env A=b", "setsid", "stdbuf -oL", "time", "xargs", "sudo", "doas", "busybox"] {
+        for wrapper in ["nice", "nohup", "timeout 5", "env", "env A=b", "setsid", "stdbuf -oL", "time", "xargs", "sudo", "doas", "busybox"]
+        {
             // busybox runs its own programs of these names, which is asked about anyway.
             let wrapped = [words(wrapper), argv.clone()].concat();
             assert!(answer(&wrapped) >= bare, "{wrapped:?}");

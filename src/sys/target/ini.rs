@@ -1,7 +1,7 @@
 //! Files of `[section]` and `key = value` lines, as the command lines of AWS and Google Cloud keep them.
 
 /// The values of one section's keys, in order. Anything that readers of such files differ in is an error in words.
-pub(super) fn section<'a>(text: &'a str, wanted: impl Fn(&str) -> bool) -> Result<Option<Vec<(&'a str, &'a str)>>, String> {
+pub(super) fn section(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Option<Vec<(&str, &str)>>, String> {
     let mut found: Option<Vec<(&str, &str)>> = None;
     let mut inside = false;
     for line in text.lines() {

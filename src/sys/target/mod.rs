@@ -72,7 +72,7 @@ pub fn script(name: &[u8], context: &Context) -> Option<ScriptFile> {
 fn now() -> Result<Timestamp, String> {
     let now = clock::now().map_err(|error| format!("the clock cannot be read: {error}"))?;
     // Rules speak of minutes.
-    Timestamp::from_second(i64::try_from(now.wall / 1_000_000_000).unwrap_or_default()).map_err(|error| error.to_string())
+    Timestamp::from_second(now.wall / 1_000_000_000).map_err(|error| error.to_string())
 }
 
 /// Whether a freeze calendar has something in force; who else could have written it is not believed.
