@@ -1,3 +1,4 @@
+use super::builtin_words::{printf, set, test, trap};
 use super::reader::{Reader, Result};
 use super::simple::{Simple, is_a_path};
 use super::{Piece, Shell, Word};
@@ -165,8 +166,8 @@ impl Reader<'_> {
     /// What the words from `skip` on do.
     fn effect_of(&self, simple: &Simple, skip: usize) -> Result<Effect> {
         let words = &simple.command.words[skip..];
-        let numbers = &simple.numbers[skip..];
-        let Some(name) = words.first().and_then(Word::known) else {
+        let number = |at: usize| simple.numbers.contains(&(at + skip));
+        let Some(name) = words.first().and_then(Word::literal) else {
             return match words.first() {
                 Some(word) if is_a_path(word) => Ok(Effect::Runs(skip)),
                 _ => Err("a command whose name is only known when it runs"),
@@ -176,12 +177,12 @@ impl Reader<'_> {
             words[1..].iter().map(|word| word.known().ok_or("a builtin whose arguments are only known when it runs")).collect()
         };
         let nothing = Ok(Effect::Sets(Vec::new()));
-        match name.as_slice() {
+        match name {
             b"" => Err("an empty command name"),
             b"cd" => Ok(Effect::Directory),
             b"command" => self.command_builtin(simple, skip),
-            b"exec" => match words.get(1).map(Word::known) {
-                Some(Some(program)) if !program.is_empty() && !program.starts_with(b"-") && !is_builtin(&program) => {
+            b"exec" => match words.get(1).map(Word::literal) {
+                Some(Some(program)) if !program.is_empty() && !program.starts_with(b"-") && !is_builtin(program) => {
                     Ok(Effect::Runs(skip + 1))
                 }
                 _ => Err("an `exec` without a plain command"),
@@ -190,7 +191,9 @@ impl Reader<'_> {
             b"exit" => {
                 let plain = match words {
                     [_] => true,
-                    [_, status] => numbers[1] || status.known().is_some_and(|text| !text.is_empty() && text.iter().all(u8::is_ascii_digit)),
+                    [_, status] => {
+                        number(1) || status.literal().is_some_and(|text| !text.is_empty() && text.iter().all(u8::is_ascii_digit))
+                    }
                     _ => false,
                 };
                 Ok(if plain { Effect::Leaves } else { Effect::Sets(Vec::new()) })
@@ -200,8 +203,8 @@ impl Reader<'_> {
             b"trap" => trap(&texts()?).and(nothing),
             b"wait" => {
                 let plain =
-                    |(word, number): (&Word, &bool)| *number || word.known().is_some_and(|text| text.iter().all(u8::is_ascii_digit));
-                if words[1..].iter().zip(&numbers[1..]).all(plain) { nothing } else { Err("a `wait` that may set a variable") }
+                    |(at, word): (usize, &Word)| number(at) || word.literal().is_some_and(|text| text.iter().all(u8::is_ascii_digit));
+                if words.iter().enumerate().skip(1).all(plain) { nothing } else { Err("a `wait` that may set a variable") }
             }
             b"read" => self.read_builtin(&texts()?),
             b"mapfile" | b"readarray" if self.shell == Shell::Bash => match texts()?.as_slice() {
@@ -222,7 +225,7 @@ impl Reader<'_> {
             }
             b"printf" => printf(&words[1..]).map(|()| Effect::Runs(skip)),
             b"test" | b"[" => test(&words[1..]).map(|()| Effect::Runs(skip)),
-            _ if is_builtin(&name) => Err("a builtin that changes what later words mean"),
+            _ if is_builtin(name) => Err("a builtin that changes what later words mean"),
             _ if name.starts_with(b"%") => Err("a job of the shell"),
             _ => Ok(Effect::Runs(skip)),
         }
@@ -232,7 +235,7 @@ impl Reader<'_> {
         let Some(next) = simple.command.words.get(skip + 1) else {
             return Ok(Effect::Sets(Vec::new()));
         };
-        match next.known().as_deref() {
+        match next.literal() {
             Some(b"-v" | b"-V") => Ok(Effect::Sets(Vec::new())),
             Some(b"export" | b"readonly" | b"declare" | b"typeset" | b"exec") => Err("a builtin that is called in an uncommon way"),
             Some(option) if option.starts_with(b"-") => Err("an option of `command`"),
@@ -311,89 +314,4 @@ fn sets_unknown(names: &[Vec<u8>]) -> Result<Effect> {
         check_name(name)?;
     }
     Ok(Effect::Sets(names.iter().map(|name| (name.clone(), unknown())).collect()))
-}
-
-/// `set` with options that only make the shell stop, tell or expand less; after `--` come the script's own arguments.
-fn set(texts: &dyn Fn() -> Result<Vec<Vec<u8>>>, words: &[Word]) -> Result<()> {
-    if words.get(1).is_some_and(|word| word.known().as_deref() == Some(b"--")) {
-        return Ok(());
-    }
-    let texts = texts()?;
-    let mut rest = texts.iter();
-    let mut any = false;
-    while let Some(text) = rest.next() {
-        any = true;
-        let letters = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or_default();
-        if letters.is_empty() || !letters.iter().all(|letter| b"euxvfCao".contains(letter)) {
-            return Err("an option of the shell that changes what later words mean");
-        }
-        match letters.iter().position(|letter| *letter == b'o') {
-            None => {}
-            Some(at) if at + 1 == letters.len() => {
-                let plain = ["pipefail", "errexit", "nounset", "xtrace", "verbose", "noglob", "noclobber", "allexport"];
-                if !rest.next().is_some_and(|name| plain.iter().any(|plain| plain.as_bytes() == name.as_slice())) {
-                    return Err("an option of the shell that changes what later words mean");
-                }
-            }
-            _ => return Err("an option of the shell that changes what later words mean"),
-        }
-    }
-    if any { Ok(()) } else { Err("a list of the shell's variables") }
-}
-
-/// `trap '' SIGNAL` and `trap - SIGNAL`.
-fn trap(texts: &[Vec<u8>]) -> Result<()> {
-    match texts {
-        [action, signals @ ..] if !signals.is_empty() && (action.is_empty() || action == b"-") => {
-            let plain = |signal: &Vec<u8>| !signal.is_empty() && signal.iter().all(u8::is_ascii_alphanumeric);
-            if signals.iter().all(plain) { Ok(()) } else { Err("a trap") }
-        }
-        _ => Err("a trap"),
-    }
-}
-
-/// `printf -v NAME` sets a variable, and so does `%n`; a subscript in its name may run what it holds.
-fn printf(words: &[Word]) -> Result<()> {
-    const WHY: &str = "a `printf` that may set a variable";
-    let mut words = words;
-    if words.first().is_some_and(|word| word.known().as_deref() == Some(b"--")) {
-        words = &words[1..];
-    }
-    let Some(format) = words.first() else { return Ok(()) };
-    let Some(text) = format.known() else {
-        // Without arguments it has nothing to set.
-        let begins = matches!(format.pieces.first(), Some(Piece::Text(text)) if text.first().is_some_and(|first| *first != b'-'));
-        let globs = format.splits || format.pieces.iter().any(|piece| matches!(piece, Piece::Glob(_)));
-        return if begins && !globs && words.len() == 1 { Ok(()) } else { Err(WHY) };
-    };
-    if text.starts_with(b"-") && words.len() > 1 {
-        return Err(WHY);
-    }
-    let mut rest = text.as_slice();
-    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        rest = &rest[at + 1..];
-        let flags = rest.iter().position(|byte| !b"#0-+ '*.123456789hlLjzt".contains(byte)).unwrap_or(rest.len());
-        rest = &rest[flags..];
-        match rest.first() {
-            Some(b'n') => return Err(WHY),
-            Some(_) => rest = &rest[1..],
-            None => {}
-        }
-    }
-    Ok(())
-}
-
-/// `test -v NAME` runs what a subscript in the name holds: no word may be `-v` and the next such a name.
-fn test(words: &[Word]) -> Result<()> {
-    const WHY: &str = "a test that may run what a variable holds";
-    let globs = |word: &Word| word.pieces.iter().any(|piece| matches!(piece, Piece::Glob(_)));
-    if words.iter().any(|word| word.splits || globs(word)) {
-        return Err(WHY);
-    }
-    let asks = |word: &Word| match word.known() {
-        Some(text) => matches!(text.as_slice(), b"-v" | b"-R"),
-        None => !matches!(word.pieces.first(), Some(Piece::Text(text)) if text.first().is_some_and(|first| *first != b'-')),
-    };
-    let subscript = |word: &Word| word.known().is_none_or(|text| text.contains(&b'['));
-    if words.windows(2).any(|pair| asks(&pair[0]) && subscript(&pair[1])) { Err(WHY) } else { Ok(()) }
 }

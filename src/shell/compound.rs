@@ -94,9 +94,9 @@ impl Reader<'_> {
         }
         let values = words.len() <= VALUES && words.iter().all(|word| word.known().is_some());
         if values {
-            self.standing.extend(words.into_iter().map(|word| (name.clone(), word)));
+            self.stand(words.into_iter().map(|word| (name.clone(), word)));
         } else {
-            self.standing.push((name, Word { pieces: vec![Piece::Unknown], splits: false }));
+            self.stand([(name, Word { pieces: vec![Piece::Unknown], splits: false })]);
         }
         self.blanks()?;
         if self.peek() == Some(b';') {
@@ -163,7 +163,7 @@ impl Reader<'_> {
         }
         loop {
             let pattern = self.word(Context::Pattern)?;
-            if pattern.bare && pattern.words[0].known().is_some_and(|text| is_reserved(&text)) {
+            if pattern.bare && pattern.words[0].literal().is_some_and(is_reserved) {
                 return Err("a pattern that is a word of the grammar");
             }
             self.blanks()?;
@@ -217,9 +217,9 @@ impl Reader<'_> {
         }
         let first = self.operand()?;
         self.blanks()?;
-        let asks = first.bare && first.words[0].known().is_some_and(|text| text.len() == 2 && text[0] == b'-');
+        let asks = first.bare && first.words[0].literal().is_some_and(|text| text.len() == 2 && text[0] == b'-');
         if asks {
-            let plain = first.words[0].known().is_some_and(|text| b"abcdefghknoprstuwxzGLNOS".contains(&text[1]));
+            let plain = first.words[0].literal().is_some_and(|text| b"abcdefghknoprstuwxzGLNOS".contains(&text[1]));
             if !plain || self.keyword() == Some(b"]]") {
                 return Err("a condition that the strict reader does not know");
             }
@@ -254,7 +254,7 @@ impl Reader<'_> {
 }
 
 fn is_number(lexed: &Lexed) -> bool {
-    let text = lexed.words[0].known();
+    let text = lexed.words[0].literal();
     lexed.number || text.is_some_and(|text| !text.is_empty() && text.len() < 10 && text.iter().all(u8::is_ascii_digit))
 }
 

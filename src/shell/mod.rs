@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod braced;
+mod builtin_words;
 mod builtins;
 mod compound;
 mod expand;
@@ -13,6 +14,10 @@ mod reader;
 mod redirect;
 mod script;
 mod simple;
+mod tolerant;
+mod tolerant_commands;
+#[cfg(test)]
+mod tolerant_tests;
 mod word;
 
 use reader::Reader;
@@ -26,7 +31,7 @@ const LIMIT: usize = 64 * 1024;
 pub fn read(script: &[u8], shell: Shell) -> Script {
     match commands(script, shell) {
         Ok(found) => Script::Static(found),
-        Err(why) => Script::Opaque { why, seen: Vec::new() },
+        Err(why) => Script::Opaque { why, seen: tolerant::see(script) },
     }
 }
 

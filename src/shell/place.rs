@@ -1,5 +1,5 @@
 use super::reader::{Reader, Result};
-use super::{Command, Place};
+use super::{Command, Input, Place, Word};
 
 /// Where what follows a command runs, by how it ended; none where nothing follows.
 #[derive(Clone)]
@@ -29,8 +29,8 @@ impl Reader<'_> {
         self.moves += 1;
         let target = match &command.words[1..] {
             [word] => word.known(),
-            [dashes, word] if dashes.known().as_deref() == Some(b"--") => word.known(),
-            [option, word] if matches!(option.known().as_deref(), Some(b"-P" | b"-L")) => word.known(),
+            [dashes, word] if dashes.literal() == Some(b"--") => word.known(),
+            [option, word] if matches!(option.literal(), Some(b"-P" | b"-L")) => word.known(),
             _ => None,
         };
         // An option may be hidden in what is not known, but none of them runs anything.
@@ -41,6 +41,42 @@ impl Reader<'_> {
         // It may fail where the directory was changed already.
         let bad = join(self.place.clone(), good.clone());
         Ends { good, bad }
+    }
+
+    /// Gives this stdin to the commands from `first` on that have none of their own.
+    pub(super) fn feed(&mut self, first: usize, input: &Input) {
+        if *input != Input::Inherited {
+            for command in self.found[first..].iter_mut().filter(|command| command.input == Input::Inherited) {
+                command.input.clone_from(input);
+            }
+        }
+    }
+
+    /// Takes up a command, and gives it the variables that stand.
+    pub(super) fn push(&mut self, mut command: Command) -> Result<()> {
+        if !self.standing.is_empty() {
+            self.spend(self.standing.len())?;
+            let own = std::mem::replace(&mut command.assigned, Vec::with_capacity(self.standing.len()));
+            command.assigned.extend(self.standing.iter().cloned());
+            command.assigned.extend(own);
+        }
+        self.found.push(command);
+        Ok(())
+    }
+
+    /// Takes note of variables that stay set.
+    pub(super) fn stand(&mut self, variables: impl IntoIterator<Item = (Vec<u8>, Word)>) {
+        for variable in variables {
+            if !self.standing.contains(&variable) {
+                self.standing.push(variable);
+            }
+        }
+    }
+
+    /// Counts variables given to commands.
+    pub(super) fn spend(&mut self, count: usize) -> Result<()> {
+        self.budget = self.budget.checked_sub(count).ok_or("too many variables")?;
+        Ok(())
     }
 
     /// The place of the next command.
@@ -71,7 +107,7 @@ impl Reader<'_> {
 }
 
 /// The directory that `path` is from `place`.
-fn below(place: &Place, path: &[u8]) -> Place {
+pub(super) fn below(place: &Place, path: &[u8]) -> Place {
     let parts = || path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
     // `cd ""`, `cd -` and whatever goes up are the shell's own business: it remembers how it came where it is.
     if path.is_empty() || path.starts_with(b"-") || path.starts_with(b"//") || parts().any(|part| part == b"..") {

@@ -54,7 +54,7 @@ pub(super) struct Reader<'a> {
     /// How many `$(`, `<(` or backquotes are open.
     pub(super) substitutions: usize,
     depth: usize,
-    budget: usize,
+    pub(super) budget: usize,
 }
 
 /// The texts after the current line, which are read before the rest of it is.
@@ -355,31 +355,6 @@ impl<'a> Reader<'a> {
         }
         self.leave();
         Ok(ends)
-    }
-
-    /// Gives this stdin to the commands from `first` on that have none of their own.
-    pub(super) fn feed(&mut self, first: usize, input: &Input) {
-        if *input != Input::Inherited {
-            for command in self.found[first..].iter_mut().filter(|command| command.input == Input::Inherited) {
-                command.input.clone_from(input);
-            }
-        }
-    }
-
-    /// Takes up a command, and gives it the variables that stand.
-    pub(super) fn push(&mut self, mut command: Command) -> Result<()> {
-        if !self.standing.is_empty() {
-            self.spend(self.standing.len())?;
-            command.assigned.splice(0..0, self.standing.iter().cloned());
-        }
-        self.found.push(command);
-        Ok(())
-    }
-
-    /// Counts variables given to commands.
-    pub(super) fn spend(&mut self, count: usize) -> Result<()> {
-        self.budget = self.budget.checked_sub(count).ok_or("too many variables")?;
-        Ok(())
     }
 }
 

@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
         // It may read what this command was given before.
         self.feed(first, &Input::Unknown);
         let to = lexed.one()?;
-        let null = to.known().as_deref() == Some(b"/dev/null");
+        let null = to.literal() == Some(b"/dev/null");
         if stdin {
             command.input = match (null, process) {
                 (true, _) => Input::Text(Vec::new()),
@@ -88,11 +88,11 @@ impl<'a> Reader<'a> {
         if may_be_a_file && self.shell == Shell::Bash && (first.is_ascii_alphabetic() || matches!(first, b'.' | b'/' | b' ')) {
             self.blanks()?;
             let to = self.word(Context::Argument)?.one()?;
-            let plain = to.known().and_then(|text| text.first().copied());
+            let plain = to.literal().and_then(|text| text.first().copied());
             if !plain.is_some_and(|first| first.is_ascii_alphabetic() || matches!(first, b'.' | b'/')) {
                 return Err("a redirection to what may be a number");
             }
-            if to.known().as_deref() != Some(b"/dev/null") {
+            if to.literal() != Some(b"/dev/null") {
                 command.files.push(Redirection { writes: true, appends: false, to });
             }
             return Ok(());

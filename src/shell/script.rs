@@ -100,6 +100,15 @@ impl Word {
         Self { pieces: vec![Piece::Text(text.into())], splits: false }
     }
 
+    /// Its text, where it is only that and in one piece.
+    pub(super) fn literal(&self) -> Option<&[u8]> {
+        match self.pieces.as_slice() {
+            [] if !self.splits => Some(b""),
+            [Piece::Text(text)] if !self.splits => Some(text),
+            _ => None,
+        }
+    }
+
     /// Its text, where it is only that.
     pub fn known(&self) -> Option<Vec<u8>> {
         let mut whole = Vec::new();

@@ -12,7 +12,7 @@ pub(super) struct Simple {
     /// Its name is neither quoted nor expanded.
     pub(super) bare: bool,
     /// Which of the words are surely numbers.
-    pub(super) numbers: Vec<bool>,
+    pub(super) numbers: Vec<usize>,
     /// What `export` and its like set.
     pub(super) declared: Vec<(Vec<u8>, Word)>,
 }
@@ -72,20 +72,21 @@ impl Reader<'_> {
             let first = simple.command.words.is_empty();
             let lexed = self.word(Context::Argument)?;
             if first {
-                let name = lexed.words.first().and_then(Word::known);
-                if name.as_deref().is_some_and(|name| name.contains(&b'=')) {
+                let name = lexed.words.first().and_then(Word::literal);
+                if name.is_some_and(|name| name.contains(&b'=')) {
                     return Err("a name that a shell may read as something else");
                 }
                 simple.bare = lexed.bare;
                 declares = self.shell == Shell::Bash
                     && lexed.bare
-                    && name.is_some_and(|name| matches!(name.as_slice(), b"export" | b"readonly" | b"declare" | b"typeset" | b"local"));
+                    && name.is_some_and(|name| matches!(name, b"export" | b"readonly" | b"declare" | b"typeset" | b"local"));
                 if lexed.words.len() != 1 {
                     return Err("braces where a command's name should be");
                 }
             }
-            let numbers = std::iter::repeat_n(lexed.number, lexed.words.len());
-            simple.numbers.extend(numbers);
+            if lexed.number {
+                simple.numbers.push(simple.command.words.len());
+            }
             simple.command.words.extend(lexed.words);
         }
         if self.at == start { Err("an operator without a command before it") } else { Ok(simple) }
@@ -125,21 +126,21 @@ impl Reader<'_> {
         for (name, _) in &command.assigned {
             check_name(name)?;
         }
-        self.standing.append(&mut command.assigned);
+        self.stand(std::mem::take(&mut command.assigned));
         self.push(command)
     }
 
     /// Takes up what a simple command does.
     fn run(&mut self, simple: Simple) -> Result<Ends> {
-        if simple.bare && simple.command.words[0].known().is_some_and(|name| is_reserved(&name)) {
+        if simple.bare && simple.command.words[0].literal().is_some_and(is_reserved) {
             return Err("a name that a shell may read as something else");
         }
         let effect = self.effect(&simple)?;
         let mut command = simple.command;
-        let reads = matches!(effect, Effect::Sets(_)) && command.words[0].known().as_deref() == Some(b"read");
+        let reads = matches!(effect, Effect::Sets(_)) && command.words[0].literal() == Some(b"read");
         for (name, value) in &command.assigned {
             // `IFS= read` holds for `read` alone, which splits no words.
-            if !(reads && name == b"IFS" && value.known().is_some()) {
+            if !(reads && name == b"IFS" && value.literal().is_some()) {
                 check_name(name)?;
             }
         }
@@ -147,8 +148,8 @@ impl Reader<'_> {
         match effect {
             Effect::Runs(skip) => {
                 command.words.drain(..skip);
-                if command.words[0].known().as_deref() == Some(b":") {
-                    self.standing.extend(command.assigned.iter().cloned());
+                if command.words[0].literal() == Some(b":") {
+                    self.stand(command.assigned.clone());
                 }
                 self.push(command)?;
             }
@@ -163,13 +164,13 @@ impl Reader<'_> {
                 return Ok(Ends::all(if leaves { None } else { self.place.clone() }));
             }
             Effect::Sets(variables) => {
-                if command.words[0].known().as_deref() == Some(b"export") {
+                if command.words[0].literal() == Some(b"export") {
                     self.push(exported(&command, simple.declared.iter().chain(&variables)))?;
                 }
                 // In some shells what is assigned before such a builtin stays.
-                self.standing.append(&mut command.assigned);
-                self.standing.extend(variables);
-                self.standing.extend(simple.declared);
+                self.stand(std::mem::take(&mut command.assigned));
+                self.stand(variables);
+                self.stand(simple.declared);
                 self.stay(command)?;
             }
         }

@@ -1,9 +1,11 @@
 //! The strict reader of scripts against the real shells.
 
+use gate::shell::{Script, Shell, read};
+use proptest::prelude::*;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::shell_oracle::{Oracle, compare};
-use crate::shell_soup::{Dice, Soup};
+use crate::shell_soup::{Dice, NOISE, Soup};
 
 /// How many scripts of the soup each shell is given for each seed.
 const SOUPS: usize = 3500;
@@ -41,4 +43,27 @@ fn what_the_reader_calls_static_is_what_bash_runs_as_sh() {
 #[test]
 fn what_the_reader_calls_static_is_what_dash_runs() {
     soup(Oracle::Dash);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_reader_panic(script in prop::collection::vec(any::<u8>(), 0..200)) {
+        read(&script, Shell::Bash);
+        read(&script, Shell::Posix);
+    }
+
+    #[test]
+    fn no_tokens_make_a_reader_panic(tokens in prop::collection::vec(prop::sample::select(NOISE), 0..60)) {
+        let script = tokens.concat();
+        read(script.as_bytes(), Shell::Bash);
+        read(script.as_bytes(), Shell::Posix);
+    }
+
+    #[test]
+    fn what_sh_is_sure_of_bash_reads_alike(tokens in prop::collection::vec(prop::sample::select(NOISE), 0..12)) {
+        let script = tokens.join(" ");
+        if let Script::Static(found) = read(script.as_bytes(), Shell::Posix) {
+            prop_assert_eq!(Script::Static(found), read(script.as_bytes(), Shell::Bash), "{:?}", script);
+        }
+    }
 }

@@ -25,7 +25,7 @@ impl Dice {
 }
 
 /// What scripts are made of: what the reader knows, and what shells read in ways of their own.
-const NOISE: &[&str] = &[
+pub const NOISE: &[&str] = &[
     "alpha",
     "b-2",
     "c.d",
