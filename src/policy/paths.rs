@@ -148,7 +148,11 @@ impl<'a> Paths<'a> {
 
     /// Whether a path stays below the working directory by its letters, and is not the directory itself.
     pub(super) fn stays_inside(&self, operand: &[u8]) -> bool {
-        if operand.is_empty() || operand.starts_with(b"~") || operand.len() > 1 && operand.starts_with(b"-") || operand.split(|byte| *byte == b'/').any(|part| part == b"..") {
+        if operand.is_empty()
+            || operand.starts_with(b"~")
+            || operand.len() > 1 && operand.starts_with(b"-")
+            || operand.split(|byte| *byte == b'/').any(|part| part == b"..")
+        {
             return false;
         }
         // `host:path` is somewhere else for those that copy.

@@ -108,9 +108,8 @@ impl Eye {
                 return 1 + self.skip_texts(&rest[1..]);
             }
             b'#' if self.frame.word.is_none() => return rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()),
-            b';' | b'|' => self.finish(),
             b'&' if matches!(rest.get(1), Some(b'>')) => return 1,
-            b'&' => self.finish(),
+            b';' | b'|' | b'&' => self.finish(),
             b'(' => {
                 self.finish();
                 self.open(b')');
@@ -255,7 +254,7 @@ impl Eye {
             }
             Some(value) if value.len() <= self.left => {
                 self.left -= value.len();
-                let mut parts = value.split(|byte| byte.is_ascii_whitespace());
+                let mut parts = value.split(u8::is_ascii_whitespace);
                 self.text(parts.next().unwrap_or_default());
                 for part in parts {
                     self.end_word();

@@ -70,13 +70,12 @@ impl Eye {
                     break;
                 }
             }
-            match body {
-                Some(body) => self.embedded(&rest[start..body]),
+            if let Some(body) = body {
+                self.embedded(&rest[start..body]);
+            } else {
                 // Without its end it is no text.
-                None => {
-                    self.endless += 1;
-                    at = start;
-                }
+                self.endless += 1;
+                at = start;
             }
         }
         at
@@ -141,7 +140,7 @@ impl Eye {
                 value.map_or(text.clone(), |at| text[at + 1..].to_vec())
             })),
             b"cd" | b"pushd" | b"chdir" => {
-                let target = rest.iter().rev().next().and_then(Word::known);
+                let target = rest.last().and_then(Word::known);
                 self.place = target.map_or(Place::Unknown, |path| super::place::below(&self.place, &path));
             }
             b"popd" => self.place = Place::Unknown,
