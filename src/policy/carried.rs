@@ -3,7 +3,7 @@
 use super::decide::{Fired, Given};
 use super::layers::View;
 use super::pattern::fits;
-use crate::tool::{Grammar, Reading};
+use crate::tool::{Assigned, Grammar, Reading};
 
 /// Variables by which any program runs other code than its own.
 const LOADERS: &[&str] =
@@ -130,6 +130,11 @@ pub(super) fn harmless(name: &[u8], value: Option<&[u8]>) -> bool {
     })
 }
 
+/// Whether a variable that is set on the way is one by which programs run other code, or work on another target.
+pub(super) fn risky((name, value): &Assigned) -> bool {
+    SET_ON_THE_WAY.iter().any(|pattern| fits(pattern.as_bytes(), name)) && !harmless(name, value.as_deref())
+}
+
 /// Wrappers that run a command as it is: same user, same directory, same variables.
 const TRANSPARENT: &[&str] =
     &["bash", "chrt", "dash", "find", "ionice", "nice", "nohup", "setsid", "sh", "stdbuf", "time", "timeout", "xargs"];
@@ -146,11 +151,9 @@ pub(super) fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, 
     let named = |name: &str| {
         allowed.iter().any(|found| found.env_allow.iter().any(|pattern| pattern == name || fits(pattern.as_bytes(), name.as_bytes())))
     };
-    for pattern in SET_ON_THE_WAY {
-        let found = given.assigned.iter().find(|(name, value)| fits(pattern.as_bytes(), name) && !harmless(name, value.as_deref()));
-        if let Some(name) = found.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).filter(|name| !named(name)) {
-            return Some(name);
-        }
+    let risky = given.risky.iter().map(|name| String::from_utf8_lossy(name)).find(|name| !named(name));
+    if let Some(name) = risky {
+        return Some(name.into_owned());
     }
     let variable = LOADERS.iter().copied().chain(view.grammar.executes.iter().map(String::as_str).filter(|name| !name.starts_with('-')));
     for pattern in variable {

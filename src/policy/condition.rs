@@ -11,7 +11,7 @@ use super::rule::Conditions;
 use super::truth::{Truth, any};
 use super::window::Window;
 use crate::request::{Fact, FactName, Facts};
-use crate::tool::{Arg, Reading};
+use crate::tool::{Arg, Assigned, Reading};
 
 /// Sets of patterns by name.
 pub(crate) type Names = [(String, Vec<String>)];
@@ -24,7 +24,7 @@ pub(super) struct Scene<'a> {
     /// Whether the target facts are those of the command being judged.
     pub own_target: bool,
     /// Variables that a script sets on the way, so that their values are not those that were captured.
-    pub assigned: &'a [(Vec<u8>, Option<Vec<u8>>)],
+    pub assigned: &'a [Assigned],
     /// Stdin is what a script gives it.
     pub fed: bool,
     /// The facts that a rule which otherwise fits asked about.

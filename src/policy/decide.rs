@@ -15,7 +15,7 @@ use super::reason::{Effect, Reason, RunHow};
 use super::terms::{Risk, Terms};
 use super::{inner, preview, target};
 use crate::request::{self, Argv, Context, FactName, Facts, Program, Request, base_name};
-use crate::tool::{Arg, Reading};
+use crate::tool::{Arg, Assigned, Reading};
 
 /// What one rule, or the lack of one, contributes.
 #[derive(Clone, PartialEq)]
@@ -55,7 +55,9 @@ pub(super) struct Given<'a> {
     pub cwd: Option<&'a Path>,
     pub home: Option<&'a Path>,
     /// Variables that a script sets on the way.
-    pub assigned: &'a [(Vec<u8>, Option<Vec<u8>>)],
+    pub assigned: &'a [Assigned],
+    /// Those of them by which a program may run other code, or work on another target.
+    pub risky: &'a [Vec<u8>],
     /// Stdin is what a script gives it.
     pub fed: bool,
     pub variables: &'a dyn Fn(&str) -> bool,
@@ -128,6 +130,7 @@ impl Policy {
             cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
             home: context.environment.get("HOME").map(Path::new),
             assigned: &[],
+            risky: &[],
             fed: false,
             variables: &|pattern| {
                 let literal = pattern.split('*').next().unwrap_or_default();
@@ -148,6 +151,7 @@ impl Policy {
             cwd: context.cwd.as_ref().map(|cwd| cwd.path.as_path()),
             home: context.environment.get("HOME").map(Path::new),
             assigned: &[],
+            risky: &[],
             fed: false,
             variables: &|_| false,
             inner: &|name| request::Inner { place: request::Place::Trusted, real: base_name(name).to_vec() },

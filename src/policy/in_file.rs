@@ -28,7 +28,7 @@ pub struct EmbeddedFile {
     pub ids: Vec<String>,
     /// Those that only the system layer amends.
     pub locked: Vec<String>,
-    /// Grammar and rules (postcard).
+    /// Grammar and rules (postcard, in an LZ4 block).
     pub blob: Vec<u8>,
 }
 
@@ -43,6 +43,7 @@ pub fn embedded_file(name: &str, bytes: &[u8]) -> Result<EmbeddedFile, PolicyErr
     let grammar = read.grammar.ok_or_else(|| PolicyError::whole(name, "a tool file inside gate needs `[tool]`"))?;
     let blob = postcard::to_stdvec(&(&grammar, &read.rules)).map_err(|error| PolicyError::whole(name, error.to_string()))?;
     let locked = read.rules.iter().filter(|rule| rule.locked).map(|rule| rule.id.clone()).collect();
+    let blob = lz4_flex::compress_prepend_size(&blob);
     Ok(EmbeddedFile { names: grammar.names, ids: read.rules.into_iter().map(|rule| rule.id).collect(), locked, blob })
 }
 
@@ -102,6 +103,7 @@ fn gathered(policy: &Policy, test: &Test) -> Result<Option<Gathered>, PolicyErro
         cwd: Some(Path::new(cwd.map_or(CWD, String::as_str))),
         home: Some(Path::new(HOME)),
         assigned: &[],
+        risky: &[],
         fed: false,
         // A variable counts as set where the test's context names it.
         variables: &|pattern| {

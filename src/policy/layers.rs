@@ -17,7 +17,7 @@ use crate::tool::Grammar;
 pub struct Tools {
     /// Program name to file, sorted by name.
     pub names: &'static [(&'static str, u16)],
-    /// Each file's grammar and rules (postcard).
+    /// Each file's grammar and rules (postcard, in an LZ4 block).
     pub files: &'static [&'static [u8]],
     /// All rule ids, sorted.
     pub ids: &'static [&'static str],
@@ -314,7 +314,9 @@ impl Policy {
             return Ok(None);
         };
         let blob = self.tools.files.get(usize::from(self.tools.names[at].1)).copied().unwrap_or_default();
-        postcard::from_bytes(blob).map(Some).map_err(|_| PolicyError::whole("gate", "gate's own tool files cannot be read"))
+        let unreadable = || PolicyError::whole("gate", "gate's own tool files cannot be read");
+        let plain = lz4_flex::decompress_size_prepended(blob).map_err(|_| unreadable())?;
+        postcard::from_bytes(&plain).map(Some).map_err(|_| unreadable())
     }
 }
 

@@ -1,14 +1,14 @@
 //! The walk over an argv and everything that it would run: wrappers and scripts are followed, and every command found is judged.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::amended;
 use super::built_in::{BUILT_IN, built_in, untrusted};
-use super::carried::{harmless, keeps_surroundings, other_code};
+use super::carried::{harmless, keeps_surroundings, other_code, risky};
 use super::condition::Scene;
 use super::decide::{Fired, Gathered, Given};
 use super::error::PolicyError;
@@ -20,7 +20,7 @@ use super::reason::{Effect, Layer};
 use super::report;
 use crate::request::{self, Argv, FactName, Kind, base_name};
 use crate::shell::Place;
-use crate::tool::{Arg, Hidden, Inner, Reading, readings, shell_of};
+use crate::tool::{Arg, Assigned, Hidden, Inner, Reading, readings, shell_of};
 
 /// How many commands deep a wrapper is followed.
 const DEPTH: usize = 8;
@@ -34,6 +34,8 @@ struct Walk<'p> {
     policy: &'p Policy,
     /// How many commands more are looked at.
     left: usize,
+    /// What was found about variables that a script sets.
+    risky: BTreeMap<Assigned, bool>,
     /// The steps so far, where somebody wants to know them.
     trace: Option<Vec<Step>>,
     /// What nobody is shown of the argv.
@@ -48,7 +50,7 @@ impl Policy {
         let mut all = Gathered::default();
         let words: Vec<&[u8]> = argv.bytes().collect();
         let args = Self::args(&words);
-        let mut walk = Walk { policy: self, left: WIDTH, trace: None, hidden: Vec::new(), guessing: false };
+        let mut walk = Walk { policy: self, left: WIDTH, risky: BTreeMap::new(), trace: None, hidden: Vec::new(), guessing: false };
         if !walk.judge_interpreted(argv, &args, given, &mut all)? {
             walk.judge(argv.name(), &args, given, 0, &mut all)?;
             walk.judge_as(given.program.real_name(), argv.name(), &args, given, 0, &mut all)?;
@@ -66,8 +68,14 @@ impl Policy {
     pub(super) fn traced(&self, argv: &Argv, given: &Given<'_>) -> Result<Vec<Step>, PolicyError> {
         let words: Vec<&[u8]> = argv.bytes().collect();
         let args = Self::args(&words);
-        let mut walk =
-            Walk { policy: self, left: WIDTH, trace: Some(Vec::new()), hidden: self.hidden(argv.name(), &words)?, guessing: false };
+        let mut walk = Walk {
+            policy: self,
+            left: WIDTH,
+            risky: BTreeMap::new(),
+            trace: Some(Vec::new()),
+            hidden: self.hidden(argv.name(), &words)?,
+            guessing: false,
+        };
         let mut all = Gathered::default();
         if !walk.judge_interpreted(argv, &args, given, &mut all)? {
             walk.judge(argv.name(), &args, given, 0, &mut all)?;
@@ -199,6 +207,8 @@ impl Walk<'_> {
 
     fn judge_inner(&mut self, command: &Inner<'_>, given: &Given<'_>, depth: usize, all: &mut Gathered) -> Result<(), PolicyError> {
         let assigned = [given.assigned, &command.assigned].concat();
+        let added = command.assigned.iter().filter(|set| self.is_risky(set)).map(|(name, _)| name.clone());
+        let risky: Vec<Vec<u8>> = given.risky.iter().cloned().chain(added.collect::<Vec<_>>()).collect();
         let cwd = match (&command.place, given.cwd) {
             (Place::Here, cwd) => cwd.map(Path::to_owned),
             (Place::Below(below), Some(cwd)) => Some(cwd.join(OsStr::from_bytes(below))),
@@ -211,7 +221,14 @@ impl Walk<'_> {
             (given.variables)(pattern)
                 || command.assigned.iter().any(|(name, value)| fits(pattern.as_bytes(), name) && !harmless(name, value.as_deref()))
         };
-        let given = &Given { cwd: cwd.as_deref(), assigned: &assigned, fed: given.fed || command.fed, variables: &variables, ..*given };
+        let given = &Given {
+            cwd: cwd.as_deref(),
+            assigned: &assigned,
+            risky: &risky,
+            fed: given.fed || command.fed,
+            variables: &variables,
+            ..*given
+        };
         match command.argv.split_first() {
             Some((program, rest)) if program.is_known() && !program.text.is_empty() => {
                 let name = base_name(&program.text);
@@ -266,6 +283,15 @@ impl Walk<'_> {
         rules.sort_by_key(|rule| (rule.kept_out.is_some(), std::cmp::Reverse(rule.effect)));
         let program = String::from_utf8_lossy(name).into_owned();
         trace.push(Step { depth, guessed, reading: report::object(&program, view.known, reading, &self.hidden), rules, comes_to });
+    }
+
+    fn is_risky(&mut self, set: &Assigned) -> bool {
+        if let Some(known) = self.risky.get(set) {
+            return *known;
+        }
+        let risky = risky(set);
+        self.risky.insert(set.clone(), risky);
+        risky
     }
 
     /// Judges one reading: fires every rule that fits it, and gives what it comes to.

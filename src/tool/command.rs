@@ -1,7 +1,11 @@
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::arg::{Arg, Certainty, Part};
 use crate::shell::{self, Input, Piece, Place, Redirection, Word};
+
+/// A variable's name, and its value where that is known.
+pub type Assigned = (Vec<u8>, Option<Vec<u8>>);
 
 /// A command that another one runs, and what is known of how it runs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -9,7 +13,7 @@ pub struct Inner<'a> {
     /// The program's name and its arguments.
     pub argv: Vec<Arg<'a>>,
     /// The variables that a script sets for it, with their values as far as these are known.
-    pub assigned: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub assigned: Vec<Assigned>,
     /// Where it runs, as a script has it.
     pub place: Place,
     /// Its stdin is not that of the command around it.
@@ -26,9 +30,12 @@ impl<'a> Inner<'a> {
 
     /// A command of a script, and each file that the shell opens for it as a command of its own: `>`, `>>` or `<`, and the file.
     pub(super) fn of(command: &shell::Command, guessed: bool) -> Vec<Self> {
+        // A script may set a variable many times over.
+        let known = command.assigned.iter().map(|(name, value)| (name.clone(), value.known()));
+        let assigned: Vec<Assigned> = known.collect::<BTreeSet<_>>().into_iter().collect();
         let of = |argv: Vec<Arg<'a>>| Self {
             argv,
-            assigned: command.assigned.iter().map(|(name, value)| (name.clone(), value.known())).collect(),
+            assigned: assigned.clone(),
             place: command.place.clone(),
             fed: command.input != Input::Inherited,
             guessed,

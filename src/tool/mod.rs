@@ -12,7 +12,7 @@ mod sql;
 mod token;
 
 pub use arg::{Arg, Certainty, Part};
-pub use command::Inner;
+pub use command::{Assigned, Inner};
 pub use grammar::{Embed, Grammar, Holder, Language, OptionSpec, Runs, Syntax, Takes, TargetKind, WordSpec};
 pub use read::{Opt, Reading, readings, shell_of};
 pub(crate) use secret::merged;
