@@ -8,8 +8,8 @@ use super::{Piece, Shell, Word};
 pub(super) enum Effect {
     /// It runs, without so many words before its name.
     Runs(usize),
-    /// It changes the directory.
-    Directory,
+    /// It changes the directory, without so many words before its name.
+    Directory(usize),
     /// Nothing follows it.
     Leaves,
     /// It stays inside the shell, and sets these variables.
@@ -179,7 +179,7 @@ impl Reader<'_> {
         let nothing = Ok(Effect::Sets(Vec::new()));
         match name {
             b"" => Err("an empty command name"),
-            b"cd" => Ok(Effect::Directory),
+            b"cd" => Ok(Effect::Directory(skip)),
             b"command" => self.command_builtin(simple, skip),
             b"exec" => match words.get(1).map(Word::literal) {
                 Some(Some(program)) if !program.is_empty() && !program.starts_with(b"-") && !is_builtin(program) => {
@@ -251,7 +251,7 @@ impl Reader<'_> {
             rest = match option.as_slice() {
                 b"-r" => tail,
                 _ if self.shell == Shell::Posix => break,
-                b"-s" | b"-e" | b"-rs" | b"-sr" | b"-a" | b"-ra" => tail,
+                b"-s" | b"-rs" | b"-sr" | b"-a" | b"-ra" => tail,
                 b"-p" | b"-rp" | b"-sp" | b"-rsp" | b"-t" | b"-n" | b"-N" | b"-d" | b"-rd" | b"-u" | b"-rn" => {
                     tail.get(1..).ok_or("an option without its value")?
                 }

@@ -112,6 +112,9 @@ impl Reader<'_> {
         let (length, value) = match after {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
                 let length = name_length(&rest[1..]);
+                if rest.get(1 + length).is_some_and(|byte| !byte.is_ascii()) {
+                    return Err("a letter that some shells take for a part of a variable's name");
+                }
                 let home = &rest[1..=length] == b"HOME";
                 (length + 1, if home { Value::Home } else { Value::Any })
             }

@@ -153,7 +153,8 @@ impl Reader<'_> {
                 }
                 self.push(command)?;
             }
-            Effect::Directory => {
+            Effect::Directory(skip) => {
+                command.words.drain(..skip);
                 let ends = self.change_directory(&command);
                 self.push(command)?;
                 return Ok(ends);

@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
-use gate::shell::{Command, Piece, Place, Redirection, Script, Shell, Word};
+use gate::shell::{Command, Input, Piece, Place, Redirection, Script, Shell, Word};
 
 /// A shell that the reader is held against.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +90,13 @@ fn harness(oracle: Oracle, home: &Path) -> Vec<u8> {
     for name in NAMES {
         text += &format!("{name}() {}", note(name));
     }
+    // This one tells what it is given.
+    let given = if oracle == Oracle::Dash {
+        "given=; while IFS= read -r line; do given=$given$line'\n'; done"
+    } else {
+        "local given; IFS= builtin read -r -d '' given"
+    };
+    text += &format!("given() {{ {given}; note given \"$given\"; }}\n");
     if oracle != Oracle::Dash {
         text += "command_not_found_handle() { note \"$@\"; }\n";
         for name in BASH_NAMES {
@@ -140,7 +147,10 @@ pub fn run(oracle: Oracle, scripts: &[&[u8]]) -> Vec<(Vec<Ran>, Vec<Vec<u8>>)> {
     if oracle != Oracle::Dash {
         process.args(["--norc", "--noprofile"]);
     }
-    process.arg(home.join("harness")).current_dir(home).env_clear().env("LANG", "C.UTF-8").env("HOME", home.join("home"));
+    process.arg(home.join("harness")).current_dir(home).env_clear().env("HOME", home.join("home"));
+    // Other locales are for those who have them.
+    process.env("LANG", std::env::var("GATE_TEST_LANG").unwrap_or_else(|_| "C.UTF-8".to_owned()));
+    process.envs(std::env::var_os("LOCPATH").map(|path| ("LOCPATH", path)));
     process.envs(ENVIRONMENT.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
     let output = process.stderr(Stdio::piped()).output().unwrap();
     assert!(output.status.code().is_some(), "{oracle:?} was ended: {}", String::from_utf8_lossy(&output.stderr));
@@ -261,7 +271,17 @@ fn covers(found: &Command, ran: &Ran) -> bool {
         // It may also run before the variable is set.
         held == b"{unset}" || given.any(|(_, value)| fits(&value.pieces, held))
     };
-    placed && set(b"X", &ran.variables[0]) && set(b"Y", &ran.variables[1]) && words_fit(&found.words, &ran.argv)
+    let given = match (&found.input, ran.argv.as_slice()) {
+        (Input::Text(text), [name, given]) if name == b"given" => text == given,
+        _ => true,
+    };
+    // It does not tell its arguments.
+    let fits = if ran.argv[0] == b"given" {
+        found.words.first().is_some_and(|name| fits(&name.pieces, b"given"))
+    } else {
+        words_fit(&found.words, &ran.argv)
+    };
+    placed && given && fits && set(b"X", &ran.variables[0]) && set(b"Y", &ran.variables[1])
 }
 
 fn words_fit(words: &[Word], argv: &[Vec<u8>]) -> bool {

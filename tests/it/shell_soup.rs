@@ -339,6 +339,7 @@ const REDIRECTIONS: &[&str] = &[
     "<<E\nbody $X\nE\n",
     "<<'E'\nbody $(pwned)\nE\n",
     "<<-E\n\tbody\n\tE\n",
+    "<< -E\nbody\n-E\n",
     "<<E\n$(beta f) `beta g`\nE\n",
     "> o$(beta h)",
 ];
@@ -564,6 +565,9 @@ impl Soup {
             command += self.dice.pick(ASSIGNMENTS);
             command += " ";
         }
+        if self.dice.chance(10) {
+            return command + "given " + &self.text();
+        }
         if command.is_empty() || !self.dice.chance(4) {
             command += self.dice.pick(NAMES);
         }
@@ -586,6 +590,21 @@ impl Soup {
                 return word;
             }
         }
+    }
+
+    /// A text for a command's stdin.
+    fn text(&mut self) -> String {
+        let quoted = self.dice.pick(&["", "", "'", "\""]);
+        let strips = self.dice.pick(&["", "", "-"]);
+        let mut text = format!("<<{strips}{quoted}E{quoted}\n");
+        for _ in 0..self.dice.roll(5) {
+            text += self.dice.pick(&[
+                "a b", "\t", "\\$X", "\\\\", "\\n", "\"q\"", "'s'", "$", "$N", "$(beta)", " E", "E ", "#c", "\\\"", "`", "\u{e9}", "!",
+                "\\", "${N}", "\\`",
+            ]);
+            text += self.dice.pick(&["\n", "", " "]);
+        }
+        text + "\nE\n"
     }
 
     fn redirection(&mut self) -> String {
