@@ -100,6 +100,9 @@ fn only_allowed_keys(source: &Source<'_>, raw: &RawFile) -> Result<(), PolicyErr
     if let (Some(state), true) = (&raw.state, source.kind != FileKind::SystemHead) {
         return refuse("state", state.span(), "only the system layer says where the log lives");
     }
+    if let (Some(log), false) = (&raw.log, head) {
+        return refuse("log", log.span(), belongs_head);
+    }
     if let (Some((name, _)), false) = (raw.names.iter().next(), head) {
         return refuse("names", name.span(), belongs_head);
     }

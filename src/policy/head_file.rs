@@ -42,6 +42,9 @@ pub(super) fn head(source: &Source<'_>, raw: &RawFile) -> Result<Head, PolicyErr
         }
         head.user_may_move = state.user_may_move;
     }
+    if let Some(log) = &raw.log {
+        head.log = super::log_keys::log_keys(source, log.get_ref())?;
+    }
     head.names = raw.names.iter().map(|(name, patterns)| (name.get_ref().clone(), patterns.clone())).collect();
     for (name, terms) in &raw.terms {
         head.terms.push((name.get_ref().clone(), terms_part(source, terms)?));

@@ -17,6 +17,7 @@ pub(super) struct RawFile {
     pub version: Spanned<u32>,
     pub layer: Option<Spanned<RawLayer>>,
     pub state: Option<Spanned<RawState>>,
+    pub log: Option<Spanned<super::log_keys::RawLog>>,
     #[serde(default)]
     pub names: BTreeMap<Spanned<String>, Vec<String>>,
     #[serde(default)]

@@ -140,6 +140,7 @@ pub(crate) struct Head {
     pub trusted_programs: Vec<String>,
     pub state_dir: Option<String>,
     pub user_may_move: Option<bool>,
+    pub log: super::log_keys::LogKeys,
     pub names: Vec<(String, Vec<String>)>,
     pub terms: Vec<(String, TermsPart)>,
     pub amends: Vec<Amend>,

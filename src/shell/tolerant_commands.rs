@@ -140,7 +140,7 @@ impl Eye {
                 value.map_or(text.clone(), |at| text[at + 1..].to_vec())
             })),
             b"cd" | b"pushd" | b"chdir" => {
-                let target = rest.last().and_then(Word::known);
+                let target = rest.iter().next_back().and_then(Word::known);
                 self.place = target.map_or(Place::Unknown, |path| super::place::below(&self.place, &path));
             }
             b"popd" => self.place = Place::Unknown,

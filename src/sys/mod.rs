@@ -9,6 +9,7 @@ pub mod files;
 pub mod harden;
 pub mod held;
 pub mod host;
+pub mod http;
 pub mod names;
 mod path;
 pub mod process_tree;
