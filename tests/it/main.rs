@@ -35,6 +35,7 @@ mod reading_laws;
 mod record;
 mod shell;
 mod shell_corpus;
+mod shell_names;
 mod shell_oracle;
 mod shell_soup;
 mod text;
