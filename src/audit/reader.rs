@@ -46,6 +46,10 @@ impl Reader {
         Error::sqlite(&self.path, error)
     }
 
+    pub(super) fn damaged(&self, what: &str) -> Error {
+        Error::at(Kind::Damaged, &self.path, what)
+    }
+
     pub(super) fn head(&self) -> Result<Head, Error> {
         Head::read(&self.connection)
             .map_err(|error| self.failed(&error))?
