@@ -55,14 +55,17 @@ impl Reader {
     /// The countersigned checkpoints that a condition finds, each held against the key and the tree.
     pub(super) fn countersigned(&self, head: &Head, condition: &str, size: u64) -> Result<Vec<(Checkpoint, Note)>, Error> {
         let failed = |error| self.failed(&error);
-        let mut statement = self.connection().prepare(&format!("SELECT note FROM checkpoint WHERE {condition}")).map_err(failed)?;
+        let mut statement = self.connection().prepare(&format!("SELECT note,size FROM checkpoint WHERE {condition}")).map_err(failed)?;
         let mut rows = statement.query([i64::try_from(size).unwrap_or(i64::MAX)]).map_err(failed)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
-            let text: String = row.get(0).map_err(failed)?;
+            let (text, stored): (String, i64) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
             let parsed = Note::parse(&text).ok().and_then(|note| Some((Checkpoint::parse(note.text()).ok()?, note)));
             let own = parsed.filter(|(checkpoint, note)| {
-                checkpoint.origin == head.origin && checkpoint.size <= head.frontier.size() && note.is_signed_by(&head.log_key)
+                checkpoint.origin == head.origin
+                    && u64::try_from(stored) == Ok(checkpoint.size)
+                    && checkpoint.size <= head.frontier.size()
+                    && note.is_signed_by(&head.log_key)
             });
             match own {
                 Some((checkpoint, note)) if self.root(checkpoint.size)? == checkpoint.root => found.push((checkpoint, note)),

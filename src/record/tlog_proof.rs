@@ -68,7 +68,9 @@ impl TlogProof {
         if path.len() > MAX_PATH {
             return Err(NotAProof);
         }
-        Ok(Self { extra, index, path, note: Note::parse(note).map_err(|_| NotAProof)? })
+        let note = Note::parse(note).map_err(|_| NotAProof)?;
+        Checkpoint::parse(note.text()).map_err(|_| NotAProof)?;
+        Ok(Self { extra, index, path, note })
     }
 
     /// The checkpoint that the proof leads to. Nothing vouches for it yet.

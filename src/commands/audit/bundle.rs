@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::prove::{read, shown};
+use super::prove::{read, shown, tampered};
 use super::{CANNOT_CHECK, SOUND, Surroundings, TAMPERED, cannot, finish, print, since};
 use crate::audit::{self, Bundled, Check, Contents, Reader, ascii_json, check_bundle};
 use crate::error::Error;
@@ -51,7 +51,7 @@ pub(super) fn bundle(reader: &Reader, args: &BundleArgs, around: &Surroundings<'
     };
     let failed = |error| Error::new(CANNOT_CHECK, format!("`{}` cannot be written: {error}", shown(&args.out)));
     let mut out = BufWriter::new(File::create_new(&args.out).map_err(failed)?);
-    let written = reader.bundle(&contents, &args.out, &mut out).map_err(cannot);
+    let written = reader.bundle(&contents, &args.out, &mut out).map_err(tampered);
     let written = written.and_then(|entries| out.flush().and_then(|()| out.get_ref().sync_all()).map_err(failed).map(|()| entries));
     if written.is_err() {
         // Half a bundle is worth nothing.
