@@ -24,6 +24,7 @@ mod facts_git_config;
 mod facts_kube;
 mod facts_process;
 mod floors;
+mod hostile;
 mod killed;
 mod log;
 mod policy_authors;
