@@ -100,6 +100,11 @@ impl Vkey {
         self.id
     }
 
+    /// Name and id, `name+id`: enough to find the key among others.
+    pub fn short(&self) -> String {
+        format!("{}+{:08x}", self.name, u32::from_be_bytes(self.id))
+    }
+
     /// The key.
     pub fn public(&self) -> PublicKey {
         self.public
@@ -110,7 +115,7 @@ impl fmt::Display for Vkey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut key = vec![ED25519_NOTE];
         key.extend_from_slice(&self.public.0);
-        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id), STANDARD.encode(key))
+        write!(f, "{}+{}", self.short(), STANDARD.encode(key))
     }
 }
 

@@ -1,5 +1,8 @@
 //! The local log: one SQLite file of signed records under a Merkle tree.
 
+mod bundle;
+mod bundle_group;
+mod check_bundle;
 mod connect;
 mod create;
 mod error;
@@ -10,6 +13,7 @@ mod log;
 mod nodes;
 mod past;
 mod place;
+mod prove;
 mod query;
 mod reader;
 mod schema;
@@ -20,6 +24,8 @@ mod unfinished;
 mod verify;
 mod words;
 
+pub use bundle::Contents;
+pub use check_bundle::{Bundled, check_bundle};
 pub use error::{Error, Kind};
 pub use log::Log;
 pub use place::Place;

@@ -23,7 +23,12 @@ pub struct Reader {
 impl Reader {
     /// Opens the log of a place.
     pub fn live(place: &Place) -> Result<Self, Error> {
-        Self::open(&place.directory.join("audit.db"))
+        let path = place.directory.join("audit.db");
+        // gate makes a file, never a link; one that leads to another log would speak for this one.
+        if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+            return Err(Error::at(Kind::Unusable, &path, "is a symbolic link").hint("`--db PATH` reads the log that it leads to"));
+        }
+        Self::open(&path)
     }
 
     /// Opens a database file: the live one, or a copy of it.
@@ -44,6 +49,10 @@ impl Reader {
 
     pub(super) fn failed(&self, error: &rusqlite::Error) -> Error {
         Error::sqlite(&self.path, error)
+    }
+
+    pub(super) fn damaged(&self, what: &str) -> Error {
+        Error::at(Kind::Damaged, &self.path, what)
     }
 
     pub(super) fn head(&self) -> Result<Head, Error> {

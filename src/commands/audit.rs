@@ -10,7 +10,9 @@ use crate::audit::{self, Found, Place, Reader, ascii_json};
 use crate::error::Error;
 use crate::text;
 
+mod bundle;
 mod list;
+mod prove;
 mod show;
 mod tail;
 mod verdict;
@@ -45,6 +47,10 @@ enum What {
     Tail(tail::TailArgs),
     /// Checks that nothing in the log was changed, removed or put in
     Verify(verify::VerifyArgs),
+    /// Writes a proof of one entry that needs no log to be checked
+    Prove(prove::ProveArgs),
+    /// Writes what an auditor needs into one file, with the way to verify it without gate
+    Bundle(bundle::BundleArgs),
     /// Prints the signed checkpoint of the log's end, to be kept elsewhere
     Checkpoint,
 }
@@ -66,6 +72,14 @@ pub struct Surroundings<'a> {
 
 /// Runs `gate audit` and says what the process ends with.
 pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
+    let without_a_log = match &args.what {
+        What::Prove(prove) => prove::check(prove),
+        What::Verify(verify) => verify::bundle(verify),
+        _ => None,
+    };
+    if let Some(done) = without_a_log {
+        return done;
+    }
     let reader = match &args.db {
         Some(path) => Reader::open(path),
         None => Reader::live(around.place),
@@ -83,6 +97,8 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Show(show) => show::show(&reader, &show),
         What::Tail(tail) => tail::tail(&reader, &tail),
         What::Verify(verify) => verify::verify(&reader, &verify),
+        What::Prove(prove) => prove::prove(&reader, &prove),
+        What::Bundle(bundle) => bundle::bundle(&reader, &bundle, around),
         What::Checkpoint => checkpoint(&reader),
     }
 }
