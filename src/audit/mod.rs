@@ -2,6 +2,7 @@
 
 mod connect;
 mod create;
+mod epochs;
 mod error;
 mod head;
 mod indices;
@@ -12,6 +13,7 @@ mod past;
 mod place;
 mod query;
 mod reader;
+mod rotate;
 mod schema;
 mod show;
 mod signatures;
@@ -20,11 +22,14 @@ mod unfinished;
 mod verify;
 mod words;
 
+pub use epochs::Epoch;
 pub use error::{Error, Kind};
+pub use keys::{log_key_holder, use_agent_key};
 pub use log::Log;
 pub use place::Place;
 pub use query::{Filter, Line};
 pub use reader::Reader;
+pub use rotate::{Due, Rotated};
 pub use show::{Found, Wanted};
 pub use signatures::Signatures;
 pub use table::{Look, table};

@@ -1,5 +1,6 @@
 use rusqlite::Row;
 
+use super::epochs::{Epochs, opening_keys};
 use super::error::{Error, Kind};
 use super::head::Head;
 use super::indices::Indices;
@@ -7,7 +8,6 @@ use super::nodes::Nodes;
 use super::reader::Reader;
 use super::signatures::{Signatures, Signed};
 use super::unfinished::Unfinished;
-use crate::key::Vkey;
 use crate::record::{Body, Checkpoint, Frontier, Hash, Kind as RecordKind, MAX_BODY, Note, leaf_hash};
 
 /// So many problems are kept in words; the others are counted.
@@ -116,8 +116,7 @@ struct Walk<'a> {
     frontier: Frontier,
     prev: Hash,
     next: u64,
-    /// The record key's epoch, as the entries so far say.
-    epoch: u64,
+    epochs: Epochs,
     nodes: Nodes<'a>,
     indices: Indices,
     unfinished: Unfinished,
@@ -139,7 +138,7 @@ impl<'a> Walk<'a> {
             frontier: Frontier::default(),
             prev: [0; 32],
             next: 0,
-            epoch: 0,
+            epochs: Epochs::start(head),
             nodes: Nodes::new(reader),
             indices: Indices::default(),
             unfinished: Unfinished::default(),
@@ -197,22 +196,23 @@ impl<'a> Walk<'a> {
         }
         match (entry.seq, body.kind) {
             (0, RecordKind::LogOpen) => match opening_keys(&body) {
-                Some((log, record)) if log == self.head.log_key && record == self.head.record_key => {}
-                _ => faults.push("opens the log with other keys than the head has"),
+                Some((log, record)) if log == self.head.log_key => self.epochs.open(record),
+                _ => faults.push("opens the log with another key than the head has"),
             },
             (0, _) => faults.push("does not open the log"),
             (_, RecordKind::LogOpen) => faults.push("opens the log a second time"),
             _ => {}
         }
-        if entry.epoch != self.epoch {
+        if entry.epoch != self.epochs.current() {
             faults.push("is signed with a key that was not in use");
         }
+        self.signed.entry(entry.seq, entry.body, entry.signature, self.epochs.key());
+        faults.extend(self.epochs.see(&body).err());
         for what in faults {
             self.report.wrong(Some(entry.seq), what);
         }
         self.indices.expect(entry.seq, &body);
         self.unfinished.see(entry.seq, &body);
-        self.signed.entry(entry.seq, entry.body, entry.signature, self.head.record_key.public());
     }
 
     fn checkpoints(&mut self) {
@@ -236,7 +236,7 @@ impl<'a> Walk<'a> {
             let what = format!("the checkpoint {kept} is of {} entries, and only {size} are left", checkpoint.size);
             self.report.wrong(None, what);
         }
-        if self.head.epoch != self.epoch {
+        if !self.epochs.end_as(self.head) {
             self.report.wrong(None, "the head names another record key than the entries");
         }
         self.nodes.finish(size, &mut self.report)?;
@@ -276,10 +276,4 @@ fn checkpoints(reader: &Reader, head: &Head, against: Option<&str>, report: &mut
     }
     checkpoints.sort_by_key(|(checkpoint, _)| std::cmp::Reverse(checkpoint.size));
     Ok(checkpoints)
-}
-
-fn opening_keys(body: &Body<'_>) -> Option<(Vkey, Vkey)> {
-    let keys = body.value("keys")?;
-    let key = |name| Vkey::parse(keys.get(name)?.as_str()?).ok();
-    Some((key("log")?, key("record")?))
 }

@@ -3,6 +3,7 @@
 mod body;
 mod canonical;
 mod checkpoint;
+mod epoch;
 mod frontier;
 mod kind;
 mod note;
@@ -17,6 +18,7 @@ pub use crate::text::hex;
 pub use body::{Body, Disclosure, Draft, Header, MAX_BODY, NotARecord, Stored, VERSION};
 pub use canonical::{Members, NotCanonical, canonical, members};
 pub use checkpoint::{Checkpoint, NotACheckpoint};
+pub use epoch::Rotation;
 pub use frontier::Frontier;
 pub use kind::Kind;
 pub use note::{Line, NotANote, Note};
