@@ -1,5 +1,6 @@
 //! The local log: one SQLite file of signed records under a Merkle tree.
 
+mod approvals;
 mod connect;
 mod create;
 mod epochs;
@@ -22,6 +23,7 @@ mod unfinished;
 mod verify;
 mod words;
 
+pub use approvals::{Approvals, Signers};
 pub use epochs::Epoch;
 pub use error::{Error, Kind};
 pub use keys::{log_key_holder, use_agent_key};

@@ -1,5 +1,6 @@
 use rusqlite::Row;
 
+use super::approvals::{Approvals, Signers};
 use super::epochs::{Epochs, opening_keys};
 use super::error::{Error, Kind};
 use super::head::Head;
@@ -20,6 +21,8 @@ pub struct Check {
     pub signatures: Signatures,
     /// An earlier checkpoint of this log, as text, that was kept elsewhere.
     pub against: Option<String>,
+    /// Who may approve, for the approvals that carry evidence.
+    pub signers: Option<Signers>,
 }
 
 /// Something that is not as gate wrote it.
@@ -50,6 +53,8 @@ pub struct Report {
     pub signatures: u64,
     /// Up to which size a checkpoint kept elsewhere vouches for the log.
     pub anchored: Option<u64>,
+    /// What was found of approvals, where they were checked.
+    pub approvals: Option<Approvals>,
     /// Commands that started, and whose end is not recorded: how many, and the first entries.
     pub unfinished: (u64, Vec<u64>),
 }
@@ -112,6 +117,7 @@ impl<'a> Entry<'a> {
 struct Walk<'a> {
     reader: &'a Reader,
     head: &'a Head,
+    signers: Option<&'a Signers>,
     report: Report,
     frontier: Frontier,
     prev: Hash,
@@ -126,7 +132,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(reader: &'a Reader, head: &'a Head, check: &Check) -> Result<Self, Error> {
+    fn new(reader: &'a Reader, head: &'a Head, check: &'a Check) -> Result<Self, Error> {
         let mut report =
             Report { origin: head.origin.clone(), checkpoint: head.note.clone(), key: head.log_key.to_string(), ..Report::default() };
         let checkpoints = checkpoints(reader, head, check.against.as_deref(), &mut report)?;
@@ -134,6 +140,7 @@ impl<'a> Walk<'a> {
         Ok(Self {
             reader,
             head,
+            signers: check.signers.as_ref(),
             report,
             frontier: Frontier::default(),
             prev: [0; 32],
@@ -210,6 +217,10 @@ impl<'a> Walk<'a> {
         faults.extend(self.epochs.see(&body).err());
         for what in faults {
             self.report.wrong(Some(entry.seq), what);
+        }
+        if let Some(signers) = self.signers {
+            let found = self.report.approvals.get_or_insert_default().see(&body, signers, self.reader);
+            found.into_iter().for_each(|what| self.report.wrong(Some(entry.seq), what));
         }
         self.indices.expect(entry.seq, &body);
         self.unfinished.see(entry.seq, &body);

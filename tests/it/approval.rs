@@ -186,6 +186,7 @@ fn review(digest: gate::approval::Digest) -> impl Strategy<Value = Review> {
                 justification: String::new(),
                 at: Stamp { wall: 0, boot: Duration::from_secs(at) },
                 digest: if same { digest } else { other.made().digest() },
+                evidence: None,
             }
         },
     )

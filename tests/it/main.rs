@@ -38,6 +38,7 @@ mod shell;
 mod shell_corpus;
 mod shell_oracle;
 mod shell_soup;
+mod sshsig;
 mod text;
 mod tty;
 mod verify;

@@ -1,11 +1,14 @@
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::verdict::{in_json, in_words};
 use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print};
-use crate::audit::{self, Check, Reader};
+use crate::approval::AllowedSigners;
+use crate::audit::{self, Check, Reader, Signers};
 use crate::error::Error;
+use crate::text;
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
@@ -15,6 +18,12 @@ pub(super) struct VerifyArgs {
     /// A checkpoint of this log that was kept elsewhere (see `gate audit checkpoint`)
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    /// Checks approvals against the keys of this file (OpenSSH's `allowed_signers`)
+    #[arg(long, value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
+    /// Wants security keys that know who touches them, by PIN or finger
+    #[arg(long, requires = "allowed_signers")]
+    user_verified: bool,
     /// Is content with a log that only its own key vouches for
     #[arg(long)]
     local: bool,
@@ -42,7 +51,8 @@ pub(super) fn verify(reader: &Reader, args: &VerifyArgs) -> Result<u8, Error> {
         Which::Sample => audit::Signatures::Sample,
         Which::None => audit::Signatures::None,
     };
-    let report = match reader.verify(&Check { signatures, against: against.transpose()? }) {
+    let signers = args.allowed_signers.as_ref().map(|path| signers(path, args.user_verified)).transpose()?;
+    let report = match reader.verify(&Check { signatures, against: against.transpose()?, signers }) {
         Err(error) if error.kind() == audit::Kind::Damaged => return finish(print(&format!("tampered: {error}\n")), TAMPERED),
         other => other.map_err(cannot)?,
     };
@@ -52,4 +62,14 @@ pub(super) fn verify(reader: &Reader, args: &VerifyArgs) -> Result<u8, Error> {
         (0, None, false) => NOT_ANCHORED,
     };
     finish(print(&if args.json { in_json(&report, ending) } else { in_words(&report) }), ending)
+}
+
+fn signers(path: &Path, user_verified: bool) -> Result<Signers, Error> {
+    let shown = text::escape(path.as_os_str().as_bytes());
+    let text = std::fs::read_to_string(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{shown}` cannot be read: {error}")))?;
+    let allowed = AllowedSigners::parse(&text).map_err(|wrong| {
+        let what = text::escape(wrong.what.as_bytes());
+        Error::new(CANNOT_CHECK, format!("`{shown}`, line {}: {what}", wrong.line))
+    })?;
+    Ok(Signers { allowed, user_verified })
 }
