@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ring::rand::SystemRandom;
 
@@ -8,7 +8,10 @@ use super::place::{Place, Room, unsafe_path};
 use crate::key::agent::{self, No};
 use crate::key::{PublicKey, SigningKey, ssh};
 use crate::policy::KeyProvider;
-use crate::sys::durable::{self, Refused};
+use crate::sys::{
+    self,
+    durable::{self, Refused},
+};
 
 const MAX_KEY_FILE: u64 = 4096;
 
@@ -89,7 +92,8 @@ impl LogKey {
         match self {
             Self::File(key) => Ok(key.sign(text)),
             Self::Agent(key) => {
-                let answer = ask_agent(agent::sign(key, text))?;
+                // The socket is the caller's: whoever answers there can only give signatures that the log's own key verifies.
+                let answer = ask_agent(sys::agent::socket(), agent::sign(key, text))?;
                 agent::signed(&answer, key, text).map_err(|no| match no {
                     No::Refused => {
                         Error::new(Kind::Key, format!("ssh-agent did not sign with the log key {}", ssh::fingerprint(&key.ssh_blob())))
@@ -102,8 +106,9 @@ impl LogKey {
     }
 }
 
-/// Says that a log which is yet to be made has the key of ssh-agent with this fingerprint (`SHA256:…`) as its log key.
-pub fn use_agent_key(place: &Place, fingerprint: &str) -> Result<PublicKey, Error> {
+/// Says that a log which is yet to be made has the key with this fingerprint (`SHA256:…`) as its log key, which the ssh-agent
+/// at this socket holds ([`crate::sys::agent::socket`]).
+pub fn use_agent_key(place: &Place, socket: Option<PathBuf>, fingerprint: &str) -> Result<PublicKey, Error> {
     let room = Room::prepare(place)?;
     if !absent(&room.database()) || !absent(&room.log_key()) {
         return Err(Error::at(
@@ -112,7 +117,7 @@ pub fn use_agent_key(place: &Place, fingerprint: &str) -> Result<PublicKey, Erro
             "has a log or a log key already, and a log keeps the key that it was made with",
         ));
     }
-    let keys = agent::listed(&ask_agent(agent::list())?).map_err(|_| unreadable())?;
+    let keys = agent::listed(&ask_agent(socket, agent::list())?).map_err(|_| unreadable())?;
     let found = keys.into_iter().find(|key| ssh::fingerprint(&key.ssh_blob()) == fingerprint);
     let key = found.ok_or_else(|| {
         Error::new(Kind::Key, "ssh-agent has no Ed25519 key with that fingerprint").hint("`ssh-add -l` lists the keys that it has")
@@ -131,12 +136,10 @@ pub fn log_key_holder(place: &Place) -> Option<KeyProvider> {
     }
 }
 
-/// The socket comes from the caller's environment: whoever answers there can only give signatures that the log's own key verifies.
-fn ask_agent(message: Vec<u8>) -> Result<Vec<u8>, Error> {
-    use crate::sys::agent::{ask, socket};
+fn ask_agent(socket: Option<PathBuf>, message: Vec<u8>) -> Result<Vec<u8>, Error> {
     let hint = "ssh-agent holds the log key: let SSH_AUTH_SOCK name the one that has it";
-    let socket = socket().ok_or_else(|| Error::new(Kind::Key, "there is no ssh-agent: SSH_AUTH_SOCK is not set").hint(hint))?;
-    ask(&socket, message, agent::LONGEST)
+    let socket = socket.ok_or_else(|| Error::new(Kind::Key, "there is no ssh-agent: SSH_AUTH_SOCK is not set").hint(hint))?;
+    sys::agent::ask(&socket, message, agent::LONGEST)
         .map_err(|error| Error::at(Kind::Key, &socket, format!("does not answer as ssh-agent: {error}")).hint(hint))
 }
 

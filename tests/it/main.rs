@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "nothing outside this binary can reach anything")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod agent;
 mod approval;
 mod attacks;
 mod bad_input;
@@ -14,6 +15,7 @@ mod contract_support;
 mod contract_terminal;
 mod docs;
 mod doctor;
+mod evidence;
 mod examples;
 mod exec;
 mod facts;
