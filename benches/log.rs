@@ -149,7 +149,7 @@ fn verify(directory: &Path, records: u64) {
     for signatures in [Signatures::None, Signatures::All] {
         let Ok(reader) = Reader::live(&place) else { return };
         let begun = Instant::now();
-        let report = reader.verify(&Check { signatures, against: None });
+        let report = reader.verify(&Check { signatures, ..Check::default() });
         let seconds = begun.elapsed().as_secs_f64();
         match report {
             Ok(report) if report.wrong == 0 => {

@@ -229,7 +229,7 @@ fn moment(value: &str) -> Result<i64, String> {
     read().ok_or_else(wrong)
 }
 
-/// Whether a list of patterns has a word: one fits, and none with `!` before it does (ssh_config(5), PATTERNS).
+/// Whether a list of patterns has a word: one fits, and none with `!` before it does (`ssh_config(5)`, PATTERNS).
 fn listed(patterns: &str, word: &str) -> bool {
     let mut found = false;
     for pattern in patterns.split(',') {

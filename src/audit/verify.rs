@@ -219,8 +219,9 @@ impl<'a> Walk<'a> {
             self.report.wrong(Some(entry.seq), what);
         }
         if let Some(signers) = self.signers {
-            let found = self.report.approvals.get_or_insert_default().see(&body, signers, self.reader);
-            found.into_iter().for_each(|what| self.report.wrong(Some(entry.seq), what));
+            for what in self.report.approvals.get_or_insert_default().see(&body, signers, self.reader) {
+                self.report.wrong(Some(entry.seq), what);
+            }
         }
         self.indices.expect(entry.seq, &body);
         self.unfinished.see(entry.seq, &body);

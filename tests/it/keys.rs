@@ -277,6 +277,41 @@ fn keys_are_listed_and_exported_in_the_forms_that_others_read() {
     assert_eq!(World::new().run(["key", "list"]).code(), 125);
 }
 
+#[test]
+fn many_processes_change_the_key_and_append_and_none_is_in_the_way_of_another() {
+    let world = World::new().user_policy(&SUPERVISED.replace("epoch_records = 6", "epoch_records = 1"));
+    assert_eq!(world.run(["--", "true"]).code(), 0);
+    let children: Vec<_> = (0..20).map(|_| world.command(world.gate(), ["--", "true"]).spawn().unwrap()).collect();
+    for child in children {
+        let ran = world.wait(child);
+        assert_eq!((ran.code(), ran.err().as_str()), (0, ""), "{ran}");
+    }
+    let ran = verify(&world);
+    assert_eq!(ran.code(), 0, "{ran}");
+    assert_eq!(world.records().iter().filter(|record| record["kind"] == "exec.end").count(), 21);
+    assert!(world.records().iter().filter(|record| record["kind"] == "key.rotate").count() > 2);
+    assert_eq!(record_files(&world).len(), 1);
+}
+
+#[test]
+fn a_log_put_back_from_before_a_change_of_key_does_not_go_on() {
+    let world = World::new().user_policy(IN_PLACE);
+    assert_eq!(world.run(["--", "true"]).code(), 0);
+    database(&world).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let older = fs::read(world.state().join("audit.db")).unwrap();
+    assert_eq!(world.run(["key", "rotate"]).code(), 0);
+    database(&world).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    for sidecar in ["audit.db-wal", "audit.db-shm"] {
+        let _ = fs::remove_file(world.state().join(sidecar));
+    }
+    fs::write(world.state().join("audit.db"), older).unwrap();
+    let file = world.work().join("ran");
+    let ran = world.run(["--", "touch", file.to_str().unwrap()]);
+    assert_eq!(ran.code(), 125, "{ran}");
+    assert!(ran.err().contains("record-0.key` is missing"), "{ran}");
+    assert!(!file.exists());
+}
+
 /// The system calls of a change of key, each with its number among those of its name.
 fn steps(world: &World) -> Vec<(String, usize)> {
     let trace = world.root().join("trace");
