@@ -8,6 +8,9 @@ use ring::digest::{Context, SHA256};
 use ring::rand::SecureRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
+pub mod agent;
+pub mod ssh;
+
 const ED25519_NOTE: u8 = 1;
 
 /// Bytes that are not the key that was expected.

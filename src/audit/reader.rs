@@ -11,6 +11,7 @@ use super::error::{Error, Kind};
 use super::head::Head;
 use super::place::Place;
 use super::schema::{AUTOMATIC_INDEX, OBJECTS};
+use crate::key::Vkey;
 use crate::record::{Hash, hex};
 
 /// A log, open to be read and nothing else. What stands in it is not believed.
@@ -65,6 +66,11 @@ impl Reader {
     pub fn checkpoint(&self) -> Result<String, Error> {
         let head = self.head()?;
         if head.holds() { Ok(head.note) } else { Err(Error::at(Kind::Damaged, &self.path, "has an end that its key did not sign")) }
+    }
+
+    /// The log key, as the head names it.
+    pub fn log_key(&self) -> Result<Vkey, Error> {
+        self.head().map(|head| head.log_key)
     }
 
     /// A number that changes when another process has written.

@@ -197,7 +197,7 @@ fn log(around: &Surroundings) -> Result<Finding, Error> {
         .map_err(|error| log_failed(&error));
     hardened.undo().map_err(|error| Error::internal(format!("the process's limits cannot be given back: {error}")))?;
     written?;
-    let check = Check { signatures: Signatures::Sample, against: None };
+    let check = Check { signatures: Signatures::Sample, ..Check::default() };
     let report = Reader::live(&place).and_then(|reader| reader.verify(&check)).map_err(|error| log_failed(&error))?;
     let shown = place.directory.display();
     if report.wrong > 0 {

@@ -45,7 +45,8 @@ impl Surroundings {
         let directory = self.config.state().map_err(refused)?.to_owned();
         let plain = |text: &str| -> String { text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect() };
         let host = plain(&self.context.host);
-        Ok(Place { directory, name: format!("gate.local/{}", if host.is_empty() { "host" } else { &host }) })
+        let name = format!("gate.local/{}", if host.is_empty() { "host" } else { &host });
+        Ok(Place { directory, name, log_key: self.policy.log_settings().key })
     }
 
     /// Captures what rules that may match ask about, and nothing else.

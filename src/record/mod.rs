@@ -4,6 +4,7 @@ mod body;
 mod canonical;
 mod checkpoint;
 mod dsse;
+mod epoch;
 mod frontier;
 mod kind;
 mod note;
@@ -23,6 +24,7 @@ pub use body::{Body, Disclosure, Draft, Header, MAX_BODY, NotARecord, Stored, VE
 pub use canonical::{Members, NotCanonical, canonical, members};
 pub use checkpoint::{Checkpoint, NotACheckpoint};
 pub use dsse::{Envelope, NotAnEnvelope, envelope};
+pub use epoch::Rotation;
 pub use frontier::Frontier;
 pub use kind::Kind;
 pub use note::{Line, NotANote, Note};

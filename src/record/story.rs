@@ -2,6 +2,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::body::{Disclosure, Draft};
@@ -148,6 +150,10 @@ fn reviewed(said: &mut Map<String, Value>, reviews: &[Review]) {
                 if !text.is_empty() {
                     one.insert(name.into(), text.as_str().into());
                 }
+            }
+            if let Some(evidence) = &review.evidence {
+                let shown = json!({ "statement": STANDARD.encode(&evidence.statement), "sshsig": evidence.sshsig });
+                one.insert("evidence".into(), shown);
             }
             Value::Object(one)
         })

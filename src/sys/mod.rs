@@ -1,5 +1,6 @@
 //! The kernel: finding, holding and running programs, terminals, signals, clocks, safe files, live targets.
 
+pub mod agent;
 pub mod asker;
 pub mod clock;
 pub mod context;

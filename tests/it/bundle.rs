@@ -29,7 +29,7 @@ fn verify(world: &World, name: &str) -> Ran {
 
 /// What a check in this process comes to: nothing where the bundle is void, else how many things are wrong.
 fn wrong(bytes: &[u8]) -> Option<u64> {
-    let check = Check { signatures: Signatures::All, against: None };
+    let check = Check { signatures: Signatures::All, ..Check::default() };
     check_bundle(Path::new("bundle"), &mut &*bytes, &check).ok().map(|found| found.report.wrong)
 }
 

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "nothing outside this binary can reach anything")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod agent;
 mod approval;
 mod attacks;
 mod bad_input;
@@ -15,6 +16,7 @@ mod contract_support;
 mod contract_terminal;
 mod docs;
 mod doctor;
+mod evidence;
 mod examples;
 mod exec;
 mod facts;
@@ -25,6 +27,7 @@ mod facts_kube;
 mod facts_process;
 mod floors;
 mod hostile;
+mod keys;
 mod killed;
 mod log;
 mod policy_authors;
@@ -41,6 +44,7 @@ mod shell_corpus;
 mod shell_names;
 mod shell_oracle;
 mod shell_soup;
+mod sshsig;
 mod text;
 mod tty;
 mod verify;

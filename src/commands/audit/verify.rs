@@ -1,11 +1,14 @@
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::verdict::{in_json, in_words};
 use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print};
-use crate::audit::{self, Check, Reader, Report};
+use crate::approval::AllowedSigners;
+use crate::audit::{self, Check, Reader, Report, Signers};
 use crate::error::Error;
+use crate::text;
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
@@ -18,6 +21,12 @@ pub(super) struct VerifyArgs {
     /// Checks this bundle (see `gate audit bundle`) instead of a log
     #[arg(long, value_name = "FILE", conflicts_with = "db")]
     bundle: Option<PathBuf>,
+    /// Checks approvals against the keys of this file (OpenSSH's `allowed_signers`)
+    #[arg(long, value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
+    /// Wants security keys that know who touches them, by PIN or finger
+    #[arg(long, requires = "allowed_signers")]
+    user_verified: bool,
     /// Is content with a log that only its own key vouches for
     #[arg(long)]
     local: bool,
@@ -60,7 +69,8 @@ fn check(args: &VerifyArgs) -> Result<Check, Error> {
         Which::Sample => audit::Signatures::Sample,
         Which::None => audit::Signatures::None,
     };
-    Ok(Check { signatures, against: against.transpose()? })
+    let signers = args.allowed_signers.as_ref().map(|path| signers(path, args.user_verified)).transpose()?;
+    Ok(Check { signatures, against: against.transpose()?, signers })
 }
 
 /// What a report comes to.
@@ -70,4 +80,14 @@ pub(super) fn ending(report: &Report, local: bool) -> u8 {
         (0, Some(_), _) | (0, None, true) => SOUND,
         (0, None, false) => NOT_ANCHORED,
     }
+}
+
+fn signers(path: &Path, user_verified: bool) -> Result<Signers, Error> {
+    let shown = text::escape(path.as_os_str().as_bytes());
+    let text = std::fs::read_to_string(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{shown}` cannot be read: {error}")))?;
+    let allowed = AllowedSigners::parse(&text).map_err(|wrong| {
+        let what = text::escape(wrong.what.as_bytes());
+        Error::new(CANNOT_CHECK, format!("`{shown}`, line {}: {what}", wrong.line))
+    })?;
+    Ok(Signers { allowed, user_verified })
 }
