@@ -2,6 +2,7 @@
 
 mod connect;
 mod create;
+mod entries;
 mod error;
 mod head;
 mod indices;
@@ -20,6 +21,7 @@ mod unfinished;
 mod verify;
 mod words;
 
+pub use entries::{Entries, Proved};
 pub use error::{Error, Kind};
 pub use log::Log;
 pub use place::Place;
@@ -29,4 +31,4 @@ pub use show::{Found, Wanted};
 pub use signatures::Signatures;
 pub use table::{Look, table};
 pub use verify::{Check, Problem, Report};
-pub use words::ascii_json;
+pub use crate::record::ascii_json;

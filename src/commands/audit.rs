@@ -10,6 +10,7 @@ use crate::audit::{self, Found, Place, Reader, ascii_json};
 use crate::error::Error;
 use crate::text;
 
+mod export;
 mod list;
 mod show;
 mod tail;
@@ -47,6 +48,8 @@ enum What {
     Verify(verify::VerifyArgs),
     /// Prints the signed checkpoint of the log's end, to be kept elsewhere
     Checkpoint,
+    /// Writes entries in a form that other systems take, each proved first
+    Export(export::ExportArgs),
 }
 
 /// What the outside tells: where the own log is, the time, the boot, the terminal.
@@ -84,6 +87,7 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Tail(tail) => tail::tail(&reader, &tail),
         What::Verify(verify) => verify::verify(&reader, &verify),
         What::Checkpoint => checkpoint(&reader),
+        What::Export(export) => export::export(&reader, &export, around),
     }
 }
 
@@ -142,9 +146,19 @@ fn finish(printed: io::Result<()>, ending: u8) -> Result<u8, Error> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn cannot(error: audit::Error) -> Error {
-    let shown = Error::new(CANNOT_CHECK, text::escape(error.to_string().as_bytes()));
+    told(error, CANNOT_CHECK)
+}
+
+/// The same where entries are proved on the way: one that does not hold is tampering.
+fn wrong(error: audit::Error) -> Error {
+    let code = if error.kind() == audit::Kind::Damaged { TAMPERED } else { CANNOT_CHECK };
+    told(error, code)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn told(error: audit::Error, code: u8) -> Error {
+    let shown = Error::new(code, text::escape(error.to_string().as_bytes()));
     match error.hint_text() {
         Some(hint) => shown.hint(hint),
         None => shown,

@@ -68,6 +68,29 @@ pub enum SinkFormat {
     Otlp,
 }
 
+impl SinkFormat {
+    /// All forms.
+    pub const ALL: [Self; 7] = [Self::Jsonl, Self::Dsse, Self::Ocsf, Self::Ecs, Self::Cef, Self::Rfc5424, Self::Otlp];
+
+    /// The word that policies and the command line use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Dsse => "dsse",
+            Self::Ocsf => "ocsf",
+            Self::Ecs => "ecs",
+            Self::Cef => "cef",
+            Self::Rfc5424 => "rfc5424",
+            Self::Otlp => "otlp",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.word() == word)
+    }
+}
+
 /// Where copies of entries go.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Sink {
