@@ -25,8 +25,6 @@ pub struct Proved {
     pub epoch: u64,
     /// Its leaf hash.
     pub leaf: Hash,
-    /// The size of the signed tree that it was proved in.
-    pub size: u64,
     /// For an execution, the decision of the same request, proved as well.
     pub decision: Option<Vec<u8>>,
 }
@@ -34,7 +32,7 @@ pub struct Proved {
 impl Proved {
     /// The entry, to be exported.
     pub fn entry(&self) -> Result<Entry<'_>, Error> {
-        let entry = Entry::new(&self.body, &self.signature, self.epoch, self.leaf, self.size);
+        let entry = Entry::new(&self.body, &self.signature, self.epoch, self.leaf);
         entry.map(|entry| entry.decided(self.decision.as_deref())).map_err(|wrong| {
             Error::new(Kind::Damaged, format!("entry {} is not a record of gate's: {wrong}", self.seq))
         })
@@ -79,6 +77,11 @@ impl Entries<'_> {
         self.next
     }
 
+    /// Goes on with this entry.
+    pub fn go_to(&mut self, next: u64) {
+        self.next = next;
+    }
+
     /// Reads the log's end anew, to go on with what was added.
     pub fn refresh(&mut self) -> Result<(), Error> {
         let head = self.reader.signed_head()?;
@@ -114,12 +117,11 @@ impl Entries<'_> {
             .connection()
             .prepare("SELECT seq,substr(body,1,65536),substr(sig,1,256),keyid FROM entry WHERE seq>=?1 AND seq<?2 ORDER BY seq")
             .map_err(failed)?;
-        let size = self.size();
         let rows = statement.query_map([sql(from), sql(to)], |row| {
             let (seq, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
             let leaf = leaf_hash(&body);
             let (seq, epoch) = (u64::try_from(seq).unwrap_or_default(), u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default());
-            Ok(Proved { seq, body, signature: row.get(2)?, epoch, leaf, size, decision: None })
+            Ok(Proved { seq, body, signature: row.get(2)?, epoch, leaf, decision: None })
         });
         let found: Vec<Proved> = rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
         match (from..to).zip(found.iter().map(|entry| Some(entry.seq)).chain(std::iter::repeat(None))).find(|(seq, found)| Some(*seq) != *found)
@@ -146,7 +148,11 @@ impl Entries<'_> {
     /// Names the entry that does not hold, where the hashes of the log still say which.
     fn changed(&self, entries: &[Proved]) -> Error {
         let differs = entries.iter().find(|entry| self.reader.node(0, entry.seq).map_or(true, |leaf| leaf != entry.leaf));
-        let alone = || entries.iter().find(|entry| self.included(entry.seq, &entry.leaf).is_err());
+        // Where none of them holds, what is wrong stands elsewhere in the tree.
+        let alone = || {
+            let failing: Vec<&Proved> = entries.iter().filter(|entry| self.included(entry.seq, &entry.leaf).is_err()).collect();
+            failing.first().copied().filter(|_| failing.len() < entries.len())
+        };
         match differs.or_else(alone) {
             Some(entry) => Error::new(Kind::Damaged, format!("entry {} was changed: the signed tree holds other bytes in its place", entry.seq)),
             None => Error::new(Kind::Damaged, "the tree is not what the log's end signs"),

@@ -6,6 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::{Map, Value};
 
+use super::announce::Announcer;
 use super::connect::{self, PATIENCE};
 use super::create::create;
 use super::error::{Error, Kind};
@@ -34,6 +35,7 @@ pub struct Log {
     seen: String,
     /// Whether the ballast is there; without it nothing new may begin.
     ballast: bool,
+    announcer: Option<Announcer>,
 }
 
 impl Log {
@@ -54,9 +56,16 @@ impl Log {
             }
             other => other?,
         };
-        let mut log = Self { room, connection, lock, boot_id: boot_id.to_owned(), keys: None, seen: String::new(), ballast: true };
+        let mut log = Self { room, connection, lock, boot_id: boot_id.to_owned(), keys: None, seen: String::new(), ballast: true, announcer: None };
         log.restore_ballast()?;
         Ok(log)
+    }
+
+    /// Tells this local syslog socket of each entry once it is durable; `warn` is told where that fails.
+    #[must_use]
+    pub fn announced(mut self, socket: &Path, warn: fn(&str)) -> Self {
+        self.announcer = Some(Announcer { socket: socket.to_owned(), warn, lines: Vec::new() });
+        self
     }
 
     /// Stores records in one commit. It is durable when this returns.
@@ -70,6 +79,14 @@ impl Log {
     }
 
     fn store(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
+        let stored = self.store_locked(jti, drafts, now);
+        if let Some(announcer) = &mut self.announcer {
+            announcer.send();
+        }
+        stored
+    }
+
+    fn store_locked(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
         let begins = drafts.iter().any(|draft| draft.kind.precedes_an_act());
         let full = || Error::full(&self.room.database());
         if begins && !self.ballast {
@@ -129,7 +146,19 @@ impl Log {
         transaction.commit().map_err(failed)?;
         self.keys = Some(keys);
         self.seen = head.note;
+        if let Some(announcer) = &mut self.announcer {
+            announcer.keep(drafts, &stored, &self.seen);
+        }
         Ok(stored)
+    }
+
+    /// A change of what stands beside the entries, under the lock.
+    pub(super) fn apart(&mut self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>) -> Result<(), Error> {
+        let path = self.room.database();
+        let failed = |error: rusqlite::Error| Error::sqlite(&path, &error);
+        let _held = Held::take(&self.lock, &self.room.lock())?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        change(&transaction).and_then(|()| transaction.commit()).map_err(failed)
     }
 
     /// Makes the ballast again once there is room, under the lock: another process may be writing in that room.

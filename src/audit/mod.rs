@@ -1,5 +1,6 @@
 //! The local log: one SQLite file of signed records under a Merkle tree.
 
+mod announce;
 mod connect;
 mod create;
 mod entries;
@@ -9,6 +10,7 @@ mod indices;
 mod keys;
 mod log;
 mod nodes;
+mod outbox;
 mod past;
 mod place;
 mod query;

@@ -8,10 +8,12 @@ use clap::{Args, Subcommand};
 use crate::approval::Stamp;
 use crate::audit::{self, Found, Place, Reader, ascii_json};
 use crate::error::Error;
+use crate::policy::LogSettings;
 use crate::text;
 
 mod export;
 mod list;
+mod ship;
 mod show;
 mod tail;
 mod verdict;
@@ -50,6 +52,8 @@ enum What {
     Checkpoint,
     /// Writes entries in a form that other systems take, each proved first
     Export(export::ExportArgs),
+    /// Sends new entries to the sinks that the layers name
+    Ship(ship::ShipArgs),
 }
 
 /// What the outside tells: where the own log is, the time, the boot, the terminal.
@@ -61,6 +65,8 @@ pub struct Surroundings<'a> {
     pub now: Stamp,
     /// This boot.
     pub boot_id: &'a str,
+    /// What the layers say about the log.
+    pub settings: &'a LogSettings,
     /// `COLUMNS`, if it is set.
     pub columns: Option<usize>,
     /// Whether `NO_COLOR` is set to anything, or `TERM` is `dumb`.
@@ -88,6 +94,8 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Verify(verify) => verify::verify(&reader, &verify),
         What::Checkpoint => checkpoint(&reader),
         What::Export(export) => export::export(&reader, &export, around),
+        What::Ship(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is sent anywhere")),
+        What::Ship(ship) => ship::ship(&reader, &ship, around),
     }
 }
 
@@ -174,6 +182,7 @@ pub fn run_here(args: AuditArgs) -> Result<u8, Error> {
         place: &place,
         now: super::surroundings::now()?,
         boot_id: &crate::sys::clock::boot_id(),
+        settings: &around.policy.log_settings(),
         columns: set("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok()),
         no_colour: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
     };

@@ -119,7 +119,7 @@ impl<'a> Teller<'a> {
     }
 
     fn open(&self) -> Result<Log, Error> {
-        Log::open(&self.place, now()?, &self.boot).map_err(|error| log_failed(&error))
+        self.around.open_log(&self.place, now()?, &self.boot).map_err(|error| log_failed(&error))
     }
 
     fn append(&self, drafts: &[Draft]) -> Result<Vec<Stored>, Error> {

@@ -151,6 +151,11 @@ pub struct LogSettings {
 }
 
 impl Policy {
+    /// Whether a layer wants the local syslog told of each entry.
+    pub fn announces(&self) -> bool {
+        self.heads().iter().any(|(_, head)| head.log.syslog == Some(true))
+    }
+
     /// What the layers say about the log.
     pub fn log_settings(&self) -> LogSettings {
         fn first<T>(policy: &Policy, get: impl Fn(&LogKeys) -> Option<T>) -> Option<T> {
@@ -167,7 +172,7 @@ impl Policy {
             witnesses: first(self, |log| log.witnesses.clone()),
             ca: first(self, |log| log.ca.clone()),
             max_unanchored: least(|log| log.max_unanchored),
-            syslog: self.heads().iter().any(|(_, head)| head.log.syslog == Some(true)),
+            syslog: self.announces(),
             budget: first(self, |log| log.budget),
             retention: first(self, |log| log.retention),
             key: first(self, |log| log.key).unwrap_or_default(),

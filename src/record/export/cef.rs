@@ -9,10 +9,11 @@ pub(super) fn line(entry: &Entry<'_>, told: &Told) -> String {
     let head = ["gate", "gate", &told.version, kind.word(), name(kind), severity(kind, told)];
     let mut line = head.iter().fold("CEF:0".to_owned(), |line, field| line + "|" + &header(&cut(field, 128)));
     line.push('|');
+    let mut gap = "";
     let mut put = |key: &str, value: Option<&str>, most: usize| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            let gap = if line.ends_with('|') { "" } else { " " };
             line.push_str(&format!("{gap}{key}={}", extension(&cut(value, most))));
+            gap = " ";
         }
     };
     let rules = told.rules.join(",");
@@ -42,7 +43,6 @@ pub(super) fn line(entry: &Entry<'_>, told: &Told) -> String {
         ("cs5", "risk", told.risk.as_deref()),
         ("cs6", "command", told.command.as_deref()),
         ("cn2", "exit", number(told.exit).as_deref()),
-        ("cn3", "checkpoint size", Some(&entry.size.to_string())),
     ]
     .map(|(key, label, value)| (key, label, value.map(str::to_owned)));
     for (key, label, value) in labelled {

@@ -108,7 +108,6 @@ fn gate(entry: &Entry<'_>, told: &Told) -> Map<String, Value> {
         ("request", entry.body.request.map(Into::into)),
         ("leaf", Some(told.leaf.as_str().into())),
         ("prev", Some(told.prev.as_str().into())),
-        ("checkpoint_size", Some(entry.size.into())),
         ("keyid", Some(entry.keyid.to_string().into())),
         ("sig", Some(STANDARD.encode(entry.signature).into())),
         ("effect", told.effect.clone().map(Into::into)),

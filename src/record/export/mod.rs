@@ -24,14 +24,13 @@ pub struct Entry<'a> {
     signature: &'a [u8],
     keyid: u64,
     leaf: Hash,
-    size: u64,
     decision: Option<Body<'a>>,
 }
 
 impl<'a> Entry<'a> {
-    /// Reads an entry: its bytes and signature, the entry that introduced its key, its leaf hash, and the size of a signed tree that holds it.
-    pub fn new(bytes: &'a [u8], signature: &'a [u8], keyid: u64, leaf: Hash, size: u64) -> Result<Self, NotARecord> {
-        Ok(Self { bytes, body: Body::parse(bytes)?, signature, keyid, leaf, size, decision: None })
+    /// Reads an entry: its bytes and signature, the entry that introduced its key, and its leaf hash.
+    pub fn new(bytes: &'a [u8], signature: &'a [u8], keyid: u64, leaf: Hash) -> Result<Self, NotARecord> {
+        Ok(Self { bytes, body: Body::parse(bytes)?, signature, keyid, leaf, decision: None })
     }
 
     /// Adds the decision of the same request, which says what an execution is about.
@@ -51,7 +50,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// One entry in a form, in one line without its end. `integrity` adds the profile `record_integrity` of OCSF 1.9 to OCSF events.
+/// One entry in a form, in one line without its end; the same entry always gives the same bytes. `integrity` adds the profile `record_integrity` of OCSF 1.9 to OCSF events.
 pub fn line(entry: &Entry<'_>, format: SinkFormat, integrity: bool) -> Vec<u8> {
     match format {
         SinkFormat::Jsonl => entry.bytes.to_vec(),

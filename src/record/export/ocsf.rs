@@ -151,7 +151,6 @@ fn unmapped(entry: &Entry<'_>, told: &Told) -> Value {
     let mut unmapped = json!({
         "leaf": told.leaf,
         "prev": told.prev,
-        "checkpoint_size": entry.size,
         "keyid": entry.keyid.to_string(),
         "sig": STANDARD.encode(entry.signature),
     });

@@ -70,7 +70,6 @@ fn attributes(entry: &Entry<'_>, told: &Told) -> Vec<Value> {
         string("log.record.uid", &told.leaf),
         string("gate.log", entry.body.header.log),
         integer("gate.seq", entry.body.header.seq),
-        integer("gate.checkpoint_size", entry.size),
         string("gate.leaf", &told.leaf),
         string("gate.prev", &told.prev),
         string("gate.kind", entry.body.kind.word()),
