@@ -33,9 +33,9 @@ impl Proved {
     /// The entry, to be exported.
     pub fn entry(&self) -> Result<Entry<'_>, Error> {
         let entry = Entry::new(&self.body, &self.signature, self.epoch, self.leaf);
-        entry.map(|entry| entry.decided(self.decision.as_deref())).map_err(|wrong| {
-            Error::new(Kind::Damaged, format!("entry {} is not a record of gate's: {wrong}", self.seq))
-        })
+        entry
+            .map(|entry| entry.decided(self.decision.as_deref()))
+            .map_err(|wrong| Error::new(Kind::Damaged, format!("entry {} is not a record of gate's: {wrong}", self.seq)))
     }
 }
 
@@ -124,7 +124,9 @@ impl Entries<'_> {
             Ok(Proved { seq, body, signature: row.get(2)?, epoch, leaf, decision: None })
         });
         let found: Vec<Proved> = rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
-        match (from..to).zip(found.iter().map(|entry| Some(entry.seq)).chain(std::iter::repeat(None))).find(|(seq, found)| Some(*seq) != *found)
+        match (from..to)
+            .zip(found.iter().map(|entry| Some(entry.seq)).chain(std::iter::repeat(None)))
+            .find(|(seq, found)| Some(*seq) != *found)
         {
             None => Ok(found),
             Some((seq, _)) => Err(Error::new(Kind::Damaged, format!("entry {seq} is missing"))),
@@ -139,7 +141,11 @@ impl Entries<'_> {
         let leaves: Vec<Hash> = entries.iter().map(|entry| entry.leaf).collect();
         let proof = inclusion(first, size, &mut |level, index| {
             let (from, to) = (index << level, (index + 1) << level);
-            if from >= first && to <= last { Ok(subtree(&leaves[slot(from - first)..slot(to - first)])) } else { self.reader.node(level, index) }
+            if from >= first && to <= last {
+                Ok(subtree(&leaves[slot(from - first)..slot(to - first)]))
+            } else {
+                self.reader.node(level, index)
+            }
         })?;
         let holds = entries.first().is_some_and(|entry| verify_inclusion(&entry.leaf, first, size, &proof, &root).is_ok());
         if holds { Ok(()) } else { Err(self.changed(entries)) }
@@ -147,14 +153,16 @@ impl Entries<'_> {
 
     /// Names the entry that does not hold, where the hashes of the log still say which.
     fn changed(&self, entries: &[Proved]) -> Error {
-        let differs = entries.iter().find(|entry| self.reader.node(0, entry.seq).map_or(true, |leaf| leaf != entry.leaf));
+        let differs = entries.iter().find(|entry| self.reader.node(0, entry.seq).ok() != Some(entry.leaf));
         // Where none of them holds, what is wrong stands elsewhere in the tree.
         let alone = || {
             let failing: Vec<&Proved> = entries.iter().filter(|entry| self.included(entry.seq, &entry.leaf).is_err()).collect();
             failing.first().copied().filter(|_| failing.len() < entries.len())
         };
         match differs.or_else(alone) {
-            Some(entry) => Error::new(Kind::Damaged, format!("entry {} was changed: the signed tree holds other bytes in its place", entry.seq)),
+            Some(entry) => {
+                Error::new(Kind::Damaged, format!("entry {} was changed: the signed tree holds other bytes in its place", entry.seq))
+            }
             None => Error::new(Kind::Damaged, "the tree is not what the log's end signs"),
         }
     }
@@ -197,8 +205,11 @@ impl Entries<'_> {
 
     fn look_up(&self, request: &str) -> Result<Option<Vec<u8>>, Error> {
         let failed = |error| self.reader.failed(&error);
-        let mut statement =
-            self.reader.connection().prepare("SELECT seq,substr(body,1,65536) FROM entry WHERE req=?1 ORDER BY seq LIMIT 8").map_err(failed)?;
+        let mut statement = self
+            .reader
+            .connection()
+            .prepare("SELECT seq,substr(body,1,65536) FROM entry WHERE req=?1 ORDER BY seq LIMIT 8")
+            .map_err(failed)?;
         let rows = statement.query_map([request], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
         let rows: Vec<(i64, Vec<u8>)> = rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
         let decision = rows.into_iter().find(|(_, bytes): &(i64, Vec<u8>)| {
@@ -212,13 +223,11 @@ impl Entries<'_> {
 
 /// The hash over a complete subtree.
 fn subtree(leaves: &[Hash]) -> Hash {
-    match leaves {
-        [one] => *one,
-        _ => {
-            let (left, right) = leaves.split_at(leaves.len() / 2);
-            node_hash(&subtree(left), &subtree(right))
-        }
+    if leaves.len() < 2 {
+        return leaves.first().copied().unwrap_or_default();
     }
+    let (left, right) = leaves.split_at(leaves.len() / 2);
+    node_hash(&subtree(left), &subtree(right))
 }
 
 fn slot(index: u64) -> usize {

@@ -56,7 +56,8 @@ impl Log {
             }
             other => other?,
         };
-        let mut log = Self { room, connection, lock, boot_id: boot_id.to_owned(), keys: None, seen: String::new(), ballast: true, announcer: None };
+        let mut log =
+            Self { room, connection, lock, boot_id: boot_id.to_owned(), keys: None, seen: String::new(), ballast: true, announcer: None };
         log.restore_ballast()?;
         Ok(log)
     }

@@ -23,6 +23,7 @@ mod unfinished;
 mod verify;
 mod words;
 
+pub use crate::record::ascii_json;
 pub use entries::{Entries, Proved};
 pub use error::{Error, Kind};
 pub use log::Log;
@@ -33,4 +34,3 @@ pub use show::{Found, Wanted};
 pub use signatures::Signatures;
 pub use table::{Look, table};
 pub use verify::{Check, Problem, Report};
-pub use crate::record::ascii_json;

@@ -62,9 +62,14 @@ fn all_kinds() -> Vec<Draft> {
     let results = ["allowed", "observed", "denied", "rejected", "expired", "unreachable", "cancelled", "changed", "pending"];
     for (number, result) in (10..).zip(results) {
         let effect = if result == "allowed" { "allow" } else { "ask" };
-        drafts.push(draft(Kind::Decision, number, about(json!({ "effect": effect, "result": result, "rules": rules, "why": "no terminal" }))));
+        drafts.push(draft(
+            Kind::Decision,
+            number,
+            about(json!({ "effect": effect, "result": result, "rules": rules, "why": "no terminal" })),
+        ));
     }
-    let approver = json!([{ "issuer": "tty:build-7", "subject": "1000", "channel": "tty", "assurance": "confirm", "at": 1, "other_person": false }]);
+    let approver =
+        json!([{ "issuer": "tty:build-7", "subject": "1000", "channel": "tty", "assurance": "confirm", "at": 1, "other_person": false }]);
     let approved = about(json!({ "effect": "ask", "result": "approved", "rules": rules, "approvers": approver, "assurance": "confirm" }));
     drafts.push(draft(Kind::Decision, 1, approved));
     drafts.push(draft(Kind::ExecStart, 1, json!({ "proc": { "pid": 4711, "start": 99 } })));
@@ -98,9 +103,34 @@ fn all_kinds() -> Vec<Draft> {
 /// What would end a line, a field or a terminal's patience.
 fn nasty() -> Vec<Value> {
     let texts = [
-        "plain", "", " ", "a|b", "a=b", "a\\", "\\\"]", "] evil", "\"", "line\nline", "cr\rlf\n", "tab\t", "\u{1b}[2J", "\u{202e}", "\u{85}",
-        "\u{2028}", "nul\u{0}", "\u{7f}", "\u{feff}", "cs1=forged", "cn1=7 cs3=other", "CEF:0|x|", "<34>1 - - - - - -", "ünïcödé", "😀",
-        "[gate@32473 origin=\"x\" seq=\"9\"]", "$(reboot)", "{\"log\":1}",
+        "plain",
+        "",
+        " ",
+        "a|b",
+        "a=b",
+        "a\\",
+        "\\\"]",
+        "] evil",
+        "\"",
+        "line\nline",
+        "cr\rlf\n",
+        "tab\t",
+        "\u{1b}[2J",
+        "\u{202e}",
+        "\u{85}",
+        "\u{2028}",
+        "nul\u{0}",
+        "\u{7f}",
+        "\u{feff}",
+        "cs1=forged",
+        "cn1=7 cs3=other",
+        "CEF:0|x|",
+        "<34>1 - - - - - -",
+        "ünïcödé",
+        "😀",
+        "[gate@32473 origin=\"x\" seq=\"9\"]",
+        "$(reboot)",
+        "{\"log\":1}",
     ];
     let mut all: Vec<Value> = texts.iter().map(|text| Value::from(*text)).collect();
     all.push(Value::from("x".repeat(30_000)));
@@ -261,7 +291,11 @@ fn a_changed_entry_is_exported_nowhere() {
             crate::log::filled(&world, 200);
             let log = database(&world);
             let body: Vec<u8> = log.query_row("SELECT body FROM entry WHERE seq=?1", [changed.cast_signed()], |row| row.get(0)).unwrap();
-            let forged = String::from_utf8(body).unwrap().replace("\"uid\":1000", "\"uid\":1001").replace("\"exit\":0", "\"exit\":1").replace("\"pid\":1,", "\"pid\":2,");
+            let forged = String::from_utf8(body)
+                .unwrap()
+                .replace("\"uid\":1000", "\"uid\":1001")
+                .replace("\"exit\":0", "\"exit\":1")
+                .replace("\"pid\":1,", "\"pid\":2,");
             let leaf = leaf_hash(forged.as_bytes());
             log.execute("UPDATE entry SET body=?1 WHERE seq=?2", (forged.as_bytes(), changed.cast_signed())).unwrap();
             if also_leaf {
@@ -323,8 +357,14 @@ fn example(visit: impl FnOnce(&Entry<'_>)) {
                 "policy": { "sha256": "5e", "rules": ["echo.read"] },
                 "decision": { "effect": "allow", "result": "allowed", "rules": [{ "id": "echo.read" }] } }),
     );
-    let header =
-        Header { log: "gate.test/build/1", seq: 12, prev: [0; 32], wall: at(0).wall, boot: "b", monotonic: std::time::Duration::from_secs(1) };
+    let header = Header {
+        log: "gate.test/build/1",
+        seq: 12,
+        prev: [0; 32],
+        wall: at(0).wall,
+        boot: "b",
+        monotonic: std::time::Duration::from_secs(1),
+    };
     let body = header.body(&decision).unwrap();
     let entry = Entry::new(&body, &[7; 64], 0, leaf_hash(&body)).unwrap();
     visit(&entry);
@@ -333,439 +373,84 @@ fn example(visit: impl FnOnce(&Entry<'_>)) {
 #[test]
 fn a_record_in_each_format() {
     insta::assert_snapshot!(shown(SinkFormat::Jsonl), @r#"
-    {
-      "actor": {
-        "uid": 1000,
-        "user": "ada"
-      },
-      "boot": "b",
-      "cmd": {
-        "argv": [
-          "echo",
-          "a|b=c",
-          "\"]\n"
-        ],
-        "path": "/usr/bin/echo",
-        "program": "echo"
-      },
-      "decision": {
-        "effect": "allow",
-        "result": "allowed",
-        "rules": [
-          {
-            "id": "echo.read"
-          }
-        ]
-      },
-      "gate": {
-        "version": "0.1.0"
-      },
-      "host": {
-        "name": "build"
-      },
-      "kind": "decision",
-      "log": "gate.test/build/1",
-      "monotonic": 1000000,
-      "policy": {
-        "rules": [
-          "echo.read"
-        ],
-        "sha256": "5e"
-      },
-      "prev": "0000000000000000000000000000000000000000000000000000000000000000",
-      "req": "01a1fbd4-f507-7707-8707-070707070707",
-      "risk": "low",
-      "seq": 12,
-      "ts": "2026-11-21T02:00:00.000000000Z",
-      "v": 1
-    }
+    actor: {"uid":1000,"user":"ada"}
+    boot: "b"
+    cmd: {"argv":["echo","a|b=c","\"]\n"],"path":"/usr/bin/echo","program":"echo"}
+    decision: {"effect":"allow","result":"allowed","rules":[{"id":"echo.read"}]}
+    gate: {"version":"0.1.0"}
+    host: {"name":"build"}
+    kind: "decision"
+    log: "gate.test/build/1"
+    monotonic: 1000000
+    policy: {"rules":["echo.read"],"sha256":"5e"}
+    prev: "0000000000000000000000000000000000000000000000000000000000000000"
+    req: "01a1fbd4-f507-7707-8707-070707070707"
+    risk: "low"
+    seq: 12
+    ts: "2026-11-21T02:00:00.000000000Z"
+    v: 1
     "#);
     insta::assert_snapshot!(shown(SinkFormat::Dsse), @r#"
-    {
-      "payload": "eyJhY3RvciI6eyJ1aWQiOjEwMDAsInVzZXIiOiJhZGEifSwiYm9vdCI6ImIiLCJjbWQiOnsiYXJndiI6WyJlY2hvIiwiYXxiPWMiLCJcIl1cbiJdLCJwYXRoIjoiL3Vzci9iaW4vZWNobyIsInByb2dyYW0iOiJlY2hvIn0sImRlY2lzaW9uIjp7ImVmZmVjdCI6ImFsbG93IiwicmVzdWx0IjoiYWxsb3dlZCIsInJ1bGVzIjpbeyJpZCI6ImVjaG8ucmVhZCJ9XX0sImdhdGUiOnsidmVyc2lvbiI6IjAuMS4wIn0sImhvc3QiOnsibmFtZSI6ImJ1aWxkIn0sImtpbmQiOiJkZWNpc2lvbiIsImxvZyI6ImdhdGUudGVzdC9idWlsZC8xIiwibW9ub3RvbmljIjoxMDAwMDAwLCJwb2xpY3kiOnsicnVsZXMiOlsiZWNoby5yZWFkIl0sInNoYTI1NiI6IjVlIn0sInByZXYiOiIwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwIiwicmVxIjoiMDFhMWZiZDQtZjUwNy03NzA3LTg3MDctMDcwNzA3MDcwNzA3IiwicmlzayI6ImxvdyIsInNlcSI6MTIsInRzIjoiMjAyNi0xMS0yMVQwMjowMDowMC4wMDAwMDAwMDBaIiwidiI6MX0=",
-      "payloadType": "application/vnd.gate.record+json",
-      "signatures": [
-        {
-          "keyid": "0",
-          "sig": "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="
-        }
-      ]
-    }
+    payload: "eyJhY3RvciI6eyJ1aWQiOjEwMDAsInVzZXIiOiJhZGEifSwiYm9vdCI6ImIiLCJjbWQiOnsiYXJndiI6WyJlY2hvIiwiYXxiPWMiLCJcIl1cbiJdLCJwYXRoIjoiL3Vzci9iaW4vZWNobyIsInByb2dyYW0iOiJlY2hvIn0sImRlY2lzaW9uIjp7ImVmZmVjdCI6ImFsbG93IiwicmVzdWx0IjoiYWxsb3dlZCIsInJ1bGVzIjpbeyJpZCI6ImVjaG8ucmVhZCJ9XX0sImdhdGUiOnsidmVyc2lvbiI6IjAuMS4wIn0sImhvc3QiOnsibmFtZSI6ImJ1aWxkIn0sImtpbmQiOiJkZWNpc2lvbiIsImxvZyI6ImdhdGUudGVzdC9idWlsZC8xIiwibW9ub3RvbmljIjoxMDAwMDAwLCJwb2xpY3kiOnsicnVsZXMiOlsiZWNoby5yZWFkIl0sInNoYTI1NiI6IjVlIn0sInByZXYiOiIwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwIiwicmVxIjoiMDFhMWZiZDQtZjUwNy03NzA3LTg3MDctMDcwNzA3MDcwNzA3IiwicmlzayI6ImxvdyIsInNlcSI6MTIsInRzIjoiMjAyNi0xMS0yMVQwMjowMDowMC4wMDAwMDAwMDBaIiwidiI6MX0="
+    payloadType: "application/vnd.gate.record+json"
+    signatures: [{"keyid":"0","sig":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="}]
     "#);
     insta::assert_snapshot!(shown(SinkFormat::Ocsf), @r#"
-    {
-      "action": "Allowed",
-      "action_id": 1,
-      "activity_id": 99,
-      "activity_name": "Decide",
-      "actor": {
-        "app_name": "gate",
-        "user": {
-          "name": "ada",
-          "uid": "1000"
-        }
-      },
-      "authorizations": [
-        {
-          "decision": "allowed",
-          "policy": {
-            "is_applied": true,
-            "uid": "echo.read"
-          }
-        }
-      ],
-      "category_name": "System Activity",
-      "category_uid": 1,
-      "class_name": "Process Activity",
-      "class_uid": 1007,
-      "device": {
-        "hostname": "build",
-        "name": "build",
-        "type": "Unknown",
-        "type_id": 0
-      },
-      "disposition": "Allowed",
-      "disposition_id": 1,
-      "message": "decision allowed ada echo 'a|b=c' $'\"]\\n'",
-      "metadata": {
-        "correlation_uid": "01a1fbd4-f507-7707-8707-070707070707",
-        "event_code": "decision",
-        "log_name": "gate.test/build/1",
-        "log_provider": "gate",
-        "original_time": "2026-11-21T02:00:00.000000000Z",
-        "product": {
-          "name": "gate",
-          "vendor_name": "gate",
-          "version": "0.1.0"
-        },
-        "profiles": [
-          "host",
-          "security_control"
-        ],
-        "sequence": 12,
-        "uid": "431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c",
-        "version": "1.8.0"
-      },
-      "policy": {
-        "is_applied": true,
-        "name": "gate",
-        "uid": "5e"
-      },
-      "process": {
-        "cmd_line": "echo 'a|b=c' $'\"]\\n'",
-        "file": {
-          "name": "echo",
-          "path": "/usr/bin/echo",
-          "type": "Executable File",
-          "type_id": 8
-        },
-        "name": "echo",
-        "path": "/usr/bin/echo",
-        "uid": "01a1fbd4-f507-7707-8707-070707070707",
-        "user": {
-          "name": "ada",
-          "uid": "1000"
-        }
-      },
-      "raw_data": "{\"actor\":{\"uid\":1000,\"user\":\"ada\"},\"boot\":\"b\",\"cmd\":{\"argv\":[\"echo\",\"a|b=c\",\"\\\"]\\n\"],\"path\":\"/usr/bin/echo\",\"program\":\"echo\"},\"decision\":{\"effect\":\"allow\",\"result\":\"allowed\",\"rules\":[{\"id\":\"echo.read\"}]},\"gate\":{\"version\":\"0.1.0\"},\"host\":{\"name\":\"build\"},\"kind\":\"decision\",\"log\":\"gate.test/build/1\",\"monotonic\":1000000,\"policy\":{\"rules\":[\"echo.read\"],\"sha256\":\"5e\"},\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"req\":\"01a1fbd4-f507-7707-8707-070707070707\",\"risk\":\"low\",\"seq\":12,\"ts\":\"2026-11-21T02:00:00.000000000Z\",\"v\":1}",
-      "raw_data_hash": {
-        "algorithm": "SHA-256",
-        "algorithm_id": 3,
-        "value": "f8dbdfe84632ca8acb41314d69811a01cd6d3c6739a22f523a765cc30ccfeb82"
-      },
-      "raw_data_size": 551,
-      "risk_level": "Low",
-      "risk_level_id": 1,
-      "severity": "Low",
-      "severity_id": 2,
-      "status": "Success",
-      "status_id": 1,
-      "time": 1795226400000,
-      "type_name": "Process Activity: Other",
-      "type_uid": 100799,
-      "unmapped": {
-        "keyid": "0",
-        "leaf": "431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c",
-        "prev": "0000000000000000000000000000000000000000000000000000000000000000",
-        "sig": "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="
-      }
-    }
+    action: "Allowed"
+    action_id: 1
+    activity_id: 99
+    activity_name: "Decide"
+    actor: {"app_name":"gate","user":{"name":"ada","uid":"1000"}}
+    authorizations: [{"decision":"allowed","policy":{"is_applied":true,"uid":"echo.read"}}]
+    category_name: "System Activity"
+    category_uid: 1
+    class_name: "Process Activity"
+    class_uid: 1007
+    device: {"hostname":"build","name":"build","type":"Unknown","type_id":0}
+    disposition: "Allowed"
+    disposition_id: 1
+    message: "decision allowed ada echo 'a|b=c' $'\"]\\n'"
+    metadata: {"correlation_uid":"01a1fbd4-f507-7707-8707-070707070707","event_code":"decision","log_name":"gate.test/build/1","log_provider":"gate","original_time":"2026-11-21T02:00:00.000000000Z","product":{"name":"gate","vendor_name":"gate","version":"0.1.0"},"profiles":["host","security_control"],"sequence":12,"uid":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c","version":"1.8.0"}
+    policy: {"is_applied":true,"name":"gate","uid":"5e"}
+    process: {"cmd_line":"echo 'a|b=c' $'\"]\\n'","file":{"name":"echo","path":"/usr/bin/echo","type":"Executable File","type_id":8},"name":"echo","path":"/usr/bin/echo","uid":"01a1fbd4-f507-7707-8707-070707070707","user":{"name":"ada","uid":"1000"}}
+    raw_data: "{\"actor\":{\"uid\":1000,\"user\":\"ada\"},\"boot\":\"b\",\"cmd\":{\"argv\":[\"echo\",\"a|b=c\",\"\\\"]\\n\"],\"path\":\"/usr/bin/echo\",\"program\":\"echo\"},\"decision\":{\"effect\":\"allow\",\"result\":\"allowed\",\"rules\":[{\"id\":\"echo.read\"}]},\"gate\":{\"version\":\"0.1.0\"},\"host\":{\"name\":\"build\"},\"kind\":\"decision\",\"log\":\"gate.test/build/1\",\"monotonic\":1000000,\"policy\":{\"rules\":[\"echo.read\"],\"sha256\":\"5e\"},\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"req\":\"01a1fbd4-f507-7707-8707-070707070707\",\"risk\":\"low\",\"seq\":12,\"ts\":\"2026-11-21T02:00:00.000000000Z\",\"v\":1}"
+    raw_data_hash: {"algorithm":"SHA-256","algorithm_id":3,"value":"f8dbdfe84632ca8acb41314d69811a01cd6d3c6739a22f523a765cc30ccfeb82"}
+    raw_data_size: 551
+    risk_level: "Low"
+    risk_level_id: 1
+    severity: "Low"
+    severity_id: 2
+    status: "Success"
+    status_id: 1
+    time: 1795226400000
+    type_name: "Process Activity: Other"
+    type_uid: 100799
+    unmapped: {"keyid":"0","leaf":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c","prev":"0000000000000000000000000000000000000000000000000000000000000000","sig":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="}
     "#);
     insta::assert_snapshot!(shown(SinkFormat::Ecs), @r#"
-    {
-      "@timestamp": "2026-11-21T02:00:00.000000000Z",
-      "ecs": {
-        "version": "9.0.0"
-      },
-      "event": {
-        "action": "decision",
-        "category": [
-          "process"
-        ],
-        "dataset": "gate.audit",
-        "hash": "f8dbdfe84632ca8acb41314d69811a01cd6d3c6739a22f523a765cc30ccfeb82",
-        "id": "431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c",
-        "kind": "event",
-        "module": "gate",
-        "original": "{\"actor\":{\"uid\":1000,\"user\":\"ada\"},\"boot\":\"b\",\"cmd\":{\"argv\":[\"echo\",\"a|b=c\",\"\\\"]\\n\"],\"path\":\"/usr/bin/echo\",\"program\":\"echo\"},\"decision\":{\"effect\":\"allow\",\"result\":\"allowed\",\"rules\":[{\"id\":\"echo.read\"}]},\"gate\":{\"version\":\"0.1.0\"},\"host\":{\"name\":\"build\"},\"kind\":\"decision\",\"log\":\"gate.test/build/1\",\"monotonic\":1000000,\"policy\":{\"rules\":[\"echo.read\"],\"sha256\":\"5e\"},\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"req\":\"01a1fbd4-f507-7707-8707-070707070707\",\"risk\":\"low\",\"seq\":12,\"ts\":\"2026-11-21T02:00:00.000000000Z\",\"v\":1}",
-        "outcome": "success",
-        "provider": "gate",
-        "sequence": 12,
-        "type": [
-          "info",
-          "allowed"
-        ]
-      },
-      "gate": {
-        "decision": "allowed",
-        "effect": "allow",
-        "keyid": "0",
-        "leaf": "431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c",
-        "log": "gate.test/build/1",
-        "policy": "5e",
-        "prev": "0000000000000000000000000000000000000000000000000000000000000000",
-        "request": "01a1fbd4-f507-7707-8707-070707070707",
-        "risk": "low",
-        "sig": "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="
-      },
-      "host": {
-        "hostname": "build",
-        "name": "build"
-      },
-      "message": "decision allowed ada echo 'a|b=c' $'\"]\\n'",
-      "observer": {
-        "product": "gate",
-        "vendor": "gate",
-        "version": "0.1.0"
-      },
-      "process": {
-        "args": [
-          "echo",
-          "a|b=c",
-          "\"]\n"
-        ],
-        "args_count": 3,
-        "command_line": "echo 'a|b=c' $'\"]\\n'",
-        "entity_id": "01a1fbd4-f507-7707-8707-070707070707",
-        "executable": "/usr/bin/echo",
-        "name": "echo"
-      },
-      "related": {
-        "hosts": [
-          "build"
-        ],
-        "user": [
-          "ada",
-          "1000"
-        ]
-      },
-      "rule": {
-        "id": [
-          "echo.read"
-        ]
-      },
-      "user": {
-        "id": "1000",
-        "name": "ada"
-      }
-    }
+    @timestamp: "2026-11-21T02:00:00.000000000Z"
+    ecs: {"version":"9.0.0"}
+    event: {"action":"decision","category":["process"],"dataset":"gate.audit","hash":"f8dbdfe84632ca8acb41314d69811a01cd6d3c6739a22f523a765cc30ccfeb82","id":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c","kind":"event","module":"gate","original":"{\"actor\":{\"uid\":1000,\"user\":\"ada\"},\"boot\":\"b\",\"cmd\":{\"argv\":[\"echo\",\"a|b=c\",\"\\\"]\\n\"],\"path\":\"/usr/bin/echo\",\"program\":\"echo\"},\"decision\":{\"effect\":\"allow\",\"result\":\"allowed\",\"rules\":[{\"id\":\"echo.read\"}]},\"gate\":{\"version\":\"0.1.0\"},\"host\":{\"name\":\"build\"},\"kind\":\"decision\",\"log\":\"gate.test/build/1\",\"monotonic\":1000000,\"policy\":{\"rules\":[\"echo.read\"],\"sha256\":\"5e\"},\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"req\":\"01a1fbd4-f507-7707-8707-070707070707\",\"risk\":\"low\",\"seq\":12,\"ts\":\"2026-11-21T02:00:00.000000000Z\",\"v\":1}","outcome":"success","provider":"gate","sequence":12,"type":["info","allowed"]}
+    gate: {"decision":"allowed","effect":"allow","keyid":"0","leaf":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c","log":"gate.test/build/1","policy":"5e","prev":"0000000000000000000000000000000000000000000000000000000000000000","request":"01a1fbd4-f507-7707-8707-070707070707","risk":"low","sig":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="}
+    host: {"hostname":"build","name":"build"}
+    message: "decision allowed ada echo 'a|b=c' $'\"]\\n'"
+    observer: {"product":"gate","vendor":"gate","version":"0.1.0"}
+    process: {"args":["echo","a|b=c","\"]\n"],"args_count":3,"command_line":"echo 'a|b=c' $'\"]\\n'","entity_id":"01a1fbd4-f507-7707-8707-070707070707","executable":"/usr/bin/echo","name":"echo"}
+    related: {"hosts":["build"],"user":["ada","1000"]}
+    rule: {"id":["echo.read"]}
+    user: {"id":"1000","name":"ada"}
     "#);
-    insta::assert_snapshot!(shown(SinkFormat::Cef), @r#"
-    CEF:0|gate|gate|0.1.0|decision|command decided|3|cn1=12 cn1Label=sequence cs1=431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c cs1Label=leaf cs3=gate.test/build/1 cs3Label=log rt=1795226400000 dvchost=build externalId=01a1fbd4-f507-7707-8707-070707070707 suser=ada suid=1000 act=allowed outcome=success dproc=echo filePath=/usr/bin/echo cs2=echo.read cs2Label=rules cs4=5e cs4Label=policy cs5=low cs5Label=risk cs6=echo 'a|b\=c' $'"]\\n' cs6Label=command msg=decision allowed ada echo 'a|b\=c' $'"]\\n'
-    "#);
-    insta::assert_snapshot!(shown(SinkFormat::Rfc5424), @r#"
-    <85>1 2026-11-21T02:00:00.000000Z build gate - decision [gate@32473 origin="gate.test/build/1" seq="12" leaf="431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c" prev="0000000000000000000000000000000000000000000000000000000000000000" kind="decision" req="01a1fbd4-f507-7707-8707-070707070707" user="ada" uid="1000" decision="allowed" risk="low" rules="echo.read" policy="5e" cmd="echo 'a|b=c' $'\"\]\\n'"] decision allowed
-    "#);
-    insta::assert_snapshot!(shown(SinkFormat::Otlp), @r#"
-    {
-      "resourceLogs": [
-        {
-          "resource": {
-            "attributes": [
-              {
-                "key": "service.name",
-                "value": {
-                  "stringValue": "gate"
-                }
-              },
-              {
-                "key": "service.version",
-                "value": {
-                  "stringValue": "0.1.0"
-                }
-              },
-              {
-                "key": "service.instance.id",
-                "value": {
-                  "stringValue": "gate.test/build/1"
-                }
-              },
-              {
-                "key": "host.name",
-                "value": {
-                  "stringValue": "build"
-                }
-              }
-            ]
-          },
-          "scopeLogs": [
-            {
-              "logRecords": [
-                {
-                  "attributes": [
-                    {
-                      "key": "log.record.uid",
-                      "value": {
-                        "stringValue": "431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c"
-                      }
-                    },
-                    {
-                      "key": "gate.log",
-                      "value": {
-                        "stringValue": "gate.test/build/1"
-                      }
-                    },
-                    {
-                      "key": "gate.seq",
-                      "value": {
-                        "intValue": "12"
-                      }
-                    },
-                    {
-                      "key": "gate.leaf",
-                      "value": {
-                        "stringValue": "431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c"
-                      }
-                    },
-                    {
-                      "key": "gate.prev",
-                      "value": {
-                        "stringValue": "0000000000000000000000000000000000000000000000000000000000000000"
-                      }
-                    },
-                    {
-                      "key": "gate.kind",
-                      "value": {
-                        "stringValue": "decision"
-                      }
-                    },
-                    {
-                      "key": "gate.request",
-                      "value": {
-                        "stringValue": "01a1fbd4-f507-7707-8707-070707070707"
-                      }
-                    },
-                    {
-                      "key": "gate.decision",
-                      "value": {
-                        "stringValue": "allowed"
-                      }
-                    },
-                    {
-                      "key": "gate.effect",
-                      "value": {
-                        "stringValue": "allow"
-                      }
-                    },
-                    {
-                      "key": "gate.risk",
-                      "value": {
-                        "stringValue": "low"
-                      }
-                    },
-                    {
-                      "key": "gate.policy",
-                      "value": {
-                        "stringValue": "5e"
-                      }
-                    },
-                    {
-                      "key": "user.name",
-                      "value": {
-                        "stringValue": "ada"
-                      }
-                    },
-                    {
-                      "key": "user.id",
-                      "value": {
-                        "stringValue": "1000"
-                      }
-                    },
-                    {
-                      "key": "process.command_line",
-                      "value": {
-                        "stringValue": "echo 'a|b=c' $'\"]\\n'"
-                      }
-                    },
-                    {
-                      "key": "process.executable.name",
-                      "value": {
-                        "stringValue": "echo"
-                      }
-                    },
-                    {
-                      "key": "process.executable.path",
-                      "value": {
-                        "stringValue": "/usr/bin/echo"
-                      }
-                    },
-                    {
-                      "key": "process.command_args",
-                      "value": {
-                        "arrayValue": {
-                          "values": [
-                            {
-                              "stringValue": "echo"
-                            },
-                            {
-                              "stringValue": "a|b=c"
-                            },
-                            {
-                              "stringValue": "\"]\n"
-                            }
-                          ]
-                        }
-                      }
-                    },
-                    {
-                      "key": "gate.rules",
-                      "value": {
-                        "arrayValue": {
-                          "values": [
-                            {
-                              "stringValue": "echo.read"
-                            }
-                          ]
-                        }
-                      }
-                    }
-                  ],
-                  "body": {
-                    "stringValue": "{\"actor\":{\"uid\":1000,\"user\":\"ada\"},\"boot\":\"b\",\"cmd\":{\"argv\":[\"echo\",\"a|b=c\",\"\\\"]\\n\"],\"path\":\"/usr/bin/echo\",\"program\":\"echo\"},\"decision\":{\"effect\":\"allow\",\"result\":\"allowed\",\"rules\":[{\"id\":\"echo.read\"}]},\"gate\":{\"version\":\"0.1.0\"},\"host\":{\"name\":\"build\"},\"kind\":\"decision\",\"log\":\"gate.test/build/1\",\"monotonic\":1000000,\"policy\":{\"rules\":[\"echo.read\"],\"sha256\":\"5e\"},\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"req\":\"01a1fbd4-f507-7707-8707-070707070707\",\"risk\":\"low\",\"seq\":12,\"ts\":\"2026-11-21T02:00:00.000000000Z\",\"v\":1}"
-                  },
-                  "eventName": "gate.decision",
-                  "observedTimeUnixNano": "1795226400000000000",
-                  "severityNumber": 9,
-                  "severityText": "INFO",
-                  "timeUnixNano": "1795226400000000000"
-                }
-              ],
-              "scope": {
-                "name": "gate",
-                "version": "0.1.0"
-              }
-            }
-          ]
-        }
-      ]
-    }
-    "#);
+    insta::assert_snapshot!(shown(SinkFormat::Cef), @r#"CEF:0|gate|gate|0.1.0|decision|command decided|3|cn1=12 cn1Label=sequence cs1=431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c cs1Label=leaf cs3=gate.test/build/1 cs3Label=log rt=1795226400000 dvchost=build externalId=01a1fbd4-f507-7707-8707-070707070707 suser=ada suid=1000 act=allowed outcome=success dproc=echo filePath=/usr/bin/echo cs2=echo.read cs2Label=rules cs4=5e cs4Label=policy cs5=low cs5Label=risk cs6=echo 'a|b\=c' $'"]\\n' cs6Label=command msg=decision allowed ada echo 'a|b\=c' $'"]\\n'"#);
+    insta::assert_snapshot!(shown(SinkFormat::Rfc5424), @r#"<85>1 2026-11-21T02:00:00.000000Z build gate - decision [gate@32473 origin="gate.test/build/1" seq="12" leaf="431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c" prev="0000000000000000000000000000000000000000000000000000000000000000" kind="decision" req="01a1fbd4-f507-7707-8707-070707070707" user="ada" uid="1000" decision="allowed" risk="low" rules="echo.read" policy="5e" cmd="echo 'a|b=c' $'\"\]\\n'"] decision allowed"#);
+    insta::assert_snapshot!(shown(SinkFormat::Otlp), @r#"resourceLogs: [{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"gate"}},{"key":"service.version","value":{"stringValue":"0.1.0"}},{"key":"service.instance.id","value":{"stringValue":"gate.test/build/1"}},{"key":"host.name","value":{"stringValue":"build"}}]},"scopeLogs":[{"logRecords":[{"attributes":[{"key":"log.record.uid","value":{"stringValue":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c"}},{"key":"gate.log","value":{"stringValue":"gate.test/build/1"}},{"key":"gate.seq","value":{"intValue":"12"}},{"key":"gate.leaf","value":{"stringValue":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c"}},{"key":"gate.prev","value":{"stringValue":"0000000000000000000000000000000000000000000000000000000000000000"}},{"key":"gate.kind","value":{"stringValue":"decision"}},{"key":"gate.request","value":{"stringValue":"01a1fbd4-f507-7707-8707-070707070707"}},{"key":"gate.decision","value":{"stringValue":"allowed"}},{"key":"gate.effect","value":{"stringValue":"allow"}},{"key":"gate.risk","value":{"stringValue":"low"}},{"key":"gate.policy","value":{"stringValue":"5e"}},{"key":"user.name","value":{"stringValue":"ada"}},{"key":"user.id","value":{"stringValue":"1000"}},{"key":"process.command_line","value":{"stringValue":"echo 'a|b=c' $'\"]\\n'"}},{"key":"process.executable.name","value":{"stringValue":"echo"}},{"key":"process.executable.path","value":{"stringValue":"/usr/bin/echo"}},{"key":"process.command_args","value":{"arrayValue":{"values":[{"stringValue":"echo"},{"stringValue":"a|b=c"},{"stringValue":"\"]\n"}]}}},{"key":"gate.rules","value":{"arrayValue":{"values":[{"stringValue":"echo.read"}]}}}],"body":{"stringValue":"{\"actor\":{\"uid\":1000,\"user\":\"ada\"},\"boot\":\"b\",\"cmd\":{\"argv\":[\"echo\",\"a|b=c\",\"\\\"]\\n\"],\"path\":\"/usr/bin/echo\",\"program\":\"echo\"},\"decision\":{\"effect\":\"allow\",\"result\":\"allowed\",\"rules\":[{\"id\":\"echo.read\"}]},\"gate\":{\"version\":\"0.1.0\"},\"host\":{\"name\":\"build\"},\"kind\":\"decision\",\"log\":\"gate.test/build/1\",\"monotonic\":1000000,\"policy\":{\"rules\":[\"echo.read\"],\"sha256\":\"5e\"},\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"req\":\"01a1fbd4-f507-7707-8707-070707070707\",\"risk\":\"low\",\"seq\":12,\"ts\":\"2026-11-21T02:00:00.000000000Z\",\"v\":1}"},"eventName":"gate.decision","observedTimeUnixNano":"1795226400000000000","severityNumber":9,"severityText":"INFO","timeUnixNano":"1795226400000000000"}],"scope":{"name":"gate","version":"0.1.0"}}]}]"#);
 }
 
+/// A line; of JSON each member of the outermost object in a line of its own.
 fn shown(format: SinkFormat) -> String {
     let mut text = String::new();
     example(|entry| text = String::from_utf8(line(entry, format, false)).unwrap());
-    if text.starts_with('{') { serde_json::to_string_pretty(&serde_json::from_str::<Value>(&text).unwrap()).unwrap() } else { text }
+    let Ok(Value::Object(members)) = serde_json::from_str(&text) else { return text };
+    members.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
 }
 
 proptest! {

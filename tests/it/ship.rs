@@ -441,9 +441,8 @@ fn each_entry_is_told_to_the_local_syslog_without_the_command() {
     // The log's first entry is older than its opening, and is told by the checkpoint of the second.
     assert_eq!(told.len(), 2, "{told:#?}");
     for (line, record) in told.iter().zip(&records[1..]) {
-        let leaf: Vec<u8> = database(&world)
-            .query_row("SELECT leaf FROM entry WHERE seq=?1", [record["seq"].as_i64().unwrap()], |row| row.get(0))
-            .unwrap();
+        let leaf: Vec<u8> =
+            database(&world).query_row("SELECT leaf FROM entry WHERE seq=?1", [record["seq"].as_i64().unwrap()], |row| row.get(0)).unwrap();
         let wanted = format!(
             "[gate@32473 origin=\"{}\" seq=\"{}\" size=\"3\" root=\"{root}\" leaf=\"{}\" kind=\"{}\" req=\"{}\"",
             record["log"].as_str().unwrap(),

@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const TRIES: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// The longest wait before a delivery is tried once more with `--follow`.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Args)]
 pub(super) struct ShipArgs {
@@ -40,11 +40,13 @@ pub(super) struct ShipArgs {
 
 pub(super) fn ship(reader: &Reader, args: &ShipArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
     if around.settings.sinks.is_empty() {
-        return Err(Error::config("no layer names a sink").hint("write `[[log.sink]]` with `name`, `to` and `format` into a policy.toml; see gate-policy(5)"));
+        return Err(Error::config("no layer names a sink")
+            .hint("write `[[log.sink]]` with `name`, `to` and `format` into a policy.toml; see gate-policy(5)"));
     }
     let _alone = alone(around)?;
     let mut log = Log::open(around.place, around.now, around.boot_id).map_err(wrong)?;
-    let mut couriers: Vec<Courier<'_>> = around.settings.sinks.iter().map(|sink| Courier::new(reader, sink, around.settings.ca.as_deref())).collect();
+    let mut couriers: Vec<Courier<'_>> =
+        around.settings.sinks.iter().map(|sink| Courier::new(reader, sink, around.settings.ca.as_deref())).collect();
     if args.follow { follow(reader, &mut log, &mut couriers, args.json) } else { once(&mut log, &mut couriers, args.json) }
 }
 

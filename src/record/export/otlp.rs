@@ -90,7 +90,9 @@ fn attributes(entry: &Entry<'_>, told: &Told) -> Vec<Value> {
         ("process.working_directory", told.cwd.as_deref()),
     ];
     all.extend(texts.into_iter().filter_map(|(key, value)| Some(string(key, value?))));
-    all.extend([("process.pid", told.pid), ("process.exit.code", told.exit)].into_iter().filter_map(|(key, value)| Some(integer(key, value?))));
+    all.extend(
+        [("process.pid", told.pid), ("process.exit.code", told.exit)].into_iter().filter_map(|(key, value)| Some(integer(key, value?))),
+    );
     all.extend(told.args.as_ref().map(|args| strings("process.command_args", args)));
     for (key, values) in [("gate.rules", &told.rules), ("gate.approvers", &told.approvers)] {
         all.extend((!values.is_empty()).then(|| strings(key, values)));

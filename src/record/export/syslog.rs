@@ -48,7 +48,8 @@ pub(super) fn line(entry: &Entry<'_>, told: &Told) -> String {
 /// An entry in another form as the message of an RFC 5424 one, whose structured data says where it stands in which log.
 pub fn wrapped(entry: &Entry<'_>, message: &[u8]) -> Vec<u8> {
     let told = Told::of(entry);
-    let mut line = format!("{} [{SD_ID}{}{}] ", header(entry, &told), origin(entry), parameter("leaf", &told.leaf, LONGEST_VALUE)).into_bytes();
+    let mut line =
+        format!("{} [{SD_ID}{}{}] ", header(entry, &told), origin(entry), parameter("leaf", &told.leaf, LONGEST_VALUE)).into_bytes();
     line.extend_from_slice(message);
     line
 }

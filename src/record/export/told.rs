@@ -78,7 +78,11 @@ impl Told {
             rules: rules.as_ref().and_then(Value::as_array).map(|rules| rules.iter().filter_map(rule_id).collect()).unwrap_or_default(),
             risk: decided.get("risk").and_then(bytes_text).or_else(|| entry.get("risk").as_ref().and_then(bytes_text)),
             policy: words("policy", &["sha256"]),
-            approvers: decided.get("approvers").and_then(Value::as_array).map(|all| all.iter().filter_map(approver).collect()).unwrap_or_default(),
+            approvers: decided
+                .get("approvers")
+                .and_then(Value::as_array)
+                .map(|all| all.iter().filter_map(approver).collect())
+                .unwrap_or_default(),
             why: decided.get("why").and_then(bytes_text).or_else(|| words("error", &[])),
         }
     }
@@ -114,7 +118,8 @@ impl Told {
     pub(super) fn message(&self, kind: Kind) -> String {
         let decided = if kind == Kind::Decision { self.result.clone() } else { None };
         let shown = |text: &String| text::escape(text.as_bytes());
-        let parts = [decided.as_ref().map(shown), self.user.as_ref().map(shown), self.command.clone(), self.detail(kind).as_ref().map(shown)];
+        let parts =
+            [decided.as_ref().map(shown), self.user.as_ref().map(shown), self.command.clone(), self.detail(kind).as_ref().map(shown)];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         format!("{kind} {}", parts.join(" ")).trim_end().to_owned()
     }

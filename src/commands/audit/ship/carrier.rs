@@ -79,8 +79,9 @@ impl Carrier {
         let position = match &tail.last {
             None => Position::Noted((!tail.half.is_empty()).then_some(tail.half)),
             Some(last) => {
-                let (log, seq) = export::place(last, self.format)
-                    .ok_or_else(|| Stopped::refused(format!("the last line of the file is no entry as {}; gate adds nothing to it", self.format.word())))?;
+                let (log, seq) = export::place(last, self.format).ok_or_else(|| {
+                    Stopped::refused(format!("the last line of the file is no entry as {}; gate adds nothing to it", self.format.word()))
+                })?;
                 if !tail.half.is_empty() {
                     file.cut(tail.at).map_err(Stopped::again)?;
                 }
@@ -112,9 +113,13 @@ impl Carrier {
                 file.append(&lines).map_err(Stopped::again)
             }
             Way::Http { http, url, token } => post(http, url, token.as_deref(), batch, format),
-            Way::Tcp(to) => syslog::tcp(*to, &messages(batch, format, usize::MAX), PATIENCE).map_err(|error| Stopped::again(error.to_string())),
+            Way::Tcp(to) => {
+                syslog::tcp(*to, &messages(batch, format, usize::MAX), PATIENCE).map_err(|error| Stopped::again(error.to_string()))
+            }
             Way::Udp(to) => syslog::udp(*to, &messages(batch, format, LARGEST_DATAGRAM)).map_err(|error| Stopped::again(error.to_string())),
-            Way::Unix(path) => syslog::unix(path, &messages(batch, format, LARGEST_DATAGRAM), PATIENCE).map_err(|error| Stopped::again(error.to_string())),
+            Way::Unix(path) => {
+                syslog::unix(path, &messages(batch, format, LARGEST_DATAGRAM), PATIENCE).map_err(|error| Stopped::again(error.to_string()))
+            }
         }
     }
 }
@@ -124,7 +129,9 @@ fn messages(batch: &[Entry<'_>], format: SinkFormat, most: usize) -> Vec<Vec<u8>
     let short = |entry: &Entry<'_>| export::line(entry, SinkFormat::Rfc5424, false);
     let message = |entry: &Entry<'_>| match format {
         SinkFormat::Rfc5424 => short(entry),
-        _ => Some(export::wrapped(entry, &export::line(entry, format, false))).filter(|whole| whole.len() <= most).unwrap_or_else(|| short(entry)),
+        _ => Some(export::wrapped(entry, &export::line(entry, format, false)))
+            .filter(|whole| whole.len() <= most)
+            .unwrap_or_else(|| short(entry)),
     };
     batch.iter().map(message).collect()
 }
