@@ -45,6 +45,12 @@ impl LineFile {
         if metadata.mode() & 0o022 != 0 {
             return Err(format!("others may write it (mode {:04o})", metadata.mode() & 0o7777));
         }
+        // A file that was made just now has to be there after a power cut as well.
+        if metadata.len() == 0
+            && let Some(directory) = path.parent()
+        {
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| error.to_string())?;
+        }
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err("another process writes to it".to_owned()),

@@ -450,7 +450,7 @@ fn shown(format: SinkFormat) -> String {
     let mut text = String::new();
     example(|entry| text = String::from_utf8(line(entry, format, false)).unwrap());
     let Ok(Value::Object(members)) = serde_json::from_str(&text) else { return text };
-    members.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+    members.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
 }
 
 proptest! {

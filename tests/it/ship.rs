@@ -144,6 +144,24 @@ fn receivers_of_every_kind_get_every_entry() {
 }
 
 #[test]
+fn large_entries_go_in_smaller_batches_and_what_no_datagram_holds_goes_as_a_short_message() {
+    for (kind, format) in [("http", "jsonl"), ("unix", "jsonl")] {
+        let world = World::new();
+        let receiver = Receiver::new(&world, kind, &["plain"]);
+        let world = with_sinks(world, &[sink("there", &receiver.address, format)]);
+        let mut log = open(&world).unwrap();
+        for second in 0..120 {
+            let mut fields = Map::new();
+            fields.insert("pad".to_owned(), "é".repeat(30_000).into());
+            log.append(&[Draft::new(Kind::Heartbeat, None, fields)], at(second)).unwrap();
+        }
+        drop(log);
+        ship_all(&world);
+        assert!(receiver.entries().into_iter().eq((0..121).map(|seq| (seq, 1))), "{kind}");
+    }
+}
+
+#[test]
 fn datagrams_over_the_network_say_which_entry_they_are() {
     let world = World::new();
     let receiver = Receiver::new(&world, "udp", &[]);
@@ -320,6 +338,27 @@ fn follow_sends_what_is_new() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(receiver.entries().values().all(|count| *count == 1));
+}
+
+#[test]
+fn follow_goes_on_in_a_new_file_when_the_old_one_was_renamed() {
+    let world = World::new();
+    let path = world.root().join("sink.cef");
+    let world = with_sinks(world, &[sink("there", &format!("file:{}", path.display()), "cef")]);
+    filled(&world, 1);
+    let mut command = world.command(world.gate(), ["audit", "ship", "--follow", "--json"]);
+    let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for round in 0..4 {
+        let sent: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!((&sent["next"], &sent["error"]), (&(4 + round).into(), &Value::Null));
+        let old = world.root().join(format!("old-{round}"));
+        fs::rename(&path, &old).unwrap();
+        assert_eq!(file_entries(&old, SinkFormat::Cef), if round == 0 { vec![0, 1, 2, 3] } else { vec![3 + round] });
+        more(&world, 1);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// How many system calls of a delivery are tried, of each of its threads.

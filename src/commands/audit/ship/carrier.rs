@@ -74,6 +74,8 @@ impl Carrier {
     /// Where the sink stands in the log of this origin. A file stays open and locked until the batch is delivered.
     pub(super) fn position(&mut self, origin: &str) -> Result<Position, Stopped> {
         let Way::File { path, open } = &mut self.way else { return Ok(Position::Noted(None)) };
+        // The one of the last batch is closed first: it holds the lock, and may have been renamed since.
+        *open = None;
         let mut file = LineFile::open(path).map_err(Stopped::again)?;
         let tail = file.tail().map_err(Stopped::again)?;
         let position = match &tail.last {

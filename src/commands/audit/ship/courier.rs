@@ -46,6 +46,7 @@ impl Stopped {
 pub(super) struct Courier<'a> {
     reader: &'a Reader,
     sink: &'a Sink,
+    ca: Option<&'a str>,
     carrier: Result<Carrier, String>,
     entries: Option<Entries<'a>>,
     next: u64,
@@ -53,8 +54,8 @@ pub(super) struct Courier<'a> {
 }
 
 impl<'a> Courier<'a> {
-    pub(super) fn new(reader: &'a Reader, sink: &'a Sink, ca: Option<&str>) -> Self {
-        Self { reader, sink, carrier: Carrier::new(sink, ca), entries: None, next: 0, sent: 0 }
+    pub(super) fn new(reader: &'a Reader, sink: &'a Sink, ca: Option<&'a str>) -> Self {
+        Self { reader, sink, ca, carrier: Carrier::new(sink, ca), entries: None, next: 0, sent: 0 }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -87,6 +88,10 @@ impl<'a> Courier<'a> {
         };
         let step = self.deliver(log, &mut entries);
         self.entries = Some(entries);
+        // The next try begins anew: a token, a certificate or an address may be another by then.
+        if matches!(step, Ok(Step::Stopped(_))) {
+            self.carrier = Carrier::new(self.sink, self.ca);
+        }
         step
     }
 
