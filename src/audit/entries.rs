@@ -1,16 +1,22 @@
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::error::{Error, Kind};
 use super::head::Head;
 use super::reader::Reader;
+use super::show::Wanted;
+use crate::key::Vkey;
 use crate::record::export::Entry;
-use crate::record::{Body, Hash, Kind as RecordKind, inclusion, leaf_hash, node_hash, verify_inclusion};
+use crate::record::{Body, Hash, Kind as RecordKind, inclusion, leaf_hash, node_hash, signed_bytes, verify_inclusion};
 
 /// How many entries are read and proved at once: what an archive's bundle holds, so that none is torn.
 const BUNDLE: u64 = 256;
 
 /// Decisions kept for the executions that follow them, in bytes.
 const MOST_KEPT: usize = 4 * 1024 * 1024;
+
+/// Record keys kept for the entries that they signed.
+const MOST_KEYS: usize = 1000;
 
 /// An entry whose bytes stand in the signed tree.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,10 +25,10 @@ pub struct Proved {
     pub seq: u64,
     /// Its bytes.
     pub body: Vec<u8>,
-    /// The record key's signature, which is not checked here: the signed tree vouches for the bytes.
+    /// The record key's signature. It is not checked yet: the signed tree vouches for the bytes.
     pub signature: Vec<u8>,
-    /// The entry that introduced the record key.
-    pub epoch: u64,
+    /// The record key.
+    pub key: Rc<Vkey>,
     /// Its leaf hash.
     pub leaf: Hash,
     /// For an execution, the decision of the same request, proved as well.
@@ -30,9 +36,12 @@ pub struct Proved {
 }
 
 impl Proved {
-    /// The entry, to be exported.
-    pub fn entry(&self) -> Result<Entry<'_>, Error> {
-        let entry = Entry::new(&self.body, &self.signature, self.epoch, self.leaf);
+    /// The entry, to be exported. Where its signature goes along, it has to hold.
+    pub fn entry(&self, signed: bool) -> Result<Entry<'_>, Error> {
+        if signed && !self.key.public().verifies(&signed_bytes(&self.body), &self.signature) {
+            return Err(Error::new(Kind::Damaged, format!("entry {} is not signed by the record key", self.seq)));
+        }
+        let entry = Entry::new(&self.body, &self.signature, &self.key, self.leaf);
         entry
             .map(|entry| entry.decided(self.decision.as_deref()))
             .map_err(|wrong| Error::new(Kind::Damaged, format!("entry {} is not a record of gate's: {wrong}", self.seq)))
@@ -47,12 +56,13 @@ pub struct Entries<'a> {
     next: u64,
     decisions: HashMap<String, Vec<u8>>,
     kept: usize,
+    keys: HashMap<u64, Rc<Vkey>>,
 }
 
 impl Reader {
     /// All entries from this one on, each proved.
     pub fn proved(&self, from: u64) -> Result<Entries<'_>, Error> {
-        Ok(Entries { reader: self, head: self.signed_head()?, next: from, decisions: HashMap::new(), kept: 0 })
+        Ok(Entries { reader: self, head: self.signed_head()?, next: from, decisions: HashMap::new(), kept: 0, keys: HashMap::new() })
     }
 
     fn signed_head(&self) -> Result<Head, Error> {
@@ -110,7 +120,7 @@ impl Entries<'_> {
     }
 
     /// A body that is larger than any record is cut here, and does not hold then.
-    fn read(&self, from: u64, to: u64) -> Result<Vec<Proved>, Error> {
+    fn read(&mut self, from: u64, to: u64) -> Result<Vec<Proved>, Error> {
         let failed = |error| self.reader.failed(&error);
         let mut statement = self
             .reader
@@ -120,10 +130,15 @@ impl Entries<'_> {
         let rows = statement.query_map([sql(from), sql(to)], |row| {
             let (seq, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
             let leaf = leaf_hash(&body);
-            let (seq, epoch) = (u64::try_from(seq).unwrap_or_default(), u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default());
-            Ok(Proved { seq, body, signature: row.get(2)?, epoch, leaf, decision: None })
+            Ok((u64::try_from(seq).unwrap_or_default(), body, row.get(2)?, row.get::<_, i64>(3)?, leaf))
         });
-        let found: Vec<Proved> = rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+        let rows: Vec<(u64, Vec<u8>, Vec<u8>, i64, Hash)> = rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+        drop(statement);
+        let mut found = Vec::with_capacity(rows.len());
+        for (seq, body, signature, epoch, leaf) in rows {
+            let key = self.key(u64::try_from(epoch).unwrap_or(u64::MAX), seq)?;
+            found.push(Proved { seq, body, signature, key, leaf, decision: None });
+        }
         match (from..to)
             .zip(found.iter().map(|entry| Some(entry.seq)).chain(std::iter::repeat(None)))
             .find(|(seq, found)| Some(*seq) != *found)
@@ -131,6 +146,27 @@ impl Entries<'_> {
             None => Ok(found),
             Some((seq, _)) => Err(Error::new(Kind::Damaged, format!("entry {seq} is missing"))),
         }
+    }
+
+    /// The record key that the entry `epoch` introduced, for the entry `seq`.
+    fn key(&mut self, epoch: u64, seq: u64) -> Result<Rc<Vkey>, Error> {
+        let wrong = || Error::new(Kind::Damaged, format!("entry {seq} names a record key that no entry before it introduced"));
+        if let Some(key) = self.keys.get(&epoch).filter(|_| epoch <= seq) {
+            return Ok(Rc::clone(key));
+        }
+        let found = self.reader.find(&Wanted::Entry(epoch))?;
+        let body = found.first().filter(|_| epoch <= seq).map(|found| found.body.as_slice()).ok_or_else(wrong)?;
+        self.included(epoch, &leaf_hash(body))?;
+        let body = Body::parse(body).ok().filter(|body| matches!(body.kind, RecordKind::LogOpen | RecordKind::KeyRotate));
+        let keys = body.and_then(|body| body.value("keys")).ok_or_else(wrong)?;
+        let key = keys.get("record").and_then(|key| Vkey::parse(key.as_str()?).ok()).ok_or_else(wrong)?;
+        // A log has few keys; one that claims many has them read again.
+        if self.keys.len() > MOST_KEYS {
+            self.keys.clear();
+        }
+        let key = Rc::new(key);
+        self.keys.insert(epoch, Rc::clone(&key));
+        Ok(key)
     }
 
     /// Proves all entries of a bundle at once: the hashes beside the first one's path inside the bundle are made from the

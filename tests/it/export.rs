@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use gate::key::Vkey;
 use gate::policy::SinkFormat;
 use gate::record::export::{Entry, line, place, wrapped};
 use gate::record::{Draft, Header, Kind, leaf_hash};
@@ -347,6 +348,26 @@ fn follow_goes_on_with_new_entries() {
     child.wait().unwrap();
 }
 
+/// The key of the RFC 8032 7.1 test vector 1.
+fn key() -> Vkey {
+    Vkey::parse("gate.test/build/1/record+bdf85a83+AddamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea").unwrap()
+}
+
+#[test]
+fn a_signature_that_goes_along_has_to_hold() {
+    let forged = ["UPDATE entry SET sig=zeroblob(64) WHERE seq=5", "UPDATE entry SET keyid=2 WHERE seq=5", "UPDATE entry SET keyid=9 WHERE seq=5"];
+    for (number, forged) in forged.into_iter().enumerate() {
+        let world = World::new();
+        crate::log::filled(&world, 3);
+        database(&world).execute(forged, []).unwrap();
+        for format in [SinkFormat::Dsse, SinkFormat::Ocsf, SinkFormat::Ecs] {
+            let ran = world.run(["audit", "export", "--format", format.word()]);
+            assert_eq!(ran.code(), 1, "{ran}");
+            assert_eq!(ran.out().lines().count(), if number == 0 { 5 } else { 0 }, "{ran}");
+        }
+    }
+}
+
 /// One decision with fixed time and names.
 fn example(visit: impl FnOnce(&Entry<'_>)) {
     let decision = draft(
@@ -366,7 +387,7 @@ fn example(visit: impl FnOnce(&Entry<'_>)) {
         monotonic: std::time::Duration::from_secs(1),
     };
     let body = header.body(&decision).unwrap();
-    let entry = Entry::new(&body, &[7; 64], 0, leaf_hash(&body)).unwrap();
+    let entry = Entry::new(&body, &[7; 64], &key(), leaf_hash(&body)).unwrap();
     visit(&entry);
 }
 
@@ -393,7 +414,7 @@ fn a_record_in_each_format() {
     insta::assert_snapshot!(shown(SinkFormat::Dsse), @r#"
     payload: "eyJhY3RvciI6eyJ1aWQiOjEwMDAsInVzZXIiOiJhZGEifSwiYm9vdCI6ImIiLCJjbWQiOnsiYXJndiI6WyJlY2hvIiwiYXxiPWMiLCJcIl1cbiJdLCJwYXRoIjoiL3Vzci9iaW4vZWNobyIsInByb2dyYW0iOiJlY2hvIn0sImRlY2lzaW9uIjp7ImVmZmVjdCI6ImFsbG93IiwicmVzdWx0IjoiYWxsb3dlZCIsInJ1bGVzIjpbeyJpZCI6ImVjaG8ucmVhZCJ9XX0sImdhdGUiOnsidmVyc2lvbiI6IjAuMS4wIn0sImhvc3QiOnsibmFtZSI6ImJ1aWxkIn0sImtpbmQiOiJkZWNpc2lvbiIsImxvZyI6ImdhdGUudGVzdC9idWlsZC8xIiwibW9ub3RvbmljIjoxMDAwMDAwLCJwb2xpY3kiOnsicnVsZXMiOlsiZWNoby5yZWFkIl0sInNoYTI1NiI6IjVlIn0sInByZXYiOiIwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwIiwicmVxIjoiMDFhMWZiZDQtZjUwNy03NzA3LTg3MDctMDcwNzA3MDcwNzA3IiwicmlzayI6ImxvdyIsInNlcSI6MTIsInRzIjoiMjAyNi0xMS0yMVQwMjowMDowMC4wMDAwMDAwMDBaIiwidiI6MX0="
     payloadType: "application/vnd.gate.record+json"
-    signatures: [{"keyid":"0","sig":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="}]
+    signatures: [{"keyid":"gate.test/build/1/record+bdf85a83","sig":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="}]
     "#);
     insta::assert_snapshot!(shown(SinkFormat::Ocsf), @r#"
     action: "Allowed"
@@ -425,13 +446,13 @@ fn a_record_in_each_format() {
     time: 1795226400000
     type_name: "Process Activity: Other"
     type_uid: 100799
-    unmapped: {"keyid":"0","leaf":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c","prev":"0000000000000000000000000000000000000000000000000000000000000000","sig":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="}
+    unmapped: {"keyid":"gate.test/build/1/record+bdf85a83","leaf":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c","prev":"0000000000000000000000000000000000000000000000000000000000000000","sig":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="}
     "#);
     insta::assert_snapshot!(shown(SinkFormat::Ecs), @r#"
     @timestamp: "2026-11-21T02:00:00.000000000Z"
     ecs: {"version":"9.0.0"}
     event: {"action":"decision","category":["process"],"dataset":"gate.audit","hash":"f8dbdfe84632ca8acb41314d69811a01cd6d3c6739a22f523a765cc30ccfeb82","id":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c","kind":"event","module":"gate","original":"{\"actor\":{\"uid\":1000,\"user\":\"ada\"},\"boot\":\"b\",\"cmd\":{\"argv\":[\"echo\",\"a|b=c\",\"\\\"]\\n\"],\"path\":\"/usr/bin/echo\",\"program\":\"echo\"},\"decision\":{\"effect\":\"allow\",\"result\":\"allowed\",\"rules\":[{\"id\":\"echo.read\"}]},\"gate\":{\"version\":\"0.1.0\"},\"host\":{\"name\":\"build\"},\"kind\":\"decision\",\"log\":\"gate.test/build/1\",\"monotonic\":1000000,\"policy\":{\"rules\":[\"echo.read\"],\"sha256\":\"5e\"},\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"req\":\"01a1fbd4-f507-7707-8707-070707070707\",\"risk\":\"low\",\"seq\":12,\"ts\":\"2026-11-21T02:00:00.000000000Z\",\"v\":1}","outcome":"success","provider":"gate","sequence":12,"type":["info","allowed"]}
-    gate: {"decision":"allowed","effect":"allow","keyid":"0","leaf":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c","log":"gate.test/build/1","policy":"5e","prev":"0000000000000000000000000000000000000000000000000000000000000000","request":"01a1fbd4-f507-7707-8707-070707070707","risk":"low","sig":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="}
+    gate: {"decision":"allowed","effect":"allow","keyid":"gate.test/build/1/record+bdf85a83","leaf":"431c6787fca1ac2f056921217b6a917742fc693eb70fee14e377bf080eb50d0c","log":"gate.test/build/1","policy":"5e","prev":"0000000000000000000000000000000000000000000000000000000000000000","request":"01a1fbd4-f507-7707-8707-070707070707","risk":"low","sig":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBw=="}
     host: {"hostname":"build","name":"build"}
     message: "decision allowed ada echo 'a|b=c' $'\"]\\n'"
     observer: {"product":"gate","vendor":"gate","version":"0.1.0"}
@@ -462,7 +483,7 @@ proptest! {
                              "host": { "name": text }, "decision": { "result": text, "rules": [{ "id": text }] }, "error": text });
         let header = Header { log: "gate.test/h/1", seq, prev: [9; 32], wall: 5, boot: "b", monotonic: std::time::Duration::ZERO };
         let body = header.body(&draft(Kind::Decision, 1, fields)).unwrap();
-        let entry = Entry::new(&body, &[1; 64], 0, leaf_hash(&body)).unwrap();
+        let entry = Entry::new(&body, &[1; 64], &key(), leaf_hash(&body)).unwrap();
         for format in SinkFormat::ALL.into_iter().filter(|format| *format != SinkFormat::Otlp) {
             let line = line(&entry, format, false);
             prop_assert!(!line.contains(&b'\n') && !line.contains(&b'\r'));

@@ -57,7 +57,7 @@ pub(super) fn export(reader: &Reader, args: &ExportArgs, around: &Surroundings<'
         let found = entries.bundle();
         let stop = |entry: &Proved| args.to.is_some_and(|to| entry.seq > to);
         for entry in found.as_deref().unwrap_or_default().iter().take_while(|entry| !stop(entry)) {
-            let entry = entry.entry().map_err(wrong)?;
+            let entry = entry.entry(export::carries_signature(format)).map_err(wrong)?;
             if since.is_none_or(|since| entry.body().header.wall >= since) {
                 let mut line = export::line(&entry, format, args.ocsf_record_integrity);
                 line.push(b'\n');

@@ -108,7 +108,7 @@ fn gate(entry: &Entry<'_>, told: &Told) -> Map<String, Value> {
         ("request", entry.body.request.map(Into::into)),
         ("leaf", Some(told.leaf.as_str().into())),
         ("prev", Some(told.prev.as_str().into())),
-        ("keyid", Some(entry.keyid.to_string().into())),
+        ("keyid", Some(entry.keyid.as_str().into())),
         ("sig", Some(STANDARD.encode(entry.signature).into())),
         ("effect", told.effect.clone().map(Into::into)),
         ("decision", told.result.clone().map(Into::into)),

@@ -8,6 +8,7 @@ mod place;
 mod syslog;
 mod told;
 
+use crate::key::Vkey;
 use crate::policy::SinkFormat;
 use crate::record::{Body, Hash, NotARecord, ascii_json, envelope};
 
@@ -22,14 +23,16 @@ pub struct Entry<'a> {
     bytes: &'a [u8],
     body: Body<'a>,
     signature: &'a [u8],
-    keyid: u64,
+    keyid: String,
     leaf: Hash,
     decision: Option<Body<'a>>,
 }
 
 impl<'a> Entry<'a> {
-    /// Reads an entry: its bytes and signature, the entry that introduced its key, and its leaf hash.
-    pub fn new(bytes: &'a [u8], signature: &'a [u8], keyid: u64, leaf: Hash) -> Result<Self, NotARecord> {
+    /// Reads an entry: its bytes, signature and record key, and its leaf hash.
+    pub fn new(bytes: &'a [u8], signature: &'a [u8], key: &Vkey, leaf: Hash) -> Result<Self, NotARecord> {
+        // Name and id of the key are enough to find it among others.
+        let keyid = format!("{}+{:08x}", key.name(), u32::from_be_bytes(key.id()));
         Ok(Self { bytes, body: Body::parse(bytes)?, signature, keyid, leaf, decision: None })
     }
 
@@ -50,11 +53,16 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// Whether the record's signature goes along in this form.
+pub fn carries_signature(format: SinkFormat) -> bool {
+    matches!(format, SinkFormat::Dsse | SinkFormat::Ocsf | SinkFormat::Ecs)
+}
+
 /// One entry in a form, in one line without its end; the same entry always gives the same bytes. `integrity` adds the profile `record_integrity` of OCSF 1.9 to OCSF events.
 pub fn line(entry: &Entry<'_>, format: SinkFormat, integrity: bool) -> Vec<u8> {
     match format {
         SinkFormat::Jsonl => entry.bytes.to_vec(),
-        SinkFormat::Dsse => envelope(entry.bytes, entry.signature, &entry.keyid.to_string()).into_bytes(),
+        SinkFormat::Dsse => envelope(entry.bytes, entry.signature, &entry.keyid).into_bytes(),
         SinkFormat::Ocsf => ascii_json(&ocsf::event(entry, &Told::of(entry), integrity)).into_bytes(),
         SinkFormat::Ecs => ascii_json(&ecs::document(entry, &Told::of(entry))).into_bytes(),
         SinkFormat::Cef => cef::line(entry, &Told::of(entry)).into_bytes(),

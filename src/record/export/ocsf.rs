@@ -151,7 +151,7 @@ fn unmapped(entry: &Entry<'_>, told: &Told) -> Value {
     let mut unmapped = json!({
         "leaf": told.leaf,
         "prev": told.prev,
-        "keyid": entry.keyid.to_string(),
+        "keyid": entry.keyid.as_str(),
         "sig": STANDARD.encode(entry.signature),
     });
     if let Some(unmapped) = unmapped.as_object_mut().filter(|_| !told.approvers.is_empty()) {

@@ -1,7 +1,7 @@
 use super::carrier::{Carrier, Position};
 use crate::audit::{self, Entries, Log, Proved, Reader};
 use crate::policy::Sink;
-use crate::record::export::Entry;
+use crate::record::export::{self, Entry};
 
 /// How many bytes of records go into one batch; one record always does.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
@@ -129,7 +129,8 @@ impl<'a> Courier<'a> {
         if carrier.needs_fixed_batches() && end.is_none() {
             log.sending(&self.sink.name, last + 1)?;
         }
-        let shown: Vec<Entry<'_>> = batch.iter().map(Proved::entry).collect::<Result<_, _>>()?;
+        let signed = export::carries_signature(self.sink.format);
+        let shown: Vec<Entry<'_>> = batch.iter().map(|entry| entry.entry(signed)).collect::<Result<_, _>>()?;
         if let Err(stopped) = carrier.deliver(&shown, half.as_deref()) {
             return Ok(Step::Stopped(stopped));
         }
