@@ -1,11 +1,13 @@
 //! The local log: one SQLite file of signed records under a Merkle tree.
 
+mod announce;
+mod approvals;
 mod bundle;
 mod bundle_group;
 mod check_bundle;
-mod approvals;
 mod connect;
 mod create;
+mod entries;
 mod epochs;
 mod error;
 mod head;
@@ -13,6 +15,7 @@ mod indices;
 mod keys;
 mod log;
 mod nodes;
+mod outbox;
 mod past;
 mod place;
 mod prove;
@@ -27,9 +30,11 @@ mod unfinished;
 mod verify;
 mod words;
 
+pub use crate::record::ascii_json;
+pub use approvals::{Approvals, Signers};
 pub use bundle::Contents;
 pub use check_bundle::{Bundled, check_bundle};
-pub use approvals::{Approvals, Signers};
+pub use entries::{Entries, Proved};
 pub use epochs::Epoch;
 pub use error::{Error, Kind};
 pub use keys::{log_key_holder, use_agent_key};
@@ -42,4 +47,3 @@ pub use show::{Found, Wanted};
 pub use signatures::Signatures;
 pub use table::{Look, table};
 pub use verify::{Check, Problem, Report};
-pub use words::ascii_json;

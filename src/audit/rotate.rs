@@ -66,10 +66,16 @@ impl Log {
     /// Writes the new key, then the entry, then erases the old key. A process that ends in between leaves a mark,
     /// and the next one that opens the log finishes what the head says. None where another process came first.
     fn exchange(&mut self, expected: Option<u64>, why: &str, now: Stamp) -> Result<Option<Rotated>, Error> {
+        let rotated = self.exchange_locked(expected, why, now);
+        self.tell_syslog();
+        rotated
+    }
+
+    fn exchange_locked(&mut self, expected: Option<u64>, why: &str, now: Stamp) -> Result<Option<Rotated>, Error> {
         self.look_ahead();
         let _held = Held::take(&self.lock, &self.room.lock())?;
         let (room, boot_id) = (self.room.clone(), self.boot_id.clone());
-        let rotated = self.under_head(|transaction, head, keys| {
+        let changed = self.under_head(|transaction, head, keys| {
             if expected.is_some_and(|epoch| epoch != head.epoch) {
                 return Ok(None);
             }
@@ -78,14 +84,15 @@ impl Log {
             let key = Vkey::new(head.record_key.name(), signing.public())
                 .map_err(|_| Error::new(Kind::Damaged, "the record key has a name that no key has"))?;
             let fields = Rotation { key: key.clone(), previous: old }.fields(&head.origin, new, &signing, why);
-            write_entries(transaction, head, keys, &[Draft::new(RecordKind::KeyRotate, None, fields)], now, &boot_id)?;
+            let drafts = [Draft::new(RecordKind::KeyRotate, None, fields)];
+            let stored = write_entries(transaction, head, keys, &drafts, now, &boot_id)?;
             head.change_key(transaction, key.clone(), new)?;
-            Ok(Some(Rotated { old, new, key }))
+            Ok(Some((Rotated { old, new, key }, drafts, stored)))
         })?;
-        if let Some(rotated) = &rotated {
-            settle(&self.room, rotated.new)?;
-        }
-        Ok(rotated)
+        let Some((rotated, drafts, stored)) = changed else { return Ok(None) };
+        self.keep_for_syslog(&drafts, &stored);
+        settle(&self.room, rotated.new)?;
+        Ok(Some(rotated))
     }
 
     /// Finishes, or takes back, a change that a process did not live to finish.

@@ -8,11 +8,14 @@ use clap::{Args, Subcommand};
 use crate::approval::Stamp;
 use crate::audit::{self, Found, Place, Reader, ascii_json};
 use crate::error::Error;
+use crate::policy::LogSettings;
 use crate::text;
 
 mod bundle;
+mod export;
 mod list;
 mod prove;
+mod ship;
 mod show;
 mod tail;
 mod verdict;
@@ -53,6 +56,10 @@ enum What {
     Bundle(bundle::BundleArgs),
     /// Prints the signed checkpoint of the log's end, to be kept elsewhere
     Checkpoint,
+    /// Writes entries in a form that other systems take, each proved first
+    Export(export::ExportArgs),
+    /// Sends new entries to the sinks that the layers name
+    Ship(ship::ShipArgs),
 }
 
 /// What the outside tells: where the own log is, the time, the boot, the terminal.
@@ -64,6 +71,8 @@ pub struct Surroundings<'a> {
     pub now: Stamp,
     /// This boot.
     pub boot_id: &'a str,
+    /// What the layers say about the log.
+    pub settings: &'a LogSettings,
     /// `COLUMNS`, if it is set.
     pub columns: Option<usize>,
     /// Whether `NO_COLOR` is set to anything, or `TERM` is `dumb`.
@@ -100,6 +109,9 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Prove(prove) => prove::prove(&reader, &prove),
         What::Bundle(bundle) => bundle::bundle(&reader, &bundle, around),
         What::Checkpoint => checkpoint(&reader),
+        What::Export(export) => export::export(&reader, &export, around),
+        What::Ship(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is sent anywhere")),
+        What::Ship(ship) => ship::ship(&reader, &ship, around),
     }
 }
 
@@ -158,9 +170,19 @@ fn finish(printed: io::Result<()>, ending: u8) -> Result<u8, Error> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn cannot(error: audit::Error) -> Error {
-    let shown = Error::new(CANNOT_CHECK, text::escape(error.to_string().as_bytes()));
+    told(error, CANNOT_CHECK)
+}
+
+/// The same where entries are proved on the way: one that does not hold is tampering.
+fn wrong(error: audit::Error) -> Error {
+    let code = if error.kind() == audit::Kind::Damaged { TAMPERED } else { CANNOT_CHECK };
+    told(error, code)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn told(error: audit::Error, code: u8) -> Error {
+    let shown = Error::new(code, text::escape(error.to_string().as_bytes()));
     match error.hint_text() {
         Some(hint) => shown.hint(hint),
         None => shown,
@@ -176,6 +198,7 @@ pub fn run_here(args: AuditArgs) -> Result<u8, Error> {
         place: &place,
         now: super::surroundings::now()?,
         boot_id: &crate::sys::clock::boot_id(),
+        settings: &around.policy.log_settings(),
         columns: set("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok()),
         no_colour: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
     };

@@ -120,7 +120,7 @@ impl<'a> Teller<'a> {
     }
 
     fn open(&self) -> Result<Log, Error> {
-        Log::open(&self.place, now()?, &self.boot).map_err(|error| log_failed(&error))
+        self.around.open_log(&self.place, now()?, &self.boot).map_err(|error| log_failed(&error))
     }
 
     /// Records what is over: nobody waits for what follows, so the record key is changed here when it is due.

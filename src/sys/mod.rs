@@ -11,6 +11,7 @@ pub mod harden;
 pub mod held;
 pub mod host;
 pub mod http;
+pub mod line_file;
 pub mod names;
 mod path;
 pub mod process_tree;
@@ -20,6 +21,7 @@ pub mod resolve;
 pub mod signals;
 pub mod stdio;
 pub mod supervise;
+pub mod syslog;
 pub mod target;
 pub mod tty;
 /// The size of the terminal.
