@@ -21,6 +21,8 @@ pub mod record;
 
 pub mod embedded;
 
+pub mod report;
+
 // First floor: doors to the outside; they do not know each other, but for `sys`, the door to the system.
 pub mod sys;
 

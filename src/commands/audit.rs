@@ -15,8 +15,10 @@ mod bundle;
 mod export;
 mod list;
 mod prove;
+mod report;
 mod ship;
 mod show;
+mod stats;
 mod tail;
 mod verdict;
 mod verify;
@@ -58,6 +60,10 @@ enum What {
     Checkpoint,
     /// Writes entries in a form that other systems take, each proved first
     Export(export::ExportArgs),
+    /// Counts requests by result, rule, user and program, and how long people took
+    Stats(stats::StatsArgs),
+    /// Writes a report for auditors: who asked, who decided, which policy, and how sure all that is
+    Report(report::ReportArgs),
     /// Sends new entries to the sinks that the layers name
     Ship(ship::ShipArgs),
 }
@@ -110,6 +116,8 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Bundle(bundle) => bundle::bundle(&reader, &bundle, around),
         What::Checkpoint => checkpoint(&reader),
         What::Export(export) => export::export(&reader, &export, around),
+        What::Stats(stats) => stats::stats(&reader, &stats, around),
+        What::Report(report) => report::report(&reader, &report, around),
         What::Ship(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is sent anywhere")),
         What::Ship(ship) => ship::ship(&reader, &ship, around),
     }

@@ -32,6 +32,7 @@ pub use kind::Kind;
 pub use note::{Line, NotANote, Note};
 pub use parts::{Member, Part};
 pub use proof::{BadProof, consistency, inclusion, verify_consistency, verify_inclusion};
+pub(crate) use shown::bytes_text;
 pub use shown::{ascii_json, command_line};
 pub use signature::{PAYLOAD_TYPE, signed_bytes};
 pub use tiles::{Row, TILE_HEIGHT, TILE_WIDTH, Tile, bundled_entries, complete_root, entry_bundle, tile_hashes};

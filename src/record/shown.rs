@@ -36,7 +36,7 @@ fn hidden(size: Option<&Value>) -> String {
 }
 
 /// Bytes of a record as text; those that are not UTF-8 read `\xff`.
-pub(super) fn bytes_text(value: &Value) -> Option<String> {
+pub(crate) fn bytes_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Object(bytes) => {

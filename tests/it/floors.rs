@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms and the floor of each; a room may import rooms of lower floors only, but for the command line and what it calls.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 19] = [
     ("exit_codes", 0),
     ("text", 0),
     ("key", 0),
@@ -16,6 +16,7 @@ const FLOORS: [(&str, u8); 18] = [
     ("approval", 5),
     ("record", 6),
     ("embedded", 6),
+    ("report", 7),
     ("sys", 7),
     ("config", 8),
     ("audit", 8),
@@ -30,7 +31,7 @@ const FLOORS: [(&str, u8); 18] = [
 const SECOND: u8 = 10;
 
 /// The rooms without I/O, clock, environment and async.
-const PURE: [&str; 10] = ["embedded", "exit_codes", "text", "key", "request", "shell", "tool", "policy", "approval", "record"];
+const PURE: [&str; 11] = ["embedded", "report", "exit_codes", "text", "key", "request", "shell", "tool", "policy", "approval", "record"];
 
 /// Who may use what: words of the source, and the only places where they may stand.
 const RESERVED: [(&[&str], &[&str]); 4] = [

@@ -60,17 +60,23 @@ pub(super) fn verify(reader: &Reader, args: &VerifyArgs) -> Result<u8, Error> {
     finish(print(&if args.json { in_json(&report, ending) } else { in_words(&report) }), ending)
 }
 
-fn check(args: &VerifyArgs) -> Result<Check, Error> {
-    let against = args.against.as_ref().map(|path| {
-        std::fs::read_to_string(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", path.display())))
+/// Each signature, and this checkpoint, if one was kept elsewhere.
+pub(super) fn check_against(path: Option<&PathBuf>) -> Result<Check, Error> {
+    let against = path.map(|path| {
+        let shown = text::escape(path.as_os_str().as_bytes());
+        std::fs::read_to_string(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{shown}` cannot be read: {error}")))
     });
+    Ok(Check { signatures: audit::Signatures::All, against: against.transpose()?, signers: None })
+}
+
+fn check(args: &VerifyArgs) -> Result<Check, Error> {
     let signatures = match args.signatures {
         Which::All => audit::Signatures::All,
         Which::Sample => audit::Signatures::Sample,
         Which::None => audit::Signatures::None,
     };
     let signers = args.allowed_signers.as_ref().map(|path| signers(path, args.user_verified)).transpose()?;
-    Ok(Check { signatures, against: against.transpose()?, signers })
+    Ok(Check { signatures, signers, ..check_against(args.against.as_ref())? })
 }
 
 /// What a report comes to.
