@@ -68,7 +68,9 @@ pub(super) fn activity(steps: &[Step]) -> Columns {
     let mut columns = Columns { lines: grid(most), ..Columns::default() };
     for (x, step) in (0..).map(|number| LEFT + number * each).zip(steps) {
         let mut y = FLOOR;
-        for (count, class, name) in [(step.allowed, "ran", "run by a rule"), (step.approved, "yes", "approved"), (step.refused, "no", "refused")] {
+        for (count, class, name) in
+            [(step.allowed, "ran", "run by a rule"), (step.approved, "yes", "approved"), (step.refused, "no", "refused")]
+        {
             let height = scale(count, most, FLOOR - TOP);
             if height > 0 {
                 y = y.saturating_sub(height);

@@ -113,7 +113,11 @@ fn control(id: &'static str, title: &'static str, evidence: Evidence, facts: &Fa
         ),
         Evidence::Rules => (
             "Each decision names its rules, the SHA-256 of the whole policy and of each of its files.",
-            format!("{} policies in force, {} changes of their files", facts.policies.len() as u64 + facts.policies_more, facts.policy_changes),
+            format!(
+                "{} policies in force, {} changes of their files",
+                facts.policies.len() as u64 + facts.policies_more,
+                facts.policy_changes
+            ),
             &["list --since SINCE --json", "stats --since SINCE"],
         ),
         Evidence::Failure => (

@@ -82,7 +82,7 @@ impl Drift {
         for file in files {
             let path = file.get("path").and_then(bytes_text).map(|path| shown(&path));
             if let (Some(path), Some(sha256)) = (path, file.get("sha256").and_then(Value::as_str)) {
-                self.file(seq, wall, in_span, path, shown(sha256));
+                self.file(seq, wall, in_span, &path, shown(sha256));
             }
         }
     }
@@ -100,27 +100,25 @@ impl Drift {
         }
     }
 
-    fn file(&mut self, seq: u64, wall: i64, in_span: bool, path: String, sha256: String) {
-        if self.files.len() >= MOST && !self.files.contains_key(&path) {
+    fn file(&mut self, seq: u64, wall: i64, in_span: bool, path: &str, sha256: String) {
+        if self.files.len() >= MOST && !self.files.contains_key(path) {
             return;
         }
-        let empty = || PolicyFile { path: path.clone(), versions: Vec::new(), more: 0 };
-        let file = self.files.entry(path.clone()).or_insert_with(empty);
-        match file.versions.last_mut().filter(|last| last.sha256 == sha256) {
-            Some(last) => last.decisions += u64::from(in_span),
-            None => {
-                if in_span {
-                    self.changes += u64::from(!file.versions.is_empty());
-                } else {
-                    file.versions.clear();
-                }
-                if file.versions.len() < MOST {
-                    let version = Version { sha256, first: seq, from_wall: wall, from: moment(wall), decisions: u64::from(in_span) };
-                    file.versions.push(version);
-                } else {
-                    file.more += 1;
-                }
-            }
+        let empty = || PolicyFile { path: path.to_owned(), versions: Vec::new(), more: 0 };
+        let file = self.files.entry(path.to_owned()).or_insert_with(empty);
+        if let Some(last) = file.versions.last_mut().filter(|last| last.sha256 == sha256) {
+            last.decisions += u64::from(in_span);
+            return;
+        }
+        if in_span {
+            self.changes += u64::from(!file.versions.is_empty());
+        } else {
+            file.versions.clear();
+        }
+        if file.versions.len() < MOST {
+            file.versions.push(Version { sha256, first: seq, from_wall: wall, from: moment(wall), decisions: u64::from(in_span) });
+        } else {
+            file.more += 1;
         }
     }
 

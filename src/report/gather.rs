@@ -171,11 +171,15 @@ impl Gathering {
         let mut rules = case.rules.clone();
         rules.sort();
         rules.dedup();
-        rules.iter().for_each(|rule| self.rules.of(rule).add(outcome, took));
+        for rule in &rules {
+            self.rules.of(rule).add(outcome, took);
+        }
         self.users.of(&case.user).add(outcome, took);
         let program = body.value("cmd").and_then(|cmd| bytes_text(cmd.get("program")?)).map(|program| shown(&program));
         self.programs.of(program.as_deref().unwrap_or("unknown")).add(outcome, took);
-        case.by.iter().for_each(|person| self.approvers.of(person).add(outcome, took));
+        for person in &case.by {
+            self.approvers.of(person).add(outcome, took);
+        }
         let step = match outcome {
             Outcome::Allowed | Outcome::Observed => 0,
             Outcome::Approved => 1,

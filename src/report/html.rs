@@ -20,6 +20,8 @@ struct Page<'a> {
     times: Columns,
     drift: Vec<Lane>,
     drift_height: u64,
+    width: u64,
+    left: u64,
 }
 
 /// The report as one page that needs nothing else: no network, no script.
@@ -35,19 +37,13 @@ pub fn page(report: &Report, span: Span) -> Result<String, std::fmt::Error> {
         times: times(&facts.time_to_decision.ranges),
         drift_height: drift.len() as u64 * 46,
         drift,
+        width: WIDTH,
+        left: LEFT,
     };
     page.render().map_err(|_| std::fmt::Error)
 }
 
 impl Page<'_> {
-    fn width(&self) -> u64 {
-        WIDTH
-    }
-
-    fn left(&self) -> u64 {
-        LEFT
-    }
-
     fn class(&self) -> &'static str {
         match self.report.verification.assurance {
             "anchored" => "good",
@@ -76,29 +72,29 @@ impl Page<'_> {
 
     fn approved(&self) -> Cases<'_> {
         let facts = &self.report.facts;
-        Cases { caption: "Approved by people", cases: &facts.approved, earlier: facts.approved_earlier, answered: true }
+        Cases { caption: "Approved by people", all: &facts.approved, earlier: facts.approved_earlier, answered: true }
     }
 
     fn refused(&self) -> Cases<'_> {
         let facts = &self.report.facts;
-        Cases { caption: "Refused requests", cases: &facts.refused, earlier: facts.refused_earlier, answered: true }
+        Cases { caption: "Refused requests", all: &facts.refused, earlier: facts.refused_earlier, answered: true }
     }
 
     fn break_glass(&self) -> Cases<'_> {
-        Cases { caption: "Break-glass uses", cases: &self.report.facts.break_glass, earlier: 0, answered: false }
+        Cases { caption: "Break-glass uses", all: &self.report.facts.break_glass, earlier: 0, answered: false }
     }
 
     fn unreviewed(&self) -> Cases<'_> {
         let facts = &self.report.facts;
         let caption = "Run without another person’s review although a rule wanted a question";
-        Cases { caption, cases: &facts.unreviewed, earlier: facts.unreviewed_earlier, answered: false }
+        Cases { caption, all: &facts.unreviewed, earlier: facts.unreviewed_earlier, answered: false }
     }
 }
 
 /// A list of cases, with what heads it.
 struct Cases<'a> {
     caption: &'static str,
-    cases: &'a [Case],
+    all: &'a [Case],
     earlier: u64,
     answered: bool,
 }

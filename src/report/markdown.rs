@@ -57,9 +57,11 @@ pub fn markdown(report: &Report) -> Result<String, fmt::Error> {
     if facts.events_earlier > 0 {
         writeln!(out, "The last events; {} more before them.\n", facts.events_earlier)?;
     }
-    rows(&mut out, &["Entry", "When (UTC)", "Kind", "What"], facts.events.iter().map(|event| {
-        [event.seq.to_string(), event.time.clone(), event.kind.to_owned(), event.what.clone()]
-    }))?;
+    rows(
+        &mut out,
+        &["Entry", "When (UTC)", "Kind", "What"],
+        facts.events.iter().map(|event| [event.seq.to_string(), event.time.clone(), event.kind.to_owned(), event.what.clone()]),
+    )?;
     writeln!(out, "## Controls and their evidence\n")?;
     for control in &report.controls {
         writeln!(out, "### {} {}\n", plain(control.id), plain(control.title))?;
@@ -75,14 +77,22 @@ pub fn markdown(report: &Report) -> Result<String, fmt::Error> {
 fn policy(out: &mut String, report: &Report) -> fmt::Result {
     let facts = &report.facts;
     writeln!(out, "## Which policy was in force\n")?;
-    writeln!(out, "The files of the policies changed {} times.\n", facts.policy_changes)?;
-    rows(out, &["Policy (SHA-256)", "First used", "Last used", "From entry", "Decisions"], facts.policies.iter().map(|policy| {
-        [policy.sha256.clone(), policy.from.clone(), policy.last.clone(), policy.first.to_string(), policy.decisions.to_string()]
-    }))?;
+    writeln!(out, "Changes of the policies' files: {}.\n", facts.policy_changes)?;
+    rows(
+        out,
+        &["Policy (SHA-256)", "First used", "Last used", "From entry", "Decisions"],
+        facts.policies.iter().map(|policy| {
+            [policy.sha256.clone(), policy.from.clone(), policy.last.clone(), policy.first.to_string(), policy.decisions.to_string()]
+        }),
+    )?;
     let versions = facts.policy_files.iter().flat_map(|file| file.versions.iter().map(move |version| (file, version)));
-    rows(out, &["File", "SHA-256", "From", "From entry", "Decisions"], versions.map(|(file, version)| {
-        [file.path.clone(), version.sha256.clone(), version.from.clone(), version.first.to_string(), version.decisions.to_string()]
-    }))
+    rows(
+        out,
+        &["File", "SHA-256", "From", "From entry", "Decisions"],
+        versions.map(|(file, version)| {
+            [file.path.clone(), version.sha256.clone(), version.from.clone(), version.first.to_string(), version.decisions.to_string()]
+        }),
+    )
 }
 
 fn counts(out: &mut String, head: &str, counts: &[Count]) -> fmt::Result {
@@ -95,11 +105,7 @@ fn table(out: &mut String, head: &str, table: &Table) -> fmt::Result {
         let [commands, allowed, observed, approved, refused] = numbers;
         [row.name.clone(), commands, allowed, observed, approved, refused, row.share(), row.median(), row.p95()]
     };
-    rows(
-        out,
-        &[head, "Requests", "By rule", "Observed", "Approved", "Refused", "Asked", "Median", "95 %"],
-        table.all().map(row),
-    )
+    rows(out, &[head, "Requests", "By rule", "Observed", "Approved", "Refused", "Asked", "Median", "95 %"], table.all().map(row))
 }
 
 fn cases(out: &mut String, title: &str, cases: &[Case], earlier: u64) -> fmt::Result {
@@ -108,11 +114,25 @@ fn cases(out: &mut String, title: &str, cases: &[Case], earlier: u64) -> fmt::Re
     }
     let before = if earlier > 0 { format!(" ({earlier} more before these)") } else { String::new() };
     writeln!(out, "{title}{before}:\n")?;
-    rows(out, &["Entry", "When (UTC)", "Who", "Command", "Rules", "Decision", "By", "Why", "Took"], cases.iter().map(|case| {
-        let (rules, by) = (case.rules.join(", "), case.by.join(", "));
-        let who = format!("{} ({})", case.user, case.asker);
-        [case.seq.to_string(), case.time.clone(), who, case.command.clone(), rules, case.result.clone(), by, case.why.clone(), case.took()]
-    }))
+    rows(
+        out,
+        &["Entry", "When (UTC)", "Who", "Command", "Rules", "Decision", "By", "Why", "Took"],
+        cases.iter().map(|case| {
+            let (rules, by) = (case.rules.join(", "), case.by.join(", "));
+            let who = format!("{} ({})", case.user, case.asker);
+            [
+                case.seq.to_string(),
+                case.time.clone(),
+                who,
+                case.command.clone(),
+                rules,
+                case.result.clone(),
+                by,
+                case.why.clone(),
+                case.took(),
+            ]
+        }),
+    )
 }
 
 fn rows<const N: usize>(out: &mut String, head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> fmt::Result {
@@ -132,7 +152,7 @@ fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         // A dot ends what would be taken for an address; the other ones below do not mark up anything inside a line.
-        if c.is_ascii_punctuation() && !matches!(c, '-' | '/' | ',' | ';' | '%' | '\'') && !(c == '.' && !out.ends_with(['w', 'W'])) {
+        if c.is_ascii_punctuation() && !matches!(c, '-' | '/' | ',' | ';' | '%' | '\'') && (c != '.' || out.ends_with(['w', 'W'])) {
             out.push('\\');
         }
         out.push(c);

@@ -46,5 +46,5 @@ pub(super) fn share(per_mille: u64) -> String {
 
 /// How many thousandths of the whole a part is, to the nearest.
 pub(super) fn per_mille(part: u64, whole: u64) -> u64 {
-    if whole == 0 { 0 } else { (part.saturating_mul(1000).saturating_add(whole / 2)) / whole }
+    part.saturating_mul(1000).saturating_add(whole / 2).checked_div(whole).unwrap_or_default()
 }

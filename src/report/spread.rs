@@ -31,7 +31,7 @@ impl Spread {
         (self.count > 0).then_some(self.longest)
     }
 
-    /// What so many percent of the durations do not exceed (the nearest rank), as the lower end of its step.
+    /// What so many percent of the durations do not exceed (the nearest rank), as the middle of its step.
     pub(super) fn percentile(&self, percent: u64) -> Option<u64> {
         let rank = (self.count * percent).div_ceil(100).max(1);
         let mut seen = 0;
@@ -39,7 +39,7 @@ impl Spread {
             seen += **count;
             seen >= rank
         });
-        step.map(|(step, _)| lower_end(*step))
+        step.map(|(step, _)| middle(*step).min(self.longest))
     }
 
     /// How many lie from the first to below the second, in steps.
@@ -50,13 +50,17 @@ impl Spread {
 
 /// Milliseconds below 64 have a step each; from there on 32 steps for each doubling.
 fn step(milliseconds: u64) -> u32 {
-    let shift = (63 - milliseconds.max(1).leading_zeros()).saturating_sub(5);
+    let shift = milliseconds.max(1).ilog2().saturating_sub(5);
     shift * 32 + u32::try_from(milliseconds >> shift).unwrap_or(u32::MAX)
 }
 
 fn lower_end(step: u32) -> u64 {
     let shift = (step / 32).saturating_sub(1);
     u64::from(step - shift * 32) << shift
+}
+
+fn middle(step: u32) -> u64 {
+    lower_end(step) + (1 << (step / 32).saturating_sub(1)) / 2
 }
 
 #[cfg(test)]
@@ -77,7 +81,7 @@ mod tests {
             all.iter().for_each(|one| spread.add(*one));
             all.sort_unstable();
             let rank = usize::try_from((all.len() as u64 * percent).div_ceil(100)).unwrap_or_default();
-            prop_assert_eq!(spread.percentile(percent), Some(lower_end(step(all[rank - 1]))));
+            prop_assert_eq!(spread.percentile(percent), Some(middle(step(all[rank - 1])).min(spread.longest)));
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct ReportArgs {
 enum Control {
     /// The Trust Services Criteria of SOC 2
     Soc2,
-    /// NIST SP 800-53, as FedRAMP asks for it
+    /// What `FedRAMP` asks for, from NIST SP 800-53
     Fedramp,
     /// ISO/IEC 27001:2022, annex A
     Iso27001,

@@ -64,7 +64,7 @@ fn in_words(facts: &Facts) -> String {
 
 fn counts(words: &mut String, head: &str, counts: &[Count]) {
     let rows = counts.iter().map(|count| [count.name.clone(), count.count.to_string()]).collect::<Vec<_>>();
-    aligned(words, [head.to_owned(), "REQUESTS".to_owned()], &rows);
+    aligned(words, &[head.to_owned(), "REQUESTS".to_owned()], &rows);
 }
 
 fn table(words: &mut String, head: &str, table: &Table) {
@@ -73,15 +73,15 @@ fn table(words: &mut String, head: &str, table: &Table) {
         [row.name.clone(), commands, approved, refused, row.share(), row.median()]
     };
     let rows = table.all().map(row).collect::<Vec<_>>();
-    aligned(words, [head, "REQUESTS", "APPROVED", "REFUSED", "ASKED", "MEDIAN"].map(str::to_owned), &rows);
+    aligned(words, &[head, "REQUESTS", "APPROVED", "REFUSED", "ASKED", "MEDIAN"].map(str::to_owned), &rows);
 }
 
 /// Names to the left, numbers to the right; nothing where there are no rows.
-fn aligned<const N: usize>(words: &mut String, head: [String; N], rows: &[[String; N]]) {
+fn aligned<const N: usize>(words: &mut String, head: &[String; N], rows: &[[String; N]]) {
     if rows.is_empty() {
         return;
     }
-    let all: Vec<&[String; N]> = std::iter::once(&head).chain(rows).collect();
+    let all: Vec<&[String; N]> = std::iter::once(head).chain(rows).collect();
     let widths: [usize; N] = std::array::from_fn(|at| all.iter().map(|row| text::width(&row[at]).min(60)).max().unwrap_or(0));
     words.push('\n');
     for row in all {
