@@ -58,6 +58,26 @@ impl Note {
         &self.text
     }
 
+    /// The signatures of the lines with this name and key id, whatever they are worth.
+    pub(super) fn lines_of(&self, name: &str, id: [u8; 4]) -> impl Iterator<Item = &[u8]> {
+        self.signatures.iter().filter(move |line| line.name == name && line.id == id).map(|line| line.signature.as_slice())
+    }
+
+    /// The same note with more signature lines. A line takes the place of those with its name and key id.
+    #[must_use]
+    pub fn with(mut self, lines: Vec<Line>) -> Self {
+        for line in lines {
+            self.signatures.retain(|known| (&known.name, known.id) != (&line.name, line.id));
+            self.signatures.push(line);
+        }
+        self
+    }
+
+    /// The lines with this name and key id.
+    pub fn lines(&self, name: &str, id: [u8; 4]) -> Vec<Line> {
+        self.signatures.iter().filter(|line| line.name == name && line.id == id).cloned().collect()
+    }
+
     /// Whether the key signed this text: a line is its own and holds, and no line that says it is the key's fails.
     pub fn is_signed_by(&self, vkey: &Vkey) -> bool {
         let mut own = self.signatures.iter().filter(|line| line.name == vkey.name() && line.id == vkey.id()).peekable();
@@ -66,7 +86,8 @@ impl Note {
 }
 
 impl Line {
-    fn parse(line: &str) -> Result<Self, NotANote> {
+    /// Reads one line, without its end.
+    pub fn parse(line: &str) -> Result<Self, NotANote> {
         let (name, signature) = line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(NotANote)?;
         let bytes = STANDARD.decode(signature).map_err(|_| NotANote)?;
         let (id, signature) = bytes.split_first_chunk::<4>().ok_or(NotANote)?;
