@@ -63,14 +63,24 @@ impl Note {
         self.signatures.iter().filter(move |line| line.name == name && line.id == id).map(|line| line.signature.as_slice())
     }
 
-    /// The same note with more signature lines. A line takes the place of those with its name and key id.
+    /// The same note with more signature lines, which take the place of those with their names and key ids.
     #[must_use]
     pub fn with(mut self, lines: Vec<Line>) -> Self {
-        for line in lines {
-            self.signatures.retain(|known| (&known.name, known.id) != (&line.name, line.id));
-            self.signatures.push(line);
-        }
+        self.signatures.retain(|known| lines.iter().all(|line| (&known.name, known.id) != (&line.name, line.id)));
+        self.with_all(lines)
+    }
+
+    /// The same note with all these lines behind its own.
+    #[must_use]
+    pub fn with_all(mut self, lines: Vec<Line>) -> Self {
+        self.signatures.extend(lines);
         self
+    }
+
+    /// The same note with the lines of another one over the same text.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        self.with(other.signatures.clone())
     }
 
     /// The lines with this name and key id.
