@@ -74,8 +74,11 @@ fn title(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// The rules that the refusal rests on: those of the strictest effect that took part.
+/// The rules that the refusal rests on: those of the strictest effect that took part; none where no rule has a say.
 fn speaking<'a>(reasons: &'a [Reason], refusal: &Refusal) -> Vec<&'a Reason> {
+    if matches!(refusal, Refusal::Halted(_)) {
+        return Vec::new();
+    }
     let effect = if *refusal == Refusal::Denied { Effect::Deny } else { Effect::Ask };
     reasons.iter().filter(|reason| reason.effect == effect).collect()
 }

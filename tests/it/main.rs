@@ -50,4 +50,5 @@ mod sshsig;
 mod text;
 mod tty;
 mod verify;
+mod witness;
 mod world;
