@@ -497,7 +497,7 @@ fn gate_asks_and_the_witness_of_these_tests_answers_as_the_transcripts_of_others
         if let Ok(note) = Note::parse(note) {
             assert_eq!(add_checkpoint(old, &proof, &note), body);
         }
-        let reply = http.post(&format!("{}/add-checkpoint", witness.url), &[], body.into_bytes(), 1000).unwrap();
+        let reply = http.post(&format!("{}/add-checkpoint", witness.url), &[], body.clone().into_bytes(), 1000).unwrap();
         // That witness is older than the rule that a log it does not know is 404.
         let status = if status == 403 && !note.starts_with(ORIGIN) { 404 } else { status };
         assert_eq!(reply.status, status, "{note}");
