@@ -42,7 +42,10 @@ impl Expected {
         let name = |index: usize| self.policy.witnesses().get(index).map(|witness| witness.name.clone()).unwrap_or_default();
         if let Some(forged) = found.forged.first() {
             let size = checkpoint.size;
-            return Err(format!("the checkpoint of {size} entries carries a countersignature that is not of the witness `{}`", name(*forged)));
+            return Err(format!(
+                "the checkpoint of {size} entries carries a countersignature that is not of the witness `{}`",
+                name(*forged)
+            ));
         }
         let by = found.by.iter().map(|(index, time)| (name(*index), *time)).collect();
         Ok(found.quorum.map(|time| Witnessed { size: checkpoint.size, time, by }))

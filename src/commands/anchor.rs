@@ -10,9 +10,7 @@ use crate::approval::Stamp;
 use crate::audit::{Expected, Log, Place, Reader, Witnessed};
 use crate::error::Error;
 use crate::policy::LogSettings;
-use crate::record::{
-    Answer, Checkpoint, Draft, Kind, LONGEST_ANSWER, LONGEST_POLICY, Note, TlogPolicy, Witness, add_checkpoint, cosigned,
-};
+use crate::record::{Answer, Checkpoint, Draft, Kind, LONGEST_ANSWER, LONGEST_POLICY, Note, TlogPolicy, Witness, add_checkpoint, cosigned};
 use crate::sys::durable::{self, Expected as Wanted, Refused};
 use crate::sys::files::{self, Owner};
 use crate::sys::http::Http;
@@ -70,9 +68,13 @@ impl Conflict {
         let ours = self.ours;
         match self.theirs {
             Some(theirs) if theirs > ours => {
-                format!("the witness `{witness}` has seen {theirs} entries of this log, and the log has {ours}: was an older copy of it put back?")
+                format!(
+                    "the witness `{witness}` has seen {theirs} entries of this log, and the log has {ours}: was an older copy of it put back?"
+                )
             }
-            _ => format!("the witness `{witness}` has seen another history of this log than its {ours} entries: is there a second copy that goes on?"),
+            _ => format!(
+                "the witness `{witness}` has seen another history of this log than its {ours} entries: is there a second copy that goes on?"
+            ),
         }
     }
 }
@@ -129,7 +131,8 @@ impl<'a> Anchoring<'a> {
 
     fn ask_one(&self, http: &Http, witness: &Witness) -> Said {
         let Some(url) = &witness.url else { return Said::Nothing("has no URL in the policy".to_owned()) };
-        let asked = Reader::live(self.place).map_err(|error| log_failed(&error)).and_then(|reader| self.converse(http, &reader, witness, url));
+        let asked =
+            Reader::live(self.place).map_err(|error| log_failed(&error)).and_then(|reader| self.converse(http, &reader, witness, url));
         asked.unwrap_or_else(|error| Said::Nothing(error.to_string()))
     }
 
@@ -266,7 +269,8 @@ pub(super) fn expected(policy: TlogPolicy, now: Stamp, at: Option<u64>) -> Expec
 
 /// The policy that layers name: a file that nobody else could have written.
 fn policy_of(path: &Path, uid: u32) -> Result<TlogPolicy, Error> {
-    let file = files::read_safely(path, Owner::User(uid), LONGEST_POLICY).map_err(|refused| Error::config(text::visible(&refused.to_string())))?;
+    let file =
+        files::read_safely(path, Owner::User(uid), LONGEST_POLICY).map_err(|refused| Error::config(text::visible(&refused.to_string())))?;
     let file = file.ok_or_else(|| {
         Error::config(format!("`{}` is missing, and `[log] witnesses` names it", shown(path)))
             .hint("it lists witnesses as C2SP tlog-policy has it; see gate-policy(5)")

@@ -13,8 +13,7 @@ pub struct NotCosigned;
 pub fn cosigned(note: &Note, witness: &CosignerKey) -> Result<Option<u64>, NotCosigned> {
     let mut latest = None;
     for signature in note.lines_of(witness.name(), witness.id()) {
-        let (time, signature) =
-            signature.split_first_chunk::<8>().filter(|(_, rest)| rest.len() == LENGTH - 8).ok_or(NotCosigned)?;
+        let (time, signature) = signature.split_first_chunk::<8>().filter(|(_, rest)| rest.len() == LENGTH - 8).ok_or(NotCosigned)?;
         let time = u64::from_be_bytes(*time);
         // A witness signs what it knows at a time; zero is none.
         if time == 0 || i64::try_from(time).is_err() || !witness.public().verifies(message(note.text(), time).as_bytes(), signature) {

@@ -178,7 +178,8 @@ impl Reading {
         if known(key.public()) {
             return Err("names a witness a second time".to_owned());
         }
-        let url = url.map(|url| std::str::from_utf8(url).map(|url| url.trim_end_matches('/').to_owned()).map_err(|_| "has a URL that is not UTF-8"));
+        let url = url
+            .map(|url| std::str::from_utf8(url).map(|url| url.trim_end_matches('/').to_owned()).map_err(|_| "has a URL that is not UTF-8"));
         let url = url.transpose()?;
         room(self.witnesses.len())?;
         self.name(name, Member::Witness(self.witnesses.len()))?;
@@ -201,7 +202,8 @@ impl Reading {
         let threshold = threshold.ok_or_else(|| format!("takes neither `any`, `all` nor a number from 1 to {count}"))?;
         let mut members = Vec::with_capacity(count);
         for member in names {
-            let known = self.names.get_mut(*member).ok_or_else(|| format!("names `{}`, which no line before defines", text::escape(member)))?;
+            let known =
+                self.names.get_mut(*member).ok_or_else(|| format!("names `{}`, which no line before defines", text::escape(member)))?;
             if std::mem::replace(&mut known.taken, true) {
                 return Err(format!("names `{}`, which is in a group already", text::escape(member)));
             }

@@ -138,7 +138,10 @@ fn witnesses_anchor_the_log_and_verify_says_how_far_and_when() {
     };
     assert_eq!(notes.iter().map(|(size, note)| (*size, note.lines().count())).collect::<Vec<_>>(), [(10, 6), (16, 6)]);
     let report = json(&world.run(["audit", "verify", "--json", "--policy", &policy]));
-    assert_eq!((report["assurance"].as_str(), report["anchored"].as_u64(), report["follow"].as_u64()), (Some("anchored"), Some(16), Some(0)));
+    assert_eq!(
+        (report["assurance"].as_str(), report["anchored"].as_u64(), report["follow"].as_u64()),
+        (Some("anchored"), Some(16), Some(0))
+    );
     assert_eq!(report["witnesses"][0]["name"], "one");
     assert_eq!(report["witnesses"][0]["time"], report["anchored_at"]);
     let said = json(&world.run(["audit", "anchor", "--json"]));
@@ -363,7 +366,10 @@ fn without_an_anchor_of_late_nothing_runs_where_that_is_wanted() {
     let (world, witness, policy) = witnessed(OPEN, "max_unanchored = \"1h\"\n");
     let ran = world.run(["--", "true"]);
     assert_eq!(ran.code(), 125, "{ran}");
-    assert!(ran.err().contains("no witness vouches for this log yet") || ran.err().contains("No witness vouches for this log yet"), "{ran}");
+    assert!(
+        ran.err().contains("no witness vouches for this log yet") || ran.err().contains("No witness vouches for this log yet"),
+        "{ran}"
+    );
     anchored(&world);
     assert_eq!(world.run(["--", "true"]).code(), 0);
     // Two of which one never answers are not enough.

@@ -52,7 +52,8 @@ pub(super) fn vouched(report: &Report, demands: &Demands) -> Vec<String> {
         (lacking, None) => vec![
             format!("not anchored: {}", lacking.unwrap_or_default()),
             "to anchor it, keep the output of `gate audit checkpoint` elsewhere, and verify with `--against FILE`;".to_owned(),
-            "or let witnesses countersign it: `[log] witnesses` in gate-policy(5), `gate audit anchor`, and verify with `--policy FILE`".to_owned(),
+            "or let witnesses countersign it: `[log] witnesses` in gate-policy(5), `gate audit anchor`, and verify with `--policy FILE`"
+                .to_owned(),
         ],
     }
 }

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 
 use super::assurance::{self, Demands};
 use super::verdict::{in_json, in_words};
-use super::{CANNOT_CHECK, Surroundings, TAMPERED, cannot, finish, print};
+use super::{CANNOT_CHECK, Surroundings, cannot, finish, print, tampered};
 use crate::approval::AllowedSigners;
 use crate::audit::{self, Check, Reader, Signers};
 use crate::error::Error;
@@ -20,8 +20,8 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// Checks this bundle (see `gate audit bundle`) instead of a log
-    #[arg(long, value_name = "FILE", conflicts_with = "db")]
-    bundle: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(super) bundle: Option<PathBuf>,
     /// Checks approvals against the keys of this file (OpenSSH's `allowed_signers`)
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
@@ -67,7 +67,7 @@ pub(super) fn bundle(args: &VerifyArgs, around: &Surroundings<'_>) -> Option<Res
 pub(super) fn verify(reader: &Reader, args: &VerifyArgs, own: bool, around: &Surroundings<'_>) -> Result<u8, Error> {
     let demands = Demands::new(args.at.as_deref(), args.max_unanchored.as_deref(), args.local, Some(reader), around)?;
     let mut report = match reader.verify(&check(args, own, &demands, around)?) {
-        Err(error) if error.kind() == audit::Kind::Damaged => return finish(print(&format!("tampered: {error}\n")), TAMPERED),
+        Err(error) if error.kind() == audit::Kind::Damaged => return tampered(&error),
         other => other.map_err(cannot)?,
     };
     assurance::together(&mut report);
@@ -77,7 +77,8 @@ pub(super) fn verify(reader: &Reader, args: &VerifyArgs, own: bool, around: &Sur
 
 fn check(args: &VerifyArgs, own: bool, demands: &Demands, around: &Surroundings<'_>) -> Result<Check, Error> {
     let against = args.against.as_ref().map(|path| {
-        std::fs::read_to_string(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", path.display())))
+        std::fs::read_to_string(path)
+            .map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", text::escape(path.as_os_str().as_bytes()))))
     });
     let signatures = match args.signatures {
         Which::All => audit::Signatures::All,
