@@ -22,6 +22,8 @@ pub enum Kind {
     Used,
     /// A record cannot be written as it is.
     Record,
+    /// What was asked of the log is not to be done.
+    Refused,
 }
 
 /// Why the log could not be read or written. Nothing runs after one.

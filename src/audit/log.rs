@@ -25,10 +25,10 @@ const BALLAST: u32 = 1024 * 1024;
 /// The log, open to be written. Whatever it has stored is durable.
 #[derive(Debug)]
 pub struct Log {
-    room: Room,
-    connection: Connection,
-    lock: Rc<File>,
-    boot_id: String,
+    pub(super) room: Room,
+    pub(super) connection: Connection,
+    pub(super) lock: Rc<File>,
+    pub(super) boot_id: String,
     keys: Option<Keys>,
     /// The checkpoint that was seen or written last, and therefore holds.
     seen: String,
@@ -97,7 +97,7 @@ impl Log {
 
     /// Reads schema, head and keys before others have to wait for this process. What is wrong is told under the lock,
     /// where all of it is compared again.
-    fn look_ahead(&mut self) {
+    pub(super) fn look_ahead(&mut self) {
         if self.keys.is_none()
             && let Ok(Some(head)) = Head::read(&self.connection)
             && let Ok(keys) = Keys::load(&self.room, &head)
@@ -109,8 +109,17 @@ impl Log {
         }
     }
 
-    /// One transaction, under the lock.
+    /// Stores records in one transaction, under the lock.
     fn commit(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
+        let boot_id = self.boot_id.clone();
+        self.under_head(|transaction, head, keys| store_all(transaction, head, keys, jti, drafts, now, &boot_id))
+    }
+
+    /// One transaction on the log's end, which is not built on unless its own key signed it.
+    pub(super) fn under_head<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>, &mut Head, &Keys) -> Result<T, Unstored>,
+    ) -> Result<T, Error> {
         let path = self.room.database();
         let failed = |error: rusqlite::Error| Error::sqlite(&path, &error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
@@ -125,11 +134,11 @@ impl Log {
             return Err(Error::at(Kind::Damaged, &path, "has a head that its own key did not sign; gate does not build on it")
                 .hint("`gate audit verify` says what still holds"));
         }
-        let stored = store_all(&transaction, &mut head, &keys, jti, drafts, now, &self.boot_id).map_err(|error| error.into_error(&path))?;
+        let changed = change(&transaction, &mut head, &keys).map_err(|error| error.into_error(&path))?;
         transaction.commit().map_err(failed)?;
         self.keys = Some(keys);
         self.seen = head.note;
-        Ok(stored)
+        Ok(changed)
     }
 
     /// Makes the ballast again once there is room, under the lock: another process may be writing in that room.
@@ -163,10 +172,10 @@ impl Drop for Log {
 }
 
 /// The lock over all processes, given back when dropped.
-struct Held(Rc<File>);
+pub(super) struct Held(Rc<File>);
 
 impl Held {
-    fn take(file: &Rc<File>, path: &Path) -> Result<Self, Error> {
+    pub(super) fn take(file: &Rc<File>, path: &Path) -> Result<Self, Error> {
         match durable::lock(file, PATIENCE) {
             Ok(true) => Ok(Self(Rc::clone(file))),
             Ok(false) => Err(Error::locked(path)),
@@ -220,6 +229,12 @@ impl Unstored {
 impl From<rusqlite::Error> for Unstored {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
+    }
+}
+
+impl From<Error> for Unstored {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The local log: one SQLite file of signed records under a Merkle tree.
 
+mod beside;
 mod connect;
 mod create;
+mod disclosed;
 mod error;
 mod head;
 mod indices;
@@ -12,6 +14,7 @@ mod past;
 mod place;
 mod query;
 mod reader;
+mod redact;
 mod schema;
 mod show;
 mod signatures;
@@ -25,6 +28,7 @@ pub use log::Log;
 pub use place::Place;
 pub use query::{Filter, Line};
 pub use reader::Reader;
+pub use redact::{Redacted, Redaction};
 pub use show::{Found, Wanted};
 pub use signatures::Signatures;
 pub use table::{Look, table};

@@ -1,5 +1,6 @@
 use rusqlite::Row;
 
+use super::beside::Beside;
 use super::error::{Error, Kind};
 use super::head::Head;
 use super::indices::Indices;
@@ -50,6 +51,10 @@ pub struct Report {
     pub signatures: u64,
     /// Up to which size a checkpoint kept elsewhere vouches for the log.
     pub anchored: Option<u64>,
+    /// How many disclosures are kept, and how many were erased with a record of it.
+    pub disclosures: u64,
+    /// See [`Self::disclosures`].
+    pub erased: u64,
     /// Commands that started, and whose end is not recorded: how many, and the first entries.
     pub unfinished: (u64, Vec<u64>),
 }
@@ -120,6 +125,7 @@ struct Walk<'a> {
     epoch: u64,
     nodes: Nodes<'a>,
     indices: Indices,
+    beside: Beside,
     unfinished: Unfinished,
     signed: Signed,
     /// Checkpoints that have to hold when the tree has their size, largest first.
@@ -142,6 +148,7 @@ impl<'a> Walk<'a> {
             epoch: 0,
             nodes: Nodes::new(reader),
             indices: Indices::default(),
+            beside: Beside::default(),
             unfinished: Unfinished::default(),
             signed,
             checkpoints,
@@ -211,6 +218,7 @@ impl<'a> Walk<'a> {
             self.report.wrong(Some(entry.seq), what);
         }
         self.indices.expect(entry.seq, &body);
+        self.beside.expect(entry.seq, entry.body, &body);
         self.unfinished.see(entry.seq, &body);
         self.signed.entry(entry.seq, entry.body, entry.signature, self.head.record_key.public());
     }
@@ -240,7 +248,8 @@ impl<'a> Walk<'a> {
             self.report.wrong(None, "the head names another record key than the entries");
         }
         self.nodes.finish(size, &mut self.report)?;
-        self.indices.finish(self.reader, size, &mut self.report)?;
+        self.indices.finish(self.reader, &mut self.report)?;
+        self.beside.finish(self.reader, 0, size, &mut self.report)?;
         self.signed.finish(&mut self.report);
         self.report.unfinished = self.unfinished.finish();
         Ok(self.report)

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::approval::Stamp;
-use crate::audit::{self, Found, Place, Reader, ascii_json};
+use crate::audit::{self, Found, Log, Place, Reader, ascii_json};
 use crate::error::Error;
+use crate::policy::LogSettings;
+use crate::sys::harden::Hardened;
 use crate::text;
 
 mod list;
+mod redact;
 mod show;
 mod tail;
 mod verdict;
@@ -43,6 +46,8 @@ enum What {
     Show(show::ShowArgs),
     /// Shows the last entries, and follows new ones
     Tail(tail::TailArgs),
+    /// Erases what should not have been logged; every proof stays valid
+    Redact(redact::RedactArgs),
     /// Checks that nothing in the log was changed, removed or put in
     Verify(verify::VerifyArgs),
     /// Prints the signed checkpoint of the log's end, to be kept elsewhere
@@ -58,6 +63,10 @@ pub struct Surroundings<'a> {
     pub now: Stamp,
     /// This boot.
     pub boot_id: &'a str,
+    /// What the layers say about the log.
+    pub settings: &'a LogSettings,
+    /// Who calls, as records tell it.
+    pub actor: &'a serde_json::Value,
     /// `COLUMNS`, if it is set.
     pub columns: Option<usize>,
     /// Whether `NO_COLOR` is set to anything, or `TERM` is `dumb`.
@@ -66,6 +75,12 @@ pub struct Surroundings<'a> {
 
 /// Runs `gate audit` and says what the process ends with.
 pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
+    if let Some(what) = args.what.writes() {
+        return match args.db {
+            Some(_) => Err(Error::new(crate::exit_codes::USAGE, format!("`{what}` is for the own log only, and `--db` names another one"))),
+            None => write(args.what, around),
+        };
+    }
     let reader = match &args.db {
         Some(path) => Reader::open(path),
         None => Reader::live(around.place),
@@ -84,7 +99,35 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Tail(tail) => tail::tail(&reader, &tail),
         What::Verify(verify) => verify::verify(&reader, &verify),
         What::Checkpoint => checkpoint(&reader),
+        What::Redact(_) => Err(Error::internal("this does not only read")),
     }
+}
+
+impl What {
+    /// The name of what changes the log.
+    fn writes(&self) -> Option<&'static str> {
+        match self {
+            Self::Redact(_) => Some("redact"),
+            _ => None,
+        }
+    }
+}
+
+/// What changes the log, and reads its keys for that.
+fn write(what: What, around: &Surroundings<'_>) -> Result<u8, Error> {
+    let hardened = Hardened::new().map_err(|error| Error::internal(format!("gate cannot be hardened: {error}")))?;
+    let done = match what {
+        What::Redact(redact) => redact::redact(&redact, around),
+        _ => Err(Error::internal("this only reads")),
+    };
+    drop(hardened);
+    done
+}
+
+/// The own log, open to be written; it has to be there.
+fn own(around: &Surroundings<'_>) -> Result<Log, Error> {
+    Reader::live(around.place).map_err(cannot)?;
+    Log::open(around.place, around.now, around.boot_id).map_err(cannot)
 }
 
 /// Reads a time: how long ago, a day, or a moment; UTC where nothing else is said.
@@ -115,8 +158,7 @@ fn since(when: &str, now: Stamp) -> Result<i64, Error> {
 }
 
 fn json_of(entry: &Found) -> String {
-    let value: serde_json::Value = serde_json::from_slice(&entry.body).unwrap_or_default();
-    format!("{}\n", ascii_json(&value))
+    format!("{}\n", ascii_json(&entry.value()))
 }
 
 /// Prints a note as it is, so only one that a terminal takes as plain text.
@@ -160,6 +202,8 @@ pub fn run_here(args: AuditArgs) -> Result<u8, Error> {
         place: &place,
         now: super::surroundings::now()?,
         boot_id: &crate::sys::clock::boot_id(),
+        settings: &around.policy.log_settings(),
+        actor: &crate::record::story::actor(&around.context),
         columns: set("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok()),
         no_colour: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
     };

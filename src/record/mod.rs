@@ -3,6 +3,7 @@
 mod body;
 mod canonical;
 mod checkpoint;
+pub mod disclosure;
 mod frontier;
 mod kind;
 mod note;

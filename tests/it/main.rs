@@ -23,6 +23,7 @@ mod facts_git_config;
 mod facts_kube;
 mod facts_process;
 mod floors;
+mod keeping;
 mod killed;
 mod log;
 mod policy_authors;

@@ -25,6 +25,12 @@ pub(super) fn in_words(report: &Report) -> String {
             some => format!("{some} record signatures checked"),
         };
         say(format!("sound: {} entries as they were written, {signatures}", report.size));
+        if report.erased > 0 {
+            say(format!(
+                "redacted: {} disclosures were erased, each named by a `redact` entry; {} are kept",
+                report.erased, report.disclosures
+            ));
+        }
         if let Some(size) = report.anchored {
             say(format!("anchored: the checkpoint kept elsewhere vouches for the first {size} entries, {} follow", report.size - size));
         } else {
@@ -57,6 +63,8 @@ pub(super) fn in_json(report: &Report, ending: u8) -> String {
         "key": report.key,
         "checkpoint": report.checkpoint,
         "signatures": report.signatures,
+        "disclosures": report.disclosures,
+        "erased": report.erased,
         "anchored": report.anchored,
         "problems": problems,
         "wrong": report.wrong,
