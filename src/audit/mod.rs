@@ -1,5 +1,6 @@
 //! The local log: one SQLite file of signed records under a Merkle tree.
 
+mod archive;
 mod beside;
 mod connect;
 mod create;
@@ -12,6 +13,8 @@ mod log;
 mod nodes;
 mod past;
 mod place;
+mod prune;
+mod pruned;
 mod query;
 mod reader;
 mod redact;
@@ -23,9 +26,12 @@ mod unfinished;
 mod verify;
 mod words;
 
+pub use archive::Archive;
 pub use error::{Error, Kind};
 pub use log::Log;
 pub use place::Place;
+pub use prune::{Pruned, Pruning};
+pub use pruned::{InArchives, Range};
 pub use query::{Filter, Line};
 pub use reader::Reader;
 pub use redact::{Redacted, Redaction};

@@ -1,5 +1,6 @@
 //! Records as bytes: what is signed, how a tree stands over it, and what proves it to somebody else.
 
+pub mod archive;
 mod body;
 mod canonical;
 mod checkpoint;

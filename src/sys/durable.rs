@@ -86,6 +86,11 @@ pub fn open_private(path: &Path) -> Result<File, Refused> {
     Ok(file)
 }
 
+/// Makes a private file that is not there yet.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)
+}
+
 /// Makes a private directory and those above it.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
