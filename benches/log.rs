@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use gate::approval::Stamp;
 use gate::audit::{Check, Log, Place, Reader, Signatures};
+use gate::policy::KeyProvider;
 use gate::record::{Draft, Kind};
 use gate::request::RequestId;
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ fn main() {
 }
 
 fn place(directory: &Path) -> Place {
-    Place { directory: directory.join("state"), name: "gate.bench/host".to_owned() }
+    Place { directory: directory.join("state"), name: "gate.bench/host".to_owned(), log_key: KeyProvider::File }
 }
 
 fn now() -> Stamp {
@@ -148,7 +149,7 @@ fn verify(directory: &Path, records: u64) {
     for signatures in [Signatures::None, Signatures::All] {
         let Ok(reader) = Reader::live(&place) else { return };
         let begun = Instant::now();
-        let report = reader.verify(&Check { signatures, against: None });
+        let report = reader.verify(&Check { signatures, ..Check::default() });
         let seconds = begun.elapsed().as_secs_f64();
         match report {
             Ok(report) if report.wrong == 0 => {

@@ -8,6 +8,9 @@ use ring::digest::{Context, SHA256};
 use ring::rand::SecureRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
+pub mod agent;
+pub mod ssh;
+
 const ED25519_NOTE: u8 = 1;
 
 /// Bytes that are not the key that was expected.
@@ -100,6 +103,11 @@ impl Vkey {
         self.id
     }
 
+    /// Name and id, `name+id`: enough to find the key among others.
+    pub fn short(&self) -> String {
+        format!("{}+{:08x}", self.name, u32::from_be_bytes(self.id))
+    }
+
     /// The key.
     pub fn public(&self) -> PublicKey {
         self.public
@@ -110,7 +118,7 @@ impl fmt::Display for Vkey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut key = vec![ED25519_NOTE];
         key.extend_from_slice(&self.public.0);
-        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id), STANDARD.encode(key))
+        write!(f, "{}+{}", self.short(), STANDARD.encode(key))
     }
 }
 

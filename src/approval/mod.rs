@@ -1,16 +1,22 @@
 //! Who decided what: an approval request, reviews of it, and the grant that comes of them.
 #![forbid(unsafe_code)]
 
+mod allowed_signers;
 mod asked;
 mod canonical;
 mod digest;
+mod evidence;
 mod grant;
 mod review;
+mod sshsig;
 mod verify;
 
+pub use allowed_signers::{AllowedSigners, BadLine, NotVouched, Signer, Wanted};
 pub use asked::{ApprovalRequest, Past};
 pub use canonical::terms_value;
 pub use digest::{Digest, Stamp, sha256};
+pub use evidence::{Evidence, NAMESPACE, Statement};
 pub use grant::{Basis, Grant};
 pub use review::{Answer, Approver, Refusal, Review};
+pub use sshsig::{MAX_ARMOR, Sshsig};
 pub use verify::verify;

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::digest::{Digest, Stamp};
+use super::evidence::Evidence;
 use crate::policy::{Assurance, Channel};
 
 /// A person as an issuer knows them; never a display name.
@@ -40,6 +41,8 @@ pub struct Review {
     pub at: Stamp,
     /// What exactly they answered.
     pub digest: Digest,
+    /// What shows it to others, where they signed it.
+    pub evidence: Option<Evidence>,
 }
 
 /// Why nothing ran.

@@ -12,7 +12,6 @@ use crate::record::{Body, Frontier, Hash, hex, leaf_hash};
 use crate::sys::durable;
 
 /// An archive file, open to be read from its beginning. Nothing in it is believed.
-#[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
     lines: BufReader<File>,
@@ -85,16 +84,14 @@ pub(super) fn write(connection: &Connection, heading: &Heading, path: &Path) -> 
     let file = durable::create_private(path).map_err(failed)?;
     let mut out = BufWriter::new(file);
     out.write_all(heading.line().as_bytes()).map_err(failed)?;
-    let mut statement =
-        connection.prepare("SELECT seq,body,sig,keyid FROM entry WHERE seq>=?1 AND seq<?2 ORDER BY seq").map_err(asked)?;
+    let mut statement = connection.prepare("SELECT seq,body,sig,keyid FROM entry WHERE seq>=?1 AND seq<?2 ORDER BY seq").map_err(asked)?;
     let mut rows = statement.query([sql(heading.from), sql(heading.to)]).map_err(asked)?;
     while let Some(row) = rows.next().map_err(asked)? {
         let numbers = |column| row.get::<_, i64>(column).map(|number| u64::try_from(number).unwrap_or_default());
         let body = row.get_ref(1).map_err(asked)?.as_blob().map_err(|error| asked(error.into()))?;
         let seq = numbers(0).map_err(asked)?;
         let (disclosures, blobs) = beside(connection, seq, body).map_err(asked)?;
-        let entry =
-            Archived { seq, body, signature: row.get(2).map_err(asked)?, epoch: numbers(3).map_err(asked)?, disclosures, blobs };
+        let entry = Archived { seq, body, signature: row.get(2).map_err(asked)?, epoch: numbers(3).map_err(asked)?, disclosures, blobs };
         let line = entry.line();
         if line.len() > MAX_LINE {
             return Err(Error::at(Kind::Record, path, format!("cannot hold entry {seq}, which has {} bytes", line.len())));

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Error, Kind};
@@ -9,6 +10,9 @@ use super::schema::{APPLICATION_ID, USER_VERSION};
 
 /// How long anybody waits for another process.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// No value of a log is longer, in bytes: the longest is an argv, and the kernel allows less. A longer one is not read into memory.
+const LONGEST: i32 = 16 * 1024 * 1024;
 
 /// Older SQLite may corrupt a database that several processes write (the WAL-reset bug).
 const OLDEST_SAFE_SQLITE: i32 = 3_051_003;
@@ -29,6 +33,7 @@ pub(super) fn raw(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST).map_err(failed)?;
     for (setting, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),

@@ -10,7 +10,7 @@ use super::log::write_entries;
 use super::place::{Place, Room, unsafe_path};
 use super::schema::{APPLICATION_ID, OBJECTS, USER_VERSION};
 use crate::approval::Stamp;
-use crate::key::{SigningKey, Vkey};
+use crate::key::{PublicKey, Vkey};
 use crate::record::{Draft, Frontier, Kind as RecordKind, hex};
 use crate::sys::durable;
 
@@ -52,12 +52,12 @@ fn fill(connection: &mut Connection, place: &Place, keys: &Keys, key_was_there: 
     let mut random = [0; 8];
     SystemRandom::new().fill(&mut random).map_err(|_| Failure::Other(Error::new(Kind::Unusable, "the system gave no random bytes")))?;
     let origin = format!("{}/{}", place.name, hex(&random));
-    let vkey = |name: &str, key: &SigningKey| {
-        Vkey::new(name, key.public()).map_err(|_| Failure::Other(Error::new(Kind::Unusable, format!("a log cannot be called `{name}`"))))
+    let vkey = |name: &str, key: PublicKey| {
+        Vkey::new(name, key).map_err(|_| Failure::Other(Error::new(Kind::Unusable, format!("a log cannot be called `{name}`"))))
     };
     let mut head = Head {
-        log_key: vkey(&origin, &keys.log)?,
-        record_key: vkey(&format!("{origin}/record"), &keys.record)?,
+        log_key: vkey(&origin, keys.log.public())?,
+        record_key: vkey(&format!("{origin}/record"), keys.record.public())?,
         origin,
         frontier: Frontier::default(),
         prev: [0; 32],

@@ -1,6 +1,8 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::key::{SigningKey, Vkey};
+use super::keys::LogKey;
+use super::log::Unstored;
+use crate::key::Vkey;
 use crate::record::{Checkpoint, Frontier, Hash, Note};
 
 /// The log's end: all that an append has to read.
@@ -44,9 +46,12 @@ impl Head {
     }
 
     /// Whether the checkpoint is this key's over this very tree. The same text always gets the same signature,
-    /// and signing once more is faster than verifying.
-    pub(super) fn is_signed_by(&self, key: &SigningKey) -> bool {
-        self.checkpoint().sign(&self.log_key, key).to_string() == self.note
+    /// and where the key is at hand signing once more is faster than verifying.
+    pub(super) fn is_signed_by(&self, key: &LogKey) -> bool {
+        match key {
+            LogKey::File(key) => self.checkpoint().sign(&self.log_key, key).to_string() == self.note,
+            LogKey::Agent(_) => self.holds(),
+        }
     }
 
     /// Whether the checkpoint is the log key's over this very tree, for those who have the public key only.
@@ -56,13 +61,25 @@ impl Head {
     }
 
     /// Signs what the head now stands for, and writes it.
-    pub(super) fn write(&mut self, connection: &Connection, key: &SigningKey) -> rusqlite::Result<()> {
-        self.note = self.checkpoint().sign(&self.log_key, key).to_string();
+    pub(super) fn write(&mut self, connection: &Connection, key: &LogKey) -> Result<(), Unstored> {
+        let text = self.checkpoint().text();
+        let signature = key.sign(text.as_bytes())?;
+        self.note = Note::signed(text, &self.log_key, &signature).to_string();
         let size = i64::try_from(self.frontier.size()).unwrap_or(i64::MAX);
-        connection
-            .prepare("UPDATE head SET size=?1,frontier=?2,prev=?3,note=?4")?
-            .execute(params![size, self.frontier.bytes(), self.prev, self.note])
-            .map(|_| ())
+        connection.prepare("UPDATE head SET size=?1,frontier=?2,prev=?3,note=?4")?.execute(params![
+            size,
+            self.frontier.bytes(),
+            self.prev,
+            self.note
+        ])?;
+        Ok(())
+    }
+
+    /// Lets another record key sign from the next entry on.
+    pub(super) fn change_key(&mut self, connection: &Connection, key: Vkey, epoch: u64) -> rusqlite::Result<()> {
+        (self.record_key, self.epoch) = (key, epoch);
+        let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+        connection.prepare("UPDATE head SET record_key=?1,epoch=?2")?.execute(params![self.record_key.to_string(), epoch]).map(|_| ())
     }
 
     /// Writes the first head of a log, before its first entry.

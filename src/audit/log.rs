@@ -6,6 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::{Map, Value};
 
+use super::announce::Announcer;
 use super::connect::{self, PATIENCE};
 use super::create::create;
 use super::error::{Error, Kind};
@@ -34,6 +35,7 @@ pub struct Log {
     seen: String,
     /// Whether the ballast is there; without it nothing new may begin.
     ballast: bool,
+    announcer: Option<Announcer>,
 }
 
 impl Log {
@@ -54,9 +56,18 @@ impl Log {
             }
             other => other?,
         };
-        let mut log = Self { room, connection, lock, boot_id: boot_id.to_owned(), keys: None, seen: String::new(), ballast: true };
+        let mut log =
+            Self { room, connection, lock, boot_id: boot_id.to_owned(), keys: None, seen: String::new(), ballast: true, announcer: None };
         log.restore_ballast()?;
+        log.finish_rotation()?;
         Ok(log)
+    }
+
+    /// Tells this local syslog socket of each entry once it is durable; `warn` is told where that fails.
+    #[must_use]
+    pub fn announced(mut self, socket: &Path, warn: fn(&str)) -> Self {
+        self.announcer = Some(Announcer { socket: socket.to_owned(), warn, lines: Vec::new() });
+        self
     }
 
     /// Stores records in one commit. It is durable when this returns.
@@ -70,6 +81,12 @@ impl Log {
     }
 
     fn store(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
+        let stored = self.store_locked(jti, drafts, now);
+        self.tell_syslog();
+        stored
+    }
+
+    fn store_locked(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
         let begins = drafts.iter().any(|draft| draft.kind.precedes_an_act());
         let full = || Error::full(&self.room.database());
         if begins && !self.ballast {
@@ -112,7 +129,23 @@ impl Log {
     /// Stores records in one transaction, under the lock.
     fn commit(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
         let boot_id = self.boot_id.clone();
-        self.under_head(|transaction, head, keys| store_all(transaction, head, keys, jti, drafts, now, &boot_id))
+        let stored = self.under_head(|transaction, head, keys| store_all(transaction, head, keys, jti, drafts, now, &boot_id))?;
+        self.keep_for_syslog(drafts, &stored);
+        Ok(stored)
+    }
+
+    /// Keeps what the local syslog is to be told of entries that are durable now.
+    pub(super) fn keep_for_syslog(&mut self, drafts: &[Draft], stored: &[Stored]) {
+        if let Some(announcer) = &mut self.announcer {
+            announcer.keep(drafts, stored, &self.seen);
+        }
+    }
+
+    /// Tells it, when nobody waits for the lock any more.
+    pub(super) fn tell_syslog(&mut self) {
+        if let Some(announcer) = &mut self.announcer {
+            announcer.send();
+        }
     }
 
     /// One transaction on the log's end, which is not built on unless its own key signed it.
@@ -139,6 +172,15 @@ impl Log {
         self.keys = Some(keys);
         self.seen = head.note;
         Ok(changed)
+    }
+
+    /// A change of what stands beside the entries, under the lock.
+    pub(super) fn apart(&mut self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>) -> Result<(), Error> {
+        let path = self.room.database();
+        let failed = |error: rusqlite::Error| Error::sqlite(&path, &error);
+        let _held = Held::take(&self.lock, &self.room.lock())?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        change(&transaction).and_then(|()| transaction.commit()).map_err(failed)
     }
 
     /// Makes the ballast again once there is room, under the lock: another process may be writing in that room.

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Error, Kind};
 use crate::key::is_key_name;
+use crate::policy::KeyProvider;
 use crate::sys::durable::{self, Expected, Refused};
 
 /// Where a log is, and what it is called.
@@ -11,12 +12,15 @@ pub struct Place {
     pub directory: PathBuf,
     /// The first parts of the log's origin: `NAME/HOST`.
     pub name: String,
+    /// Who has to hold the log key.
+    pub log_key: KeyProvider,
 }
 
 /// A place whose directory is there, private, local, and reached without symbolic links.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Room {
     directory: PathBuf,
+    provider: KeyProvider,
 }
 
 impl Room {
@@ -38,7 +42,7 @@ impl Room {
                 let message = format!("stands on a network file system ({name}), where a commit is not durable");
                 Err(Error::at(Kind::Unusable, &directory, message).hint("let the state directory be on a local disk"))
             }
-            None => Ok(Self { directory }),
+            None => Ok(Self { directory, provider: place.log_key }),
         }
     }
 
@@ -62,6 +66,11 @@ impl Room {
         self.directory.join("audit.ballast")
     }
 
+    /// Who has to hold the log key.
+    pub(super) fn provider(&self) -> KeyProvider {
+        self.provider
+    }
+
     pub(super) fn log_key(&self) -> PathBuf {
         self.directory.join("log.key")
     }
@@ -69,6 +78,25 @@ impl Room {
     /// The record key that the entry `epoch` introduced.
     pub(super) fn record_key(&self, epoch: u64) -> PathBuf {
         self.directory.join(format!("record-{epoch}.key"))
+    }
+
+    /// All record keys there are, also those that were not written to their end.
+    pub(super) fn record_keys(&self) -> Result<Vec<PathBuf>, Error> {
+        let failed = |error: std::io::Error| Error::at(Kind::Unusable, &self.directory, format!("cannot be listed: {error}"));
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(&self.directory).map_err(failed)? {
+            let name = file.map_err(failed)?.file_name();
+            let epoch = name.to_str().and_then(|name| name.strip_prefix("record-")).and_then(|rest| rest.split_once('.'));
+            if epoch.is_some_and(|(epoch, kind)| epoch.parse::<u64>().is_ok() && matches!(kind, "key" | "new")) {
+                found.push(self.directory.join(name));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The mark that a record key is being changed.
+    pub(super) fn rotating(&self) -> PathBuf {
+        self.directory.join("record.rotating")
     }
 }
 

@@ -50,7 +50,8 @@ impl Log {
         let database = self.room.database();
         let failed = |error: rusqlite::Error| Error::sqlite(&database, &error);
         self.look_ahead();
-        let head = Head::read(&self.connection).map_err(failed)?.ok_or_else(|| Error::at(Kind::Damaged, &database, "has no readable head"))?;
+        let head =
+            Head::read(&self.connection).map_err(failed)?.ok_or_else(|| Error::at(Kind::Damaged, &database, "has no readable head"))?;
         let heading = self.what(pruning, &head).map_err(|error| error.into_error(&database))?;
         let (sha256, bytes) = self.archive(&heading, &pruning.archive)?;
         let _held = Held::take(&self.lock, &self.room.lock())?;

@@ -28,7 +28,13 @@ impl Range {
     fn parse(value: &Value) -> Option<Self> {
         let text = |name| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let number = |name| value.get(name).and_then(Value::as_u64);
-        Some(Self { from: number("from")?, to: number("to")?, sha256: text("sha256")?, epoch: number("epoch")?, record_key: text("record")? })
+        Some(Self {
+            from: number("from")?,
+            to: number("to")?,
+            sha256: text("sha256")?,
+            epoch: number("epoch")?,
+            record_key: text("record")?,
+        })
     }
 }
 
@@ -49,7 +55,8 @@ pub(super) fn first(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// What the last `prune` record says; none where there is none, or it does not hold together.
 pub(super) fn ranges(connection: &Connection) -> rusqlite::Result<Option<InArchives>> {
-    let mut statement = connection.prepare("SELECT seq,body FROM entry WHERE instr(body,CAST('\"kind\":\"prune\"' AS BLOB))>0 ORDER BY seq DESC")?;
+    let mut statement =
+        connection.prepare("SELECT seq,body FROM entry WHERE instr(body,CAST('\"kind\":\"prune\"' AS BLOB))>0 ORDER BY seq DESC")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (seq, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);

@@ -11,6 +11,7 @@ use super::error::{Error, Kind};
 use super::head::Head;
 use super::place::Place;
 use super::schema::{AUTOMATIC_INDEX, OBJECTS};
+use crate::key::Vkey;
 use crate::record::{Hash, hex};
 
 /// A log, open to be read and nothing else. What stands in it is not believed.
@@ -23,7 +24,12 @@ pub struct Reader {
 impl Reader {
     /// Opens the log of a place.
     pub fn live(place: &Place) -> Result<Self, Error> {
-        Self::open(&place.directory.join("audit.db"))
+        let path = place.directory.join("audit.db");
+        // gate makes a file, never a link; one that leads to another log would speak for this one.
+        if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+            return Err(Error::at(Kind::Unusable, &path, "is a symbolic link").hint("`--db PATH` reads the log that it leads to"));
+        }
+        Self::open(&path)
     }
 
     /// Opens a database file: the live one, or a copy of it.
@@ -46,6 +52,10 @@ impl Reader {
         Error::sqlite(&self.path, error)
     }
 
+    pub(super) fn damaged(&self, what: &str) -> Error {
+        Error::at(Kind::Damaged, &self.path, what)
+    }
+
     pub(super) fn head(&self) -> Result<Head, Error> {
         Head::read(&self.connection)
             .map_err(|error| self.failed(&error))?
@@ -56,6 +66,11 @@ impl Reader {
     pub fn checkpoint(&self) -> Result<String, Error> {
         let head = self.head()?;
         if head.holds() { Ok(head.note) } else { Err(Error::at(Kind::Damaged, &self.path, "has an end that its key did not sign")) }
+    }
+
+    /// The log key, as the head names it.
+    pub fn log_key(&self) -> Result<Vkey, Error> {
+        self.head().map(|head| head.log_key)
     }
 
     /// A number that changes when another process has written.

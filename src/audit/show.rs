@@ -73,8 +73,8 @@ impl Reader {
         if verify_inclusion(&leaf_hash(&found.body), found.seq, size, &proof, &root).is_err() {
             return wrong("was changed: the signed tree holds other bytes in its place");
         }
-        if !head.record_key.public().verifies(&signed_bytes(&found.body), &found.signature) {
-            return wrong("is not signed by the record key");
+        if !self.epoch_of(found.seq)?.key.public().verifies(&signed_bytes(&found.body), &found.signature) {
+            return wrong("is not signed by the record key of its epoch");
         }
         Ok(size)
     }

@@ -95,7 +95,7 @@ impl Signed {
         }
         bad.sort_unstable();
         for seq in bad {
-            report.wrong(Some(seq), "is not signed by the record key");
+            report.wrong(Some(seq), "is not signed by the record key of its epoch");
         }
         report.signatures = self.count;
     }

@@ -1,6 +1,8 @@
 use rusqlite::Row;
 
+use super::approvals::{Approvals, Signers};
 use super::beside::Beside;
+use super::epochs::{Epochs, opening_keys};
 use super::error::{Error, Kind};
 use super::head::Head;
 use super::indices::Indices;
@@ -8,7 +10,6 @@ use super::nodes::Nodes;
 use super::reader::Reader;
 use super::signatures::{Signatures, Signed};
 use super::unfinished::Unfinished;
-use crate::key::Vkey;
 use crate::record::{Body, Checkpoint, Frontier, Hash, Kind as RecordKind, MAX_BODY, Note, leaf_hash};
 
 /// So many problems are kept in words; the others are counted.
@@ -21,6 +22,8 @@ pub struct Check {
     pub signatures: Signatures,
     /// An earlier checkpoint of this log, as text, that was kept elsewhere.
     pub against: Option<String>,
+    /// Who may approve, for the approvals that carry evidence.
+    pub signers: Option<Signers>,
 }
 
 /// Something that is not as gate wrote it.
@@ -55,6 +58,8 @@ pub struct Report {
     pub disclosures: u64,
     /// See [`Self::disclosures`].
     pub erased: u64,
+    /// What was found of approvals, where they were checked.
+    pub approvals: Option<Approvals>,
     /// Commands that started, and whose end is not recorded: how many, and the first entries.
     pub unfinished: (u64, Vec<u64>),
 }
@@ -117,12 +122,12 @@ impl<'a> Entry<'a> {
 struct Walk<'a> {
     reader: &'a Reader,
     head: &'a Head,
+    signers: Option<&'a Signers>,
     report: Report,
     frontier: Frontier,
     prev: Hash,
     next: u64,
-    /// The record key's epoch, as the entries so far say.
-    epoch: u64,
+    epochs: Epochs,
     nodes: Nodes<'a>,
     indices: Indices,
     beside: Beside,
@@ -133,7 +138,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(reader: &'a Reader, head: &'a Head, check: &Check) -> Result<Self, Error> {
+    fn new(reader: &'a Reader, head: &'a Head, check: &'a Check) -> Result<Self, Error> {
         let mut report =
             Report { origin: head.origin.clone(), checkpoint: head.note.clone(), key: head.log_key.to_string(), ..Report::default() };
         let checkpoints = checkpoints(reader, head, check.against.as_deref(), &mut report)?;
@@ -141,11 +146,12 @@ impl<'a> Walk<'a> {
         Ok(Self {
             reader,
             head,
+            signers: check.signers.as_ref(),
             report,
             frontier: Frontier::default(),
             prev: [0; 32],
             next: 0,
-            epoch: 0,
+            epochs: Epochs::start(head),
             nodes: Nodes::new(reader),
             indices: Indices::default(),
             beside: Beside::default(),
@@ -204,23 +210,29 @@ impl<'a> Walk<'a> {
         }
         match (entry.seq, body.kind) {
             (0, RecordKind::LogOpen) => match opening_keys(&body) {
-                Some((log, record)) if log == self.head.log_key && record == self.head.record_key => {}
-                _ => faults.push("opens the log with other keys than the head has"),
+                Some((log, record)) if log == self.head.log_key => self.epochs.open(record),
+                _ => faults.push("opens the log with another key than the head has"),
             },
             (0, _) => faults.push("does not open the log"),
             (_, RecordKind::LogOpen) => faults.push("opens the log a second time"),
             _ => {}
         }
-        if entry.epoch != self.epoch {
+        if entry.epoch != self.epochs.current() {
             faults.push("is signed with a key that was not in use");
         }
+        self.signed.entry(entry.seq, entry.body, entry.signature, self.epochs.key());
+        faults.extend(self.epochs.see(&body).err());
         for what in faults {
             self.report.wrong(Some(entry.seq), what);
+        }
+        if let Some(signers) = self.signers {
+            for what in self.report.approvals.get_or_insert_default().see(&body, signers, self.reader) {
+                self.report.wrong(Some(entry.seq), what);
+            }
         }
         self.indices.expect(entry.seq, &body);
         self.beside.expect(entry.seq, entry.body, &body);
         self.unfinished.see(entry.seq, &body);
-        self.signed.entry(entry.seq, entry.body, entry.signature, self.head.record_key.public());
     }
 
     fn checkpoints(&mut self) {
@@ -244,7 +256,7 @@ impl<'a> Walk<'a> {
             let what = format!("the checkpoint {kept} is of {} entries, and only {size} are left", checkpoint.size);
             self.report.wrong(None, what);
         }
-        if self.head.epoch != self.epoch {
+        if !self.epochs.end_as(self.head) {
             self.report.wrong(None, "the head names another record key than the entries");
         }
         self.nodes.finish(size, &mut self.report)?;
@@ -285,10 +297,4 @@ fn checkpoints(reader: &Reader, head: &Head, against: Option<&str>, report: &mut
     }
     checkpoints.sort_by_key(|(checkpoint, _)| std::cmp::Reverse(checkpoint.size));
     Ok(checkpoints)
-}
-
-fn opening_keys(body: &Body<'_>) -> Option<(Vkey, Vkey)> {
-    let keys = body.value("keys")?;
-    let key = |name| Vkey::parse(keys.get(name)?.as_str()?).ok();
-    Some((key("log")?, key("record")?))
 }

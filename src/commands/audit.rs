@@ -12,8 +12,12 @@ use crate::policy::LogSettings;
 use crate::sys::harden::Hardened;
 use crate::text;
 
+mod bundle;
+mod export;
 mod list;
+mod prove;
 mod redact;
+mod ship;
 mod show;
 mod tail;
 mod verdict;
@@ -50,8 +54,16 @@ enum What {
     Redact(redact::RedactArgs),
     /// Checks that nothing in the log was changed, removed or put in
     Verify(verify::VerifyArgs),
+    /// Writes a proof of one entry that needs no log to be checked
+    Prove(prove::ProveArgs),
+    /// Writes what an auditor needs into one file, with the way to verify it without gate
+    Bundle(bundle::BundleArgs),
     /// Prints the signed checkpoint of the log's end, to be kept elsewhere
     Checkpoint,
+    /// Writes entries in a form that other systems take, each proved first
+    Export(export::ExportArgs),
+    /// Sends new entries to the sinks that the layers name
+    Ship(ship::ShipArgs),
 }
 
 /// What the outside tells: where the own log is, the time, the boot, the terminal.
@@ -81,6 +93,14 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
             None => write(args.what, around),
         };
     }
+    let without_a_log = match &args.what {
+        What::Prove(prove) => prove::check(prove),
+        What::Verify(verify) => verify::bundle(verify),
+        _ => None,
+    };
+    if let Some(done) = without_a_log {
+        return done;
+    }
     let reader = match &args.db {
         Some(path) => Reader::open(path),
         None => Reader::live(around.place),
@@ -98,8 +118,13 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Show(show) => show::show(&reader, &show),
         What::Tail(tail) => tail::tail(&reader, &tail),
         What::Verify(verify) => verify::verify(&reader, &verify),
+        What::Prove(prove) => prove::prove(&reader, &prove),
+        What::Bundle(bundle) => bundle::bundle(&reader, &bundle, around),
         What::Checkpoint => checkpoint(&reader),
         What::Redact(_) => Err(Error::internal("this does not only read")),
+        What::Export(export) => export::export(&reader, &export, around),
+        What::Ship(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is sent anywhere")),
+        What::Ship(ship) => ship::ship(&reader, &ship, around),
     }
 }
 
@@ -184,9 +209,19 @@ fn finish(printed: io::Result<()>, ending: u8) -> Result<u8, Error> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 fn cannot(error: audit::Error) -> Error {
-    let shown = Error::new(CANNOT_CHECK, text::escape(error.to_string().as_bytes()));
+    told(error, CANNOT_CHECK)
+}
+
+/// The same where entries are proved on the way: one that does not hold is tampering.
+fn wrong(error: audit::Error) -> Error {
+    let code = if error.kind() == audit::Kind::Damaged { TAMPERED } else { CANNOT_CHECK };
+    told(error, code)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn told(error: audit::Error, code: u8) -> Error {
+    let shown = Error::new(code, text::escape(error.to_string().as_bytes()));
     match error.hint_text() {
         Some(hint) => shown.hint(hint),
         None => shown,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::surroundings::{Surroundings, log_failed, now, request_id};
 use super::tested;
-use crate::audit::{Check, Log, Reader, Signatures};
+use crate::audit::{Check, Reader, Signatures};
 use crate::config::Config;
 use crate::error::Error;
 use crate::policy::{self, Decision, Layers, PolicyFile};
@@ -192,12 +192,13 @@ fn log(around: &Surroundings) -> Result<Finding, Error> {
     let place = around.place()?;
     let hardened = Hardened::new().map_err(|error| Error::internal(format!("gate cannot be hardened: {error}")))?;
     let at = now()?;
-    let written = Log::open(&place, at, &clock::boot_id())
+    let written = around
+        .open_log(&place, at, &clock::boot_id())
         .and_then(|mut log| log.append(&[Draft::new(Kind::Heartbeat, None, serde_json::Map::new())], at))
         .map_err(|error| log_failed(&error));
     hardened.undo().map_err(|error| Error::internal(format!("the process's limits cannot be given back: {error}")))?;
     written?;
-    let check = Check { signatures: Signatures::Sample, against: None };
+    let check = Check { signatures: Signatures::Sample, ..Check::default() };
     let report = Reader::live(&place).and_then(|reader| reader.verify(&check)).map_err(|error| log_failed(&error))?;
     let shown = place.directory.display();
     if report.wrong > 0 {

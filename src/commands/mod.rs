@@ -10,6 +10,7 @@ pub mod doctor;
 mod explain;
 mod history;
 mod init;
+pub mod key;
 pub mod policy;
 mod refusal;
 pub mod run;

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::{Value, json};
 
+use super::key::due_by;
 use super::surroundings::{Surroundings, log_failed, now, random, request_id};
 use super::{refusal, tested};
 use crate::approval::{ApprovalRequest, Approver, Basis, Grant, Refusal, Review, verify};
@@ -119,11 +120,17 @@ impl<'a> Teller<'a> {
     }
 
     fn open(&self) -> Result<Log, Error> {
-        Log::open(&self.place, now()?, &self.boot).map_err(|error| log_failed(&error))
+        self.around.open_log(&self.place, now()?, &self.boot).map_err(|error| log_failed(&error))
     }
 
+    /// Records what is over: nobody waits for what follows, so the record key is changed here when it is due.
     fn append(&self, drafts: &[Draft]) -> Result<Vec<Stored>, Error> {
-        self.open()?.append(drafts, now()?).map_err(|error| log_failed(&error))
+        let mut log = self.open()?;
+        let stored = log.append(drafts, now()?).map_err(|error| log_failed(&error))?;
+        if let Err(error) = log.rotate_if(due_by(&self.around.policy.log_settings()), now()?) {
+            note(&format!("the record key is due to change, and could not be changed: {}", log_failed(&error)));
+        }
+        Ok(stored)
     }
 
     fn drafted<T>(&self, draft: impl FnOnce(story::Setting<'_>) -> T) -> T {

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::approval::Stamp;
-use crate::audit::Place;
+use crate::audit::{Log, Place};
 use crate::config::{Config, Refused};
 use crate::embedded;
 use crate::error::{Error, note};
@@ -13,6 +14,9 @@ use crate::request::{Argv, Context, Fact, FactName, Inner, Place as ProgramPlace
 use crate::sys::{asker, clock, context, random, resolve, target};
 use crate::text;
 use crate::tool::without_passwords;
+
+/// Where this system takes messages for its log.
+const SYSLOG: &str = "/dev/log";
 
 /// What was captured and loaded for one command.
 pub struct Surroundings {
@@ -45,7 +49,14 @@ impl Surroundings {
         let directory = self.config.state().map_err(refused)?.to_owned();
         let plain = |text: &str| -> String { text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect() };
         let host = plain(&self.context.host);
-        Ok(Place { directory, name: format!("gate.local/{}", if host.is_empty() { "host" } else { &host }) })
+        let name = format!("gate.local/{}", if host.is_empty() { "host" } else { &host });
+        Ok(Place { directory, name, log_key: self.policy.log_settings().key })
+    }
+
+    /// Opens the log to append to it, as the layers' settings have it.
+    pub fn open_log(&self, place: &Place, now: Stamp, boot_id: &str) -> Result<Log, crate::audit::Error> {
+        let log = Log::open(place, now, boot_id)?;
+        Ok(if self.policy.announces() { log.announced(Path::new(SYSLOG), note) } else { log })
     }
 
     /// Captures what rules that may match ask about, and nothing else.

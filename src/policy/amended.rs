@@ -60,9 +60,15 @@ pub(super) fn fired(placed: &Placed, reading: &Reading<'_>, scene: &Scene<'_>) -
         .collect()
 }
 
-/// A denial that rests only on arguments that nobody can see yet (those that xargs reads), or on statements that nobody could read, is for
-/// people to decide: else it would deny everything.
+/// A denial that rests only on arguments that nobody can see yet (those that xargs reads), on statements that nobody could read, or on
+/// where a relative path leads from a directory that nobody knows, is for people to decide: else it would deny everything.
 fn seen(rule: &Rule, effect: Effect, amended: bool, reading: &Reading<'_>, scene: &Scene<'_>) -> Effect {
+    if effect == Effect::Deny
+        && let Some(paths) = scene.paths.somewhere()
+        && !matching::fires(rule, effect, amended, reading, &Scene { paths: &paths, ..*scene })
+    {
+        return Effect::Ask;
+    }
     let unseen = |arg: &Arg<'_>| arg.certainty == Certainty::Anything;
     let unread = reading.statements.iter().flatten().any(|statement| !statement.known);
     if effect != Effect::Deny || !reading.operands.iter().any(unseen) && !unread {

@@ -6,8 +6,18 @@ use super::pattern::fits;
 use crate::tool::{Assigned, Grammar, Reading};
 
 /// Variables by which any program runs other code than its own.
-const LOADERS: &[&str] =
-    &["LD_*", "BASH_ENV", "BASH_FUNC_*", "GIT_CONFIG_*", "GCONV_PATH", "LOCPATH", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"];
+const LOADERS: &[&str] = &[
+    "LD_*",
+    "DYLD_*",
+    "BASH_ENV",
+    "BASH_FUNC_*",
+    "GIT_CONFIG_*",
+    "GCONV_PATH",
+    "LOCPATH",
+    "OPENSSL_CONF",
+    "OPENSSL_ENGINES",
+    "OPENSSL_MODULES",
+];
 
 /// Variables that many have set for good, and by which many programs run other code: they count where the command itself sets them.
 const SET_ON_THE_WAY: &[&str] = &[
@@ -99,8 +109,6 @@ const HARMLESS: &[&str] = &[
     "DOCKER_BUILDKIT=*",
     "PYTHONUNBUFFERED=*",
     "PYTHONDONTWRITEBYTECODE=*",
-    "PYTHONPATH=src",
-    "PYTHONPATH=.",
     "PYTHONHASHSEED=*",
     "PYTHONWARNINGS=*",
     "PYTHONIOENCODING=*",
@@ -121,6 +129,10 @@ const HARMLESS: &[&str] = &[
     "NODE_OPTIONS=--max-old-space-size=8192",
     "NODE_OPTIONS=--max-old-space-size=16384",
 ];
+
+/// Programs that run the project's own Python code anyway, so that finding its modules changes nothing.
+const PYTHON: &[&str] =
+    &["python", "python3", "pytest", "py.test", "tox", "nox", "mypy", "pylint", "pyright", "coverage", "uvicorn", "flask"];
 
 /// Whether a variable with this value lets no tool run other code, or work on another target.
 pub(super) fn harmless(name: &[u8], value: Option<&[u8]>) -> bool {
@@ -146,12 +158,30 @@ pub(super) fn keeps_surroundings(grammar: &Grammar, reading: &Reading<'_>) -> bo
     named(TRANSPARENT) && !elsewhere || named(&["env"]) && reading.options.is_empty() && reading.operands.is_empty()
 }
 
+fn is_one_of(view: &View, list: &[&str]) -> bool {
+    view.grammar.names.iter().any(|name| list.contains(&name.as_str()))
+}
+
+/// Whether a variable only tells Python where the project's own modules are.
+fn own_modules(name: &[u8], view: &View, given: &Given<'_>) -> bool {
+    let own = |value: &Option<Vec<u8>>| matches!(value.as_deref(), Some(b"src" | b"." | b"./src"));
+    name == b"PYTHONPATH" && is_one_of(view, PYTHON) && given.assigned.iter().filter(|(set, _)| set == name).all(|(_, value)| own(value))
+}
+
+/// The variables whose values make would run: it expands them as if its own file had set them.
+fn expanded<'a>(view: &View, given: &'a Given<'_>) -> impl Iterator<Item = &'a [u8]> {
+    let makes = !given.assigned.is_empty() && is_one_of(view, &["make", "gmake"]);
+    let runs = |value: &Option<Vec<u8>>| value.as_ref().is_none_or(|value| value.windows(2).any(|pair| matches!(pair, b"$(" | b"${")));
+    given.assigned.iter().filter(move |(_, value)| makes && runs(value)).map(|(name, _)| name.as_slice())
+}
+
 /// The variable or option by which an allowed command would run other code, unless a rule that allows it names that.
 pub(super) fn other_code(view: &View, reading: &Reading<'_>, given: &Given<'_>, allowed: &[Fired]) -> Option<String> {
     let named = |name: &str| {
         allowed.iter().any(|found| found.env_allow.iter().any(|pattern| pattern == name || fits(pattern.as_bytes(), name.as_bytes())))
     };
-    let risky = given.risky.iter().map(|name| String::from_utf8_lossy(name)).find(|name| !named(name));
+    let risky = given.risky.iter().filter(|name| !own_modules(name, view, given)).map(|name| String::from_utf8_lossy(name));
+    let risky = risky.chain(expanded(view, given).map(String::from_utf8_lossy)).find(|name| !named(name));
     if let Some(name) = risky {
         return Some(name.into_owned());
     }

@@ -50,12 +50,11 @@ fn in_set(name: &str, arg: &Arg<'_>, scene: &Scene<'_>, stance: Stance) -> Truth
             if relative && !scene.paths.in_core() { Truth::No } else { many(patterns) }
         }
         Some(Set::Regenerable(patterns)) => {
-            let last = |pattern: &&str| {
-                let operand = super::paths::bare(&arg.text);
-                fits(pattern.as_bytes(), operand.rsplit(|byte| *byte == b'/').next().unwrap_or(operand))
-            };
+            // What lies below such a directory is made again with it.
+            let made =
+                |pattern: &&str| super::paths::bare(&arg.text).split(|byte| *byte == b'/').any(|part| fits(pattern.as_bytes(), part));
             let inside = arg.is_known() && !arg.text.starts_with(b"/") && scene.paths.stays_inside(&arg.text) && !scene.paths.in_core();
-            unless_seen(arg, stance, inside && patterns.iter().any(last))
+            unless_seen(arg, stance, inside && patterns.iter().any(made))
         }
         Some(Set::WorkTree) => unless_seen(arg, stance, in_work_tree(arg, scene)),
     };

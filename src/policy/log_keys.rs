@@ -68,6 +68,29 @@ pub enum SinkFormat {
     Otlp,
 }
 
+impl SinkFormat {
+    /// All forms.
+    pub const ALL: [Self; 7] = [Self::Jsonl, Self::Dsse, Self::Ocsf, Self::Ecs, Self::Cef, Self::Rfc5424, Self::Otlp];
+
+    /// The word that policies and the command line use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Dsse => "dsse",
+            Self::Ocsf => "ocsf",
+            Self::Ecs => "ecs",
+            Self::Cef => "cef",
+            Self::Rfc5424 => "rfc5424",
+            Self::Otlp => "otlp",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.word() == word)
+    }
+}
+
 /// Where copies of entries go.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Sink {
@@ -128,6 +151,11 @@ pub struct LogSettings {
 }
 
 impl Policy {
+    /// Whether a layer wants the local syslog told of each entry.
+    pub fn announces(&self) -> bool {
+        self.heads().iter().any(|(_, head)| head.log.syslog == Some(true))
+    }
+
     /// What the layers say about the log.
     pub fn log_settings(&self) -> LogSettings {
         fn first<T>(policy: &Policy, get: impl Fn(&LogKeys) -> Option<T>) -> Option<T> {
@@ -144,7 +172,7 @@ impl Policy {
             witnesses: first(self, |log| log.witnesses.clone()),
             ca: first(self, |log| log.ca.clone()),
             max_unanchored: least(|log| log.max_unanchored),
-            syslog: self.heads().iter().any(|(_, head)| head.log.syslog == Some(true)),
+            syslog: self.announces(),
             budget: first(self, |log| log.budget),
             retention: first(self, |log| log.retention),
             key: first(self, |log| log.key).unwrap_or_default(),

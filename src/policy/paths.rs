@@ -29,6 +29,11 @@ impl<'a> Paths<'a> {
         Self { cwd, home, forms: RefCell::default() }
     }
 
+    /// The same in some directory that no pattern names, where nobody knows which directory it is.
+    pub(super) fn somewhere(&self) -> Option<Self> {
+        self.cwd.is_none().then(|| Self::new(Some(Path::new("/\0")), self.home))
+    }
+
     fn forms(&self, operand: &[u8]) -> Rc<Forms> {
         if let Some(known) = self.forms.borrow().get(operand) {
             return Rc::clone(known);

@@ -211,6 +211,8 @@ impl Walk<'_> {
         let risky: Vec<Vec<u8>> = given.risky.iter().cloned().chain(added.collect::<Vec<_>>()).collect();
         let cwd = match (&command.place, given.cwd) {
             (Place::Here, cwd) => cwd.map(Path::to_owned),
+            // With CDPATH, `cd build` may lead anywhere.
+            (Place::Below(_), Some(_)) if (given.variables)("CDPATH") => None,
             (Place::Below(below), Some(cwd)) => Some(cwd.join(OsStr::from_bytes(below))),
             (Place::Below(_), None) | (Place::Unknown, _) => None,
         };

@@ -29,8 +29,13 @@ pub struct Line {
 impl Note {
     /// Signs a text, which ends with a newline.
     pub fn sign(text: String, name: &Vkey, key: &SigningKey) -> Self {
-        let signature = key.sign(text.as_bytes()).to_vec();
-        Self { text, signatures: vec![Line { name: name.name().to_owned(), id: name.id(), signature }] }
+        let signature = key.sign(text.as_bytes());
+        Self::signed(text, name, &signature)
+    }
+
+    /// A text, which ends with a newline, with a signature that somebody else made.
+    pub fn signed(text: String, name: &Vkey, signature: &[u8; 64]) -> Self {
+        Self { text, signatures: vec![Line { name: name.name().to_owned(), id: name.id(), signature: signature.to_vec() }] }
     }
 
     /// Reads a note; nothing about its signatures is believed yet.

@@ -2,6 +2,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::body::{Disclosure, Draft};
@@ -160,6 +162,10 @@ fn reviewed(said: &mut Map<String, Value>, reviews: &[Review], setting: Setting<
                     let seed = setting.seed(Kind::Decision, &format!("{name} {at}"));
                     disclosures.push(disclosure::conceal(&mut one, name, text.as_str().into(), seed));
                 }
+            }
+            if let Some(evidence) = &review.evidence {
+                let shown = json!({ "statement": STANDARD.encode(&evidence.statement), "sshsig": evidence.sshsig });
+                one.insert("evidence".into(), shown);
             }
             Value::Object(one)
         })

@@ -1,6 +1,7 @@
-use super::Shell;
+use super::builtins::check_name;
 use super::expand::{Value, name_length};
 use super::reader::{Reader, Result};
+use super::{Piece, Shell, Word};
 
 impl Reader<'_> {
     /// Reads `${…}`.
@@ -22,7 +23,8 @@ impl Reader<'_> {
             b'?' | b'#' | b'$' | b'!' if rest.get(1) == Some(&b'}') => 1,
             _ => return Err(WHY),
         };
-        let home = &rest[..length] == b"HOME";
+        let name = &rest[..length];
+        let home = name == b"HOME";
         self.at += length;
         if self.peek() == Some(b'[') {
             words |= self.subscript()?;
@@ -34,6 +36,7 @@ impl Reader<'_> {
                 b'?' | b'#' | b'$' => Value::Number,
                 _ if words => Value::Words,
                 _ if home => Value::Home,
+                _ if self.is_integer(name) => Value::Number,
                 _ => Value::Any,
             });
         }
@@ -41,7 +44,7 @@ impl Reader<'_> {
             return Err(WHY);
         }
         // What stands for an unset variable may be words of its own.
-        words |= self.operator()?;
+        words |= self.operator(name)?;
         Ok(if words { Value::Words } else { Value::Any })
     }
 
@@ -53,20 +56,28 @@ impl Reader<'_> {
         let inside = &rest[1..length];
         let all = matches!(inside, b"@" | b"*");
         let number = !inside.is_empty() && inside.len() < 6 && inside.iter().all(u8::is_ascii_digit);
+        let name = inside.strip_prefix(b"$").unwrap_or(inside);
+        let number = number || name_length(name) > 0 && name_length(name) == name.len() && self.is_integer(name);
         if self.shell == Shell::Posix || !all && !number {
             return Err(WHY);
         }
+        self.may_fail();
         self.at += length + 1;
         Ok(all)
     }
 
     /// Reads what follows the name in `${NAME…}`, the closing brace included; says whether it may be several words.
-    fn operator(&mut self) -> Result<bool> {
+    fn operator(&mut self, name: &[u8]) -> Result<bool> {
         const WHY: &str = "an expansion in braces that the strict reader does not know";
         let rest = self.rest();
         let length = match rest {
             [b':', b'-' | b'+' | b'?', ..] | [b'#', b'#', ..] | [b'%', b'%', ..] => 2,
             [b'-' | b'+' | b'?' | b'#' | b'%', ..] => 1,
+            [b':', b'=', ..] | [b'=', ..] if name_length(name) == name.len() && self.text[self.at - 1] != b']' => {
+                check_name(name)?;
+                self.stand([(name.to_vec(), Word { pieces: vec![Piece::Unknown], splits: false })])?;
+                1 + usize::from(rest[0] == b':')
+            }
             _ if self.shell == Shell::Posix => return Err(WHY),
             [b':', range @ ..] => {
                 // Anything but numbers would be arithmetic.
@@ -79,6 +90,7 @@ impl Reader<'_> {
                 if numbers.len() > 2 || !numbers.into_iter().all(number) {
                     return Err(WHY);
                 }
+                self.may_fail();
                 self.at += 1 + length + 1;
                 return Ok(false);
             }

@@ -29,12 +29,18 @@ pub(super) fn set(texts: &dyn Fn() -> Result<Vec<Vec<u8>>>, words: &[Word]) -> R
     if any { Ok(()) } else { Err("a list of the shell's variables") }
 }
 
-/// `trap '' SIGNAL` and `trap - SIGNAL`.
-pub(super) fn trap(texts: &[Vec<u8>]) -> Result<()> {
+/// What `trap` is given to run, if anything.
+pub(super) fn trap(texts: &[Vec<u8>]) -> Result<Option<Vec<u8>>> {
     match texts {
-        [action, signals @ ..] if !signals.is_empty() && (action.is_empty() || action == b"-") => {
+        [action, signals @ ..] if !signals.is_empty() && !action.starts_with(b"--") => {
             let plain = |signal: &Vec<u8>| !signal.is_empty() && signal.iter().all(u8::is_ascii_alphanumeric);
-            if signals.iter().all(plain) { Ok(()) } else { Err("a trap") }
+            if !signals.iter().all(plain)
+                || action.len() > 1 && action.starts_with(b"-")
+                || action.iter().all(u8::is_ascii_digit) && !action.is_empty()
+            {
+                return Err("a trap");
+            }
+            Ok((!action.is_empty() && action != b"-").then(|| action.clone()))
         }
         _ => Err("a trap"),
     }

@@ -12,6 +12,8 @@ pub(super) enum Effect {
     Directory(usize),
     /// Nothing follows it.
     Leaves,
+    /// It runs this at some time.
+    Traps(Vec<u8>),
     /// It stays inside the shell, and sets these variables.
     Sets(Vec<(Vec<u8>, Word)>),
 }
@@ -200,7 +202,8 @@ impl Reader<'_> {
             }
             b"return" | b"break" | b"continue" | b"shift" | b"type" => nothing,
             b"hash" if texts()? == [b"-r"] => nothing,
-            b"trap" => trap(&texts()?).and(nothing),
+            b"trap" => Ok(trap(&texts()?)?.map_or(Effect::Sets(Vec::new()), Effect::Traps)),
+            b"pushd" | b"popd" if self.shell == Shell::Bash => Ok(Effect::Directory(skip)),
             b"wait" => {
                 let plain =
                     |(at, word): (usize, &Word)| number(at) || word.literal().is_some_and(|text| text.iter().all(u8::is_ascii_digit));
@@ -214,7 +217,7 @@ impl Reader<'_> {
                 }
                 _ => Err("a builtin that may run what it is given"),
             },
-            b"export" | b"readonly" => self.export(simple, &texts()?),
+            b"export" | b"readonly" | b"local" => self.export(simple, &texts()?),
             b"declare" | b"typeset" if self.shell == Shell::Bash => self.export(simple, &texts()?),
             b"unset" => {
                 let mut variables = texts()?;
@@ -237,7 +240,9 @@ impl Reader<'_> {
         };
         match next.literal() {
             Some(b"-v" | b"-V") => Ok(Effect::Sets(Vec::new())),
-            Some(b"export" | b"readonly" | b"declare" | b"typeset" | b"exec") => Err("a builtin that is called in an uncommon way"),
+            Some(b"export" | b"readonly" | b"declare" | b"typeset" | b"local" | b"exec") => {
+                Err("a builtin that is called in an uncommon way")
+            }
             Some(option) if option.starts_with(b"-") => Err("an option of `command`"),
             Some(_) if skip < 4 => self.effect_of(simple, skip + 1),
             None if is_a_path(next) => Ok(Effect::Runs(skip + 1)),
@@ -258,8 +263,7 @@ impl Reader<'_> {
                 _ => break,
             };
         }
-        // Without a name it sets REPLY.
-        sets_unknown(rest)
+        if rest.is_empty() { sets_unknown(&[b"REPLY".to_vec()]) } else { sets_unknown(rest) }
     }
 
     /// `export`, `readonly` and `declare` in their plain forms.
@@ -301,7 +305,7 @@ pub(super) fn check_name(name: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn is_builtin(name: &[u8]) -> bool {
+pub(super) fn is_builtin(name: &[u8]) -> bool {
     BUILTINS.iter().any(|builtin| builtin.as_bytes() == name)
 }
 

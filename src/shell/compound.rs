@@ -1,6 +1,7 @@
 use super::expand::name_length;
 use super::place::{Ends, join};
 use super::reader::{Reader, Result, ends_a_word, is_reserved};
+use super::state::is_plain_number;
 use super::word::{Context, Lexed};
 use super::{Piece, Shell, Word};
 
@@ -37,7 +38,9 @@ impl Reader<'_> {
         loop {
             self.opening(b"then")?;
             self.place = untaken.good.take();
+            let mark = self.mark();
             let taken = self.list()?;
+            self.doubt(mark);
             all = Some(either(all, taken));
             self.place = untaken.bad.take();
             match self.keyword() {
@@ -76,6 +79,13 @@ impl Reader<'_> {
     pub(super) fn each(&mut self) -> Result<Ends> {
         self.opening(b"for")?;
         self.blanks()?;
+        if self.rest().starts_with(b"((") {
+            let (first, standing, moves, before) = (self.found.len(), self.standing.len(), self.moves, self.place.clone());
+            self.counting()?;
+            self.after_header()?;
+            self.body()?;
+            return self.repeated(first, standing, moves, before);
+        }
         let length = name_length(self.rest());
         let name = self.rest()[..length].to_vec();
         super::builtins::check_name(&name)?;
@@ -94,18 +104,27 @@ impl Reader<'_> {
         }
         let values = words.len() <= VALUES && words.iter().all(|word| word.known().is_some());
         if values {
-            self.stand(words.into_iter().map(|word| (name.clone(), word)));
+            let numbers = !words.is_empty() && words.iter().all(is_plain_number);
+            self.stand(words.into_iter().map(|word| (name.clone(), word)))?;
+            if numbers {
+                self.holds_number(&name);
+            }
         } else {
-            self.stand([(name, Word { pieces: vec![Piece::Unknown], splits: false })]);
+            self.stand([(name, Word { pieces: vec![Piece::Unknown], splits: false })])?;
         }
+        self.after_header()?;
+        let (first, standing, moves, before) = (self.found.len(), self.standing.len(), self.moves, self.place.clone());
+        self.body()?;
+        self.repeated(first, standing, moves, before)
+    }
+
+    /// Goes over what may stand between a loop's first line and its body.
+    fn after_header(&mut self) -> Result<()> {
         self.blanks()?;
         if self.peek() == Some(b';') {
             self.at += 1;
         }
-        self.lines()?;
-        let (first, standing, moves, before) = (self.found.len(), self.standing.len(), self.moves, self.place.clone());
-        self.body()?;
-        self.repeated(first, standing, moves, before)
+        self.lines()
     }
 
     fn loop_words(&mut self) -> Result<Vec<Word>> {
@@ -142,7 +161,9 @@ impl Reader<'_> {
             self.lines()?;
             let empty = self.rest().starts_with(b";;") || self.keyword() == Some(b"esac");
             if !empty {
+                let mark = self.mark();
                 let ends = self.list()?;
+                self.doubt(mark);
                 all = either(Some(all), ends);
             }
             match self.rest() {
@@ -240,7 +261,10 @@ impl Reader<'_> {
         match operator.as_slice() {
             b"=" | b"==" | b"!=" | b"=~" | b"<" | b">" | b"-nt" | b"-ot" | b"-ef" => Ok(()),
             // Both sides are arithmetic, which runs what a subscript in a variable's value holds.
-            b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge" if is_number(&first) && is_number(&second) => Ok(()),
+            b"-eq" | b"-ne" | b"-lt" | b"-le" | b"-gt" | b"-ge" if is_number(&first) && is_number(&second) => {
+                self.may_fail();
+                Ok(())
+            }
             _ => Err("a comparison that may run what a variable holds"),
         }
     }

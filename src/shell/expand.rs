@@ -115,8 +115,12 @@ impl Reader<'_> {
                 if rest.get(1 + length).is_some_and(|byte| !byte.is_ascii()) {
                     return Err("a letter that some shells take for a part of a variable's name");
                 }
-                let home = &rest[1..=length] == b"HOME";
-                (length + 1, if home { Value::Home } else { Value::Any })
+                let value = match &rest[1..=length] {
+                    b"HOME" => Value::Home,
+                    name if self.is_integer(name) => Value::Number,
+                    _ => Value::Any,
+                };
+                (length + 1, value)
             }
             b'@' => (2, Value::Words),
             b'?' | b'#' | b'$' => (2, Value::Number),
@@ -159,8 +163,9 @@ impl Reader<'_> {
         }
         self.enter()?;
         self.substitutions += 1;
-        let (place, moves) = (self.place.clone(), self.moves);
+        let (place, moves, mark) = (self.place.clone(), self.moves, self.mark());
         read(self)?;
+        self.doubt(mark);
         (self.place, self.moves) = (place, moves);
         self.substitutions -= 1;
         self.leave();
@@ -202,43 +207,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads `$((…))` of numbers only: a name in it is read as another expression, and so may run what its value holds.
+    /// Reads `$((…))`.
     fn arithmetic(&mut self) -> Result<Value> {
-        const WHY: &str = "arithmetic with names";
-        let start = self.at + 3;
-        let mut at = start;
-        let mut open = 0_usize;
-        loop {
-            match self.text.get(at).ok_or(WHY)? {
-                b'(' => open += 1,
-                b')' if open > 0 => open -= 1,
-                b')' => break,
-                b'$' if matches!(self.text.get(at + 1), Some(b'#' | b'?' | b'$')) => at += 1,
-                b'0'..=b'9'
-                | b' '
-                | b'+'
-                | b'-'
-                | b'*'
-                | b'/'
-                | b'%'
-                | b'<'
-                | b'>'
-                | b'='
-                | b'!'
-                | b'&'
-                | b'|'
-                | b'^'
-                | b'~'
-                | b'?'
-                | b':' => {}
-                _ => return Err(WHY),
-            }
-            at += 1;
-        }
-        if self.text.get(at + 1) != Some(&b')') {
-            return Err(WHY);
-        }
-        self.at = at + 2;
+        self.at += 3;
+        self.expression()?;
+        self.twice_closed()?;
         Ok(Value::Number)
     }
 

@@ -1,5 +1,5 @@
 use super::reader::{Reader, Result};
-use super::{Command, Input, Place, Word};
+use super::{Command, Place};
 
 /// Where what follows a command runs, by how it ended; none where nothing follows.
 #[derive(Clone)]
@@ -27,8 +27,14 @@ impl Reader<'_> {
     /// What `cd` does to the place.
     pub(super) fn change_directory(&mut self, command: &Command) -> Ends {
         self.moves += 1;
+        self.known.moved = true;
+        let pushes = command.words[0].literal() != Some(b"cd");
         let target = match &command.words[1..] {
+            _ if command.words[0].literal() == Some(b"popd") => None,
+            // A place on the list of directories.
+            [word] if pushes && word.literal().is_none_or(|text| text.starts_with(b"+")) => None,
             [word] => word.known(),
+            _ if pushes => None,
             [dashes, word] if dashes.literal() == Some(b"--") => word.known(),
             [option, word] if matches!(option.literal(), Some(b"-P" | b"-L")) => word.known(),
             _ => None,
@@ -41,42 +47,6 @@ impl Reader<'_> {
         // It may fail where the directory was changed already.
         let bad = join(self.place.clone(), good.clone());
         Ends { good, bad }
-    }
-
-    /// Gives this stdin to the commands from `first` on that have none of their own.
-    pub(super) fn feed(&mut self, first: usize, input: &Input) {
-        if *input != Input::Inherited {
-            for command in self.found[first..].iter_mut().filter(|command| command.input == Input::Inherited) {
-                command.input.clone_from(input);
-            }
-        }
-    }
-
-    /// Takes up a command, and gives it the variables that stand.
-    pub(super) fn push(&mut self, mut command: Command) -> Result<()> {
-        if !self.standing.is_empty() {
-            self.spend(self.standing.len())?;
-            let own = std::mem::replace(&mut command.assigned, Vec::with_capacity(self.standing.len()));
-            command.assigned.extend(self.standing.iter().cloned());
-            command.assigned.extend(own);
-        }
-        self.found.push(command);
-        Ok(())
-    }
-
-    /// Takes note of variables that stay set.
-    pub(super) fn stand(&mut self, variables: impl IntoIterator<Item = (Vec<u8>, Word)>) {
-        for variable in variables {
-            if !self.standing.contains(&variable) {
-                self.standing.push(variable);
-            }
-        }
-    }
-
-    /// Counts variables given to commands.
-    pub(super) fn spend(&mut self, count: usize) -> Result<()> {
-        self.budget = self.budget.checked_sub(count).ok_or("too many variables")?;
-        Ok(())
     }
 
     /// The place of the next command.

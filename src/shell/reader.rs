@@ -1,4 +1,6 @@
 use super::place::{Ends, join};
+use super::redirect::Heredocs;
+use super::state::Known;
 use super::{Command, Input, Place, Shell, Word};
 
 /// What cannot be read is told by why.
@@ -53,19 +55,11 @@ pub(super) struct Reader<'a> {
     pub(super) heredocs: Option<Heredocs>,
     /// How many `$(`, `<(` or backquotes are open.
     pub(super) substitutions: usize,
+    pub(super) known: Known,
     depth: usize,
+    /// How deep its text stands in another.
+    top: usize,
     pub(super) budget: usize,
-}
-
-/// The texts after the current line, which are read before the rest of it is.
-#[derive(Clone, Copy)]
-pub(super) struct Heredocs {
-    /// The newline that ends the line.
-    pub(super) line_end: usize,
-    /// Where reading goes on after it.
-    pub(super) resume: usize,
-    /// How many substitutions were open.
-    pub(super) within: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -80,7 +74,9 @@ impl<'a> Reader<'a> {
             moves: 0,
             heredocs: None,
             substitutions: 0,
+            known: Known::default(),
             depth: 0,
+            top: 0,
             budget: ASSIGNMENTS,
         }
     }
@@ -97,7 +93,9 @@ impl<'a> Reader<'a> {
             moves: self.moves,
             heredocs: None,
             substitutions: self.substitutions,
+            known: std::mem::take(&mut self.known),
             depth: self.depth,
+            top: self.depth,
             budget: self.budget,
         };
         let result = read(&mut inner);
@@ -105,6 +103,7 @@ impl<'a> Reader<'a> {
         self.standing = inner.standing;
         self.place = inner.place;
         self.moves = inner.moves;
+        self.known = inner.known;
         self.budget = inner.budget;
         result
     }
@@ -212,7 +211,14 @@ impl<'a> Reader<'a> {
     /// Reads commands until something that begins none.
     pub(super) fn list(&mut self) -> Result<Ends> {
         let mut ends = None;
+        let mut line = self.line();
         loop {
+            self.blanks()?;
+            if self.depth == self.top && self.peek() == Some(b'\n') {
+                self.end_line(&line);
+                self.lines()?;
+                line = self.line();
+            }
             self.lines()?;
             let stop = match self.peek() {
                 None | Some(b')' | b';') => true,
@@ -221,7 +227,7 @@ impl<'a> Reader<'a> {
             if stop {
                 return ends.ok_or("a list without a command");
             }
-            let (before, moves) = (self.place.clone(), self.moves);
+            let (before, moves, mark) = (self.place.clone(), self.moves, self.mark());
             let last = self.and_or()?;
             self.place = join(last.good.clone(), last.bad.clone());
             ends = Some(last);
@@ -236,6 +242,7 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     ends = Some(Ends::all(before.clone()));
                     (self.place, self.moves) = (before, moves);
+                    self.doubt(mark);
                 }
                 None | Some(b'\n' | b')') => {}
                 _ => return Err("a word after a compound command"),
@@ -255,7 +262,9 @@ impl<'a> Reader<'a> {
             self.at += 2;
             self.lines()?;
             self.place = if and { ends.good.clone() } else { ends.bad.clone() };
+            let mark = self.mark();
             let next = self.pipeline()?;
+            self.doubt(mark);
             ends = if and {
                 Ends { good: next.good, bad: join(ends.bad, next.bad) }
             } else {
@@ -266,7 +275,7 @@ impl<'a> Reader<'a> {
 
     fn pipeline(&mut self) -> Result<Ends> {
         let negated = self.prefixes()?;
-        let (before, moves) = (self.place.clone(), self.moves);
+        let (before, moves, mark) = (self.place.clone(), self.moves, self.mark());
         let mut ends = self.command()?;
         let mut piped = false;
         loop {
@@ -279,6 +288,7 @@ impl<'a> Reader<'a> {
                 _ => break,
             }
             piped = true;
+            self.doubt(mark);
             self.lines()?;
             self.place.clone_from(&before);
             let first = self.found.len();
@@ -287,6 +297,7 @@ impl<'a> Reader<'a> {
         }
         if piped {
             // The last one may run in this very shell.
+            self.doubt(mark);
             let moved = self.moves != moves;
             ends = Ends::all(if moved { Some(Place::Unknown) } else { before });
         }
@@ -321,10 +332,15 @@ impl<'a> Reader<'a> {
     }
 
     fn command(&mut self) -> Result<Ends> {
+        if self.shell == Shell::Bash && self.rest().starts_with(b"((") {
+            return self.compound(Self::calculation);
+        }
         if self.peek() == Some(b'(') {
             return self.compound(Self::subshell);
         }
         match self.keyword() {
+            Some(b"function") => self.function(),
+            None if self.function_name().is_some() => self.function(),
             None => self.simple(),
             Some(b"{") => self.compound(Self::group),
             Some(b"if") => self.compound(Self::choice),
@@ -340,14 +356,21 @@ impl<'a> Reader<'a> {
     /// Reads a compound command and its redirections.
     fn compound(&mut self, read: impl FnOnce(&mut Self) -> Result<Ends>) -> Result<Ends> {
         self.enter()?;
-        let (first, before) = (self.found.len(), self.place.clone());
-        let ends = read(self)?;
-        let mut whole = Command { place: before.unwrap_or(Place::Unknown), ..Command::default() };
+        let (first, before, moves, mark) = (self.found.len(), self.place.clone(), self.moves, self.mark());
+        let mut ends = read(self)?;
+        self.doubt(mark);
+        let mut whole = Command { place: before.clone().unwrap_or(Place::Unknown), ..Command::default() };
+        let mut redirected = false;
         loop {
             self.blanks()?;
             if !self.redirection(&mut whole)? {
                 break;
             }
+            redirected = true;
+        }
+        if redirected {
+            // Where a redirection fails, nothing of it is done.
+            ends = Ends::all(if self.moves == moves { before } else { Some(Place::Unknown) });
         }
         self.feed(first, &whole.input);
         if !whole.files.is_empty() {

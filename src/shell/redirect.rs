@@ -1,6 +1,17 @@
-use super::reader::{Heredocs, Reader, Result, ends_a_word};
+use super::reader::{Reader, Result, ends_a_word};
 use super::word::{Context, Lexed};
 use super::{Command, Input, Redirection, Shell};
+
+/// The texts after the current line, which are read before the rest of it is.
+#[derive(Clone, Copy)]
+pub(super) struct Heredocs {
+    /// The newline that ends the line.
+    pub(super) line_end: usize,
+    /// Where reading goes on after it.
+    pub(super) resume: usize,
+    /// How many substitutions were open.
+    pub(super) within: usize,
+}
 
 impl<'a> Reader<'a> {
     /// Reads a redirection, if one stands here; a digit before it belongs to it only without a blank between.

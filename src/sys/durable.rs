@@ -121,6 +121,18 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Overwrites a file with zeros and removes it, durably. What is no regular file is only removed.
+pub fn erase(path: &Path) -> io::Result<()> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    if metadata.is_file() {
+        let mut file = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)?;
+        io::copy(&mut io::repeat(0).take(metadata.len()), &mut file)?;
+        file.sync_all()?;
+    }
+    remove(path)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

@@ -1,5 +1,6 @@
 //! The kernel: finding, holding and running programs, terminals, signals, clocks, safe files, live targets.
 
+pub mod agent;
 pub mod asker;
 pub mod clock;
 pub mod context;
@@ -10,6 +11,7 @@ pub mod harden;
 pub mod held;
 pub mod host;
 pub mod http;
+pub mod line_file;
 pub mod names;
 mod path;
 pub mod process_tree;
@@ -19,6 +21,7 @@ pub mod resolve;
 pub mod signals;
 pub mod stdio;
 pub mod supervise;
+pub mod syslog;
 pub mod target;
 pub mod tty;
 /// The size of the terminal.

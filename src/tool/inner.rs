@@ -78,13 +78,15 @@ fn joined(reading: &mut Reading<'_>, own: usize) {
         return;
     }
     let script = reading.operands.split_off(own);
-    if !script.iter().chain(&reading.operands).all(Arg::is_known) {
-        reading.opaque = Some("a script that is only known when it runs");
+    let texts: Vec<&[u8]> = script.iter().take_while(|arg| arg.is_known()).map(|arg| &*arg.text).collect();
+    let text = texts.join(&b' ');
+    if texts.len() == script.len() && reading.operands.iter().all(Arg::is_known) {
+        run(reading, &text, Shell::Posix);
         return;
     }
-    let texts: Vec<&[u8]> = script.iter().map(|arg| &*arg.text).collect();
-    let script = texts.join(&b' ');
-    run(reading, &script, Shell::Posix);
+    reading.opaque = Some("a script that is only known when it runs");
+    let (Script::Static(seen) | Script::Opaque { seen, .. }) = shell::read(&text, Shell::Posix);
+    reading.inner.extend(seen.iter().flat_map(|command| Inner::of(command, true)));
 }
 
 impl Reading<'_> {

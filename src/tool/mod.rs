@@ -9,6 +9,7 @@ mod read;
 mod read_find;
 mod secret;
 mod sql;
+mod sql_names;
 mod token;
 
 pub use arg::{Arg, Certainty, Part};

@@ -1,7 +1,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    CopyTarget, Delete, Expr, FromTable, Query, Select, SetExpr, Statement as Sql, TableFactor, TableFunctionArgs, Visit, Visitor,
+    CopyTarget, Delete, Expr, FromTable, ObjectName, Query, Select, SetExpr, Statement as Sql, TableFactor, TableFunctionArgs, Visit,
+    Visitor,
 };
 use sqlparser::dialect::{
     BigQueryDialect, ClickHouseDialect, Dialect, GenericDialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect, SnowflakeDialect,
@@ -9,6 +10,7 @@ use sqlparser::dialect::{
 use sqlparser::parser::Parser;
 
 use super::grammar::Language;
+use super::sql_names::{HARMLESS, OBJECTS, QUOTES, SECRET};
 
 /// What one statement does, as a label that rules match: `SELECT`, `DROP TABLE`, `DELETE without WHERE`, `\dt`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,131 +36,6 @@ impl Statement {
 
 /// The longest text that is parsed, in bytes.
 const LIMIT: usize = 256 * 1024;
-
-/// Functions that only compute from their arguments or read what any session may see. Lower case.
-const HARMLESS: &[&str] = &[
-    "abs",
-    "age",
-    "array_agg",
-    "array_length",
-    "avg",
-    "bool_and",
-    "bool_or",
-    "ceil",
-    "ceiling",
-    "char_length",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "count",
-    "current_database",
-    "current_schema",
-    "current_setting",
-    "current_user",
-    "date",
-    "date_part",
-    "date_trunc",
-    "dense_rank",
-    "exists",
-    "extract",
-    "first_value",
-    "floor",
-    "format",
-    "generate_series",
-    "greatest",
-    "group_concat",
-    "ifnull",
-    "json_agg",
-    "json_build_object",
-    "jsonb_agg",
-    "jsonb_build_object",
-    "lag",
-    "last_value",
-    "lead",
-    "least",
-    "left",
-    "length",
-    "localtimestamp",
-    "lower",
-    "ltrim",
-    "max",
-    "md5",
-    "min",
-    "mod",
-    "now",
-    "ntile",
-    "nullif",
-    "octet_length",
-    "percentile_cont",
-    "pg_database_size",
-    "pg_get_constraintdef",
-    "pg_get_indexdef",
-    "pg_get_viewdef",
-    "pg_relation_size",
-    "pg_size_pretty",
-    "pg_table_size",
-    "pg_total_relation_size",
-    "position",
-    "random",
-    "rank",
-    "regexp_matches",
-    "regexp_replace",
-    "repeat",
-    "replace",
-    "reverse",
-    "right",
-    "round",
-    "row_number",
-    "row_to_json",
-    "rtrim",
-    "sign",
-    "split_part",
-    "sqrt",
-    "string_agg",
-    "strpos",
-    "substr",
-    "substring",
-    "sum",
-    "to_char",
-    "to_date",
-    "to_json",
-    "to_jsonb",
-    "to_number",
-    "to_timestamp",
-    "trim",
-    "unnest",
-    "upper",
-    "version",
-];
-
-/// What the dialects put around names.
-const QUOTES: [char; 4] = ['"', '`', '[', ']'];
-
-/// Second words that belong to a statement's name.
-const OBJECTS: &[&str] = &[
-    "TABLE",
-    "DATABASE",
-    "SCHEMA",
-    "INDEX",
-    "VIEW",
-    "MATERIALIZED",
-    "SEQUENCE",
-    "ROLE",
-    "USER",
-    "FUNCTION",
-    "PROCEDURE",
-    "TRIGGER",
-    "TYPE",
-    "DOMAIN",
-    "EXTENSION",
-    "POLICY",
-    "SERVER",
-    "TABLESPACE",
-    "AGGREGATE",
-    "OPERATOR",
-    "INTO",
-    "SYSTEM",
-];
 
 /// Reads the text of one option, and gives a label for everything that it does.
 pub(super) fn read(language: Language, text: &[u8]) -> Vec<Statement> {
@@ -190,7 +67,8 @@ pub(super) fn read(language: Language, text: &[u8]) -> Vec<Statement> {
     if language == Language::Postgres && (text.contains('\\') || text.contains(":'") || text.contains(":\"")) {
         return vec![Statement::unknown()];
     }
-    match Parser::parse_sql(dialect, text) {
+    let quoted = if language == Language::Sqlite { quoted_pragma(text) } else { None };
+    match Parser::parse_sql(dialect, quoted.as_deref().unwrap_or(text)) {
         Ok(statements) => {
             let mut labels = Labels(Vec::new());
             for statement in &statements {
@@ -200,6 +78,15 @@ pub(super) fn read(language: Language, text: &[u8]) -> Vec<Statement> {
         }
         Err(_) => vec![Statement::unknown()],
     }
+}
+
+/// `PRAGMA table_info(users)` is written as the parser knows it, with quotes (sqlite.org/pragma.html allows both).
+fn quoted_pragma(text: &str) -> Option<String> {
+    let text = text.trim().trim_end_matches(';');
+    let (name, argument) = text.strip_suffix(')')?.split_once('(')?;
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let pragma = name.get(..7).is_some_and(|verb| verb.eq_ignore_ascii_case("pragma "));
+    (pragma && plain(argument.trim())).then(|| format!("{name}('{}')", argument.trim()))
 }
 
 /// `\dt public.*` is `\dt`; anything that could hold a second command is unknown.
@@ -280,6 +167,22 @@ impl Visitor for Labels {
             SetExpr::Select(_) | SetExpr::SetOperation { .. } | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_)
         ) {
             self.add("SELECT");
+        }
+        if !query.locks.is_empty() {
+            self.add("SELECT FOR UPDATE");
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<Self::Break> {
+        let parts: Vec<String> = relation.0.iter().map(|part| part.to_string().trim_matches(QUOTES).to_ascii_lowercase()).collect();
+        let (schema, name) = match parts.as_slice() {
+            [.., schema, name] => (schema.as_str(), name.as_str()),
+            [name] => ("", name.as_str()),
+            [] => return ControlFlow::Continue(()),
+        };
+        if SECRET.iter().any(|(of, named)| (of.is_empty() || *of == schema) && (named.is_empty() || *named == name)) {
+            self.add("SELECT secrets");
         }
         ControlFlow::Continue(())
     }
@@ -371,5 +274,8 @@ mod tests {
         assert_eq!(labels("select 1 \\gexec"), ["unknown"]);
         assert_eq!(labels("select 1 into x"), ["SELECT", "SELECT INTO"]);
         assert_eq!(labels("this is no sql"), ["unknown"]);
+        assert_eq!(labels("select * from t for update"), ["SELECT", "SELECT FOR UPDATE"]);
+        assert_eq!(labels("select rolname from pG_catalog.\"pg_shadow\""), ["SELECT", "SELECT secrets"]);
+        assert_eq!(read(Language::Sqlite, b"pragma table_info(users)"), read(Language::Sqlite, b"PRAGMA table_info('users');"));
     }
 }

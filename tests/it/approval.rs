@@ -28,18 +28,18 @@ fn rule(id: &str) -> Reason {
 
 /// Everything that goes into an approval request, open to be changed.
 #[derive(Clone, Debug)]
-struct Parts {
-    id: RequestId,
+pub struct Parts {
+    pub id: RequestId,
     words: Vec<OsString>,
     program: Program,
     context: Context,
     asked: Asked,
-    nonce: [u8; 16],
+    pub nonce: [u8; 16],
     created: Stamp,
 }
 
 impl Parts {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let words: Vec<OsString> = ["deploy", "a", "b"].map(OsString::from).to_vec();
         let mut program = Program::unresolved(words[0].clone());
         program.sha256 = Some([1; 32]);
@@ -61,7 +61,7 @@ impl Parts {
         Self { id: RequestId::new(1, &[1; 10]), words, program, context, asked, nonce: [5; 16], created }
     }
 
-    fn made(&self) -> ApprovalRequest {
+    pub fn made(&self) -> ApprovalRequest {
         let argv = Argv::new(self.words.clone()).unwrap();
         let request = Request::new(self.id, argv, self.program.clone(), self.context.clone());
         ApprovalRequest::new(request, self.asked.clone(), self.nonce, self.created)
@@ -186,6 +186,7 @@ fn review(digest: gate::approval::Digest) -> impl Strategy<Value = Review> {
                 justification: String::new(),
                 at: Stamp { wall: 0, boot: Duration::from_secs(at) },
                 digest: if same { digest } else { other.made().digest() },
+                evidence: None,
             }
         },
     )

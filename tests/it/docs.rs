@@ -56,7 +56,7 @@ fn manual(command: &clap::Command) -> String {
     for (code, meaning) in gate::exit_codes::TABLE {
         writeln!(page, ".TP\n{code}\n{}", meaning.replace('`', "").replace('-', "\\-")).unwrap();
     }
-    page.push_str(".SH SEE ALSO\ngate\\-policy(5), gate\\-audit(1)\n");
+    page.push_str(".SH SEE ALSO\ngate\\-policy(5), gate\\-audit(1), gate\\-key(1)\n");
     page
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use gate::approval::Stamp;
 use gate::audit::{Error, Kind as Failure, Log, Place, Reader, Wanted};
+use gate::policy::KeyProvider;
 use gate::record::{Draft, Kind, Stored, argv_value};
 use gate::request::RequestId;
 use rusqlite::Connection;
@@ -20,7 +21,7 @@ pub fn at(second: u64) -> Stamp {
 }
 
 pub fn place(world: &World) -> Place {
-    Place { directory: world.state(), name: "gate.test/host".to_owned() }
+    Place { directory: world.state(), name: "gate.test/host".to_owned(), log_key: KeyProvider::File }
 }
 
 pub fn open(world: &World) -> Result<Log, Error> {
@@ -210,7 +211,7 @@ fn a_home_behind_a_symbolic_link_is_as_good_as_any() {
     let world = World::new();
     let link = world.root().join("link");
     symlink(world.home(), &link).unwrap();
-    let place = Place { directory: link.join("state"), name: "gate.test/host".to_owned() };
+    let place = Place { directory: link.join("state"), name: "gate.test/host".to_owned(), log_key: KeyProvider::File };
     Log::open(&place, at(0), "this-boot").unwrap();
     assert!(world.home().join("state/audit.db").exists());
 }
@@ -259,7 +260,7 @@ fn helper(world: &World, what: &str) -> Command {
 #[test]
 fn a_process_of_its_own() {
     let (Some(state), Ok(what)) = (std::env::var_os("LOG_STATE"), std::env::var("LOG_DO")) else { return };
-    let place = Place { directory: state.into(), name: "gate.test/host".to_owned() };
+    let place = Place { directory: state.into(), name: "gate.test/host".to_owned(), log_key: KeyProvider::File };
     let append = |drafts: &[Draft]| Log::open(&place, at(0), "this-boot").and_then(|mut log| log.append(drafts, at(1)));
     match what.as_str() {
         "append" => {

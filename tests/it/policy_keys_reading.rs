@@ -197,3 +197,13 @@ fn secrets_are_known_by_names_and_by_how_they_look_and_stand_nowhere_in_the_log(
         }
     }
 }
+
+#[test]
+fn a_denial_that_rests_on_an_unknown_directory_is_a_question() {
+    let world = World::new();
+    let script = |text: &str| decision(&world, &["bash", "-c", text]);
+    assert_eq!(script("cd \"$(where)\" && echo a | tee out.txt"), "ask");
+    assert_eq!(script("cd \"$(where)\" && echo a | tee /dev/sda"), "deny");
+    assert_eq!(script("cd \"$(where)\" && rm -rf /"), "deny");
+    assert_eq!(script("cd / && rm -rf etc"), "deny");
+}

@@ -460,6 +460,139 @@ const BASH_BUILTINS: &[&str] = &[
     "export X={a,b}",
 ];
 
+/// Pieces of scripts with numbers, functions and traps: V is what is taken for a number, by a name that is inherited with harm in it.
+const STATEFUL: &[&str] = &[
+    "S=0",
+    "S=1",
+    "V=2",
+    "S=$((S+1))",
+    "S=$((V * 2))",
+    "S=$V",
+    "S=$(beta)",
+    "[ $S -lt 5 ]",
+    "[ $V = 1 ]",
+    "[ $S $V ]",
+    "test $V -gt $S",
+    "alpha $S",
+    "alpha $V$S",
+    "alpha $((S + V))",
+    "alpha $((S=3))",
+    "unset S",
+    "read S",
+    "read V",
+    "S=08",
+    "S= ",
+    "readonly S",
+    "readonly V=$N",
+    "export V",
+    "export S=4",
+    "f",
+    "f a",
+    "g $S",
+    "X=1 f",
+    "f > out",
+    "f() { alpha \"$1\"; }",
+    "f() { beta; cd d; }",
+    "g() { S=$Q; }",
+    "g () { f; return 1; }",
+    "g() { V=0; [ $V -gt 1 ]; }",
+    "f() { local S=3; gamma $S; }",
+    "f() { X=5; alpha; }",
+    "trap 'beta \"$1\"' EXIT",
+    "trap f EXIT",
+    "trap 'S=x' INT",
+    "trap 'V=$S' EXIT",
+    "trap 'X=2; alpha' USR1",
+    "kill -USR1 $$",
+    ": \"${X:=b}\"",
+    ": ${S:=1}",
+    "alpha ${V:=2}",
+    "alpha & S=1",
+    "S=1 & alpha",
+    "S=1 | alpha",
+    "(S=1)",
+    "alpha && S=1",
+    "alpha || V=1",
+    "exit",
+    "g",
+    "command f",
+    "S=1 >/nowhere/x",
+    "S=$((1/0))",
+    "X=$((1/0)); S=1",
+    "X=$((V/0)); cd d || exit",
+    "cd d || exit",
+    "{ cd d || exit; } > d",
+    "cd d || exit 2>&7",
+    "S=1 2>&7",
+    "exit 2>&7",
+    "S=$!",
+    "read",
+    "alpha $((X$V))",
+    "alpha $((++S = 1))",
+    "V=$S X=$((V)) alpha",
+    "unset f",
+    "X=3 exec alpha",
+    "X=3 exit",
+    "if beta; then S=1; else alpha $((S)); fi",
+    "case $X in a) S=1 ;; *) alpha $((S)) ;; esac",
+    "g() { V=2; f() { alpha $((V)); }; }",
+    "V=1 g",
+    "f() { g; gamma; }",
+    "for X in a b; do f; g() { cd d; }; done",
+    "S=$(($# + 1))",
+    "S=$?",
+    "V=$#",
+    "S=1 V=$S",
+    "V=1 S=$((V))",
+    "shift",
+    "set -u",
+    "set -e",
+    "f | g",
+    "$(f)",
+    "(f)",
+];
+
+const BASH_STATEFUL: &[&str] = &[
+    "((S++))",
+    "((S += V))",
+    "((S = 2))",
+    "((S < 5)) && alpha",
+    "[[ $S -gt 1 ]]",
+    "[[ $V -eq $S ]]",
+    "for ((S=0; S<2; S++)); do alpha $S; done",
+    "for ((i=0; i<S; i++)); do alpha; done",
+    "X=(a \"$N\" $N)",
+    "X+=(b)",
+    "X+=c",
+    "S+=1",
+    "S[0]=$N",
+    "X[1]=2",
+    "alpha \"${X[@]}\"",
+    "alpha ${X[$S]}",
+    "alpha ${X[S]}",
+    "alpha ${#X[@]}",
+    "function f { alpha; }",
+    "function g() { beta; }",
+    "pushd d",
+    "popd",
+    "pushd",
+    "pushd d && alpha && popd && beta",
+    "alpha $((RANDOM % 2))",
+    "declare S=$N",
+    "declare V=5",
+    "X=($S $V)",
+    "X=(\"[0]=$Q\" $W)",
+    "X=($T)",
+    "local S=2",
+    "mapfile -t S",
+    "Y=($(beta) # c\n b)",
+    "S=()",
+    "alpha ${S}",
+    "for S in 1 2; do alpha $S; [ $S = 1 ]; done",
+    "for V in {1..2}; do alpha $V; done",
+    "for S in $N; do [ $S = 1 ]; done",
+];
+
 /// Writes random scripts.
 pub struct Soup {
     pub dice: Dice,
@@ -471,14 +604,36 @@ impl Soup {
         if self.dice.chance(5) {
             return self.noise().into_bytes();
         }
-        let length = 1 + self.dice.roll(3);
-        let mut script = self.list(length, 2).into_bytes();
+        let mut script = if self.dice.chance(4) {
+            self.stateful().into_bytes()
+        } else {
+            let length = 1 + self.dice.roll(3);
+            self.list(length, 2).into_bytes()
+        };
         if self.dice.chance(3) {
             for _ in 0..=self.dice.roll(2) {
                 self.mutate(&mut script);
             }
         }
         script
+    }
+
+    /// A script in which names come to mean something.
+    fn stateful(&mut self) -> String {
+        let mut script = String::new();
+        for _ in 0..2 + self.dice.roll(6) {
+            let piece = if self.bash && self.dice.chance(4) { self.dice.pick(BASH_STATEFUL) } else { self.dice.pick(STATEFUL) };
+            match self.dice.roll(12) {
+                0 => script += &format!("if beta; then {piece}; fi"),
+                1 => script += &format!("for X in a b; do {piece}; alpha $X; done"),
+                2 => script += &format!("{{ {piece}; alpha; }}"),
+                3 => script += &format!("while beta; do {piece}; {}; done", self.dice.pick(STATEFUL)),
+                4 => script += &format!("{piece} && {}", self.dice.pick(STATEFUL)),
+                _ => script += piece,
+            }
+            script += self.dice.pick(&["; ", "\n", "\n", "; ", " && ", " || ", "; "]);
+        }
+        script + "alpha $S $V"
     }
 
     fn noise(&mut self) -> String {

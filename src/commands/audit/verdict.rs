@@ -38,6 +38,9 @@ pub(super) fn in_words(report: &Report) -> String {
             say("to anchor it, keep the output of `gate audit checkpoint` elsewhere, and verify with `--against FILE`".to_owned());
         }
     }
+    if let Some(approvals) = report.approvals {
+        say(format!("approvals: {} are shown by their approvers' signatures, {} only by this record", approvals.verified, approvals.bare));
+    }
     if report.unfinished.0 > 0 {
         let first: Vec<String> = report.unfinished.1.iter().map(u64::to_string).collect();
         say(format!("unfinished: {} commands started and have no recorded end, at entry {}", report.unfinished.0, first.join(", ")));
@@ -66,6 +69,7 @@ pub(super) fn in_json(report: &Report, ending: u8) -> String {
         "disclosures": report.disclosures,
         "erased": report.erased,
         "anchored": report.anchored,
+        "approvals": report.approvals.map(|found| serde_json::json!({ "verified": found.verified, "bare": found.bare })),
         "problems": problems,
         "wrong": report.wrong,
         "unfinished": report.unfinished.0,

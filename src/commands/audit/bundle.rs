@@ -1,0 +1,123 @@
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::prove::{read, shown, tampered};
+use super::{CANNOT_CHECK, SOUND, Surroundings, TAMPERED, cannot, finish, print, since};
+use crate::audit::{self, Bundled, Check, Contents, Reader, ascii_json, check_bundle};
+use crate::error::Error;
+use crate::text;
+
+const README: &str = include_str!("bundle.md");
+
+/// A policy of witnesses and a list of approvers are short.
+const MAX_FILE: u64 = 1024 * 1024;
+
+#[derive(Debug, Args)]
+pub(super) struct BundleArgs {
+    /// The first entry
+    #[arg(long, value_name = "SEQ", conflicts_with = "since")]
+    from: Option<u64>,
+    /// The last entry
+    #[arg(long, value_name = "SEQ")]
+    to: Option<u64>,
+    /// Entries since then: 90s, 30m, 2h, 7d, 2026-01-31, 2026-01-31T12:00Z
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// The witnesses that count, to go with it (C2SP tlog-policy)
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Who may approve, to go with it (ssh-keygen's `allowed_signers`)
+    #[arg(long, value_name = "FILE")]
+    allowed_signers: Option<PathBuf>,
+    /// The new file
+    #[arg(value_name = "OUT.tar")]
+    out: PathBuf,
+}
+
+pub(super) fn bundle(reader: &Reader, args: &BundleArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
+    let from = match (&args.since, args.from) {
+        (Some(when), _) => reader.first_since(since(when, around.now)?).map_err(cannot)?,
+        (None, from) => from.unwrap_or(0),
+    };
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|path| read(path, MAX_FILE)).transpose();
+    let contents = Contents {
+        entries: from..args.to.map_or(u64::MAX, |to| to.saturating_add(1)),
+        readme: README,
+        policy: file(&args.policy)?,
+        signers: file(&args.allowed_signers)?,
+    };
+    let failed = |error| Error::new(CANNOT_CHECK, format!("`{}` cannot be written: {error}", shown(&args.out)));
+    let mut out = BufWriter::new(File::create_new(&args.out).map_err(failed)?);
+    let written = reader.bundle(&contents, &args.out, &mut out).map_err(tampered);
+    let written = written.and_then(|entries| out.flush().and_then(|()| out.get_ref().sync_all()).map_err(failed).map(|()| entries));
+    if written.is_err() {
+        // Half a bundle is worth nothing.
+        let _ = std::fs::remove_file(&args.out);
+    }
+    let entries = written?;
+    let line = format!("{}: entries {} to {}, see its README.md\n", shown(&args.out), entries.start, entries.end - 1);
+    finish(print(&line), SOUND)
+}
+
+/// Checks a bundle and says what it found.
+pub(super) fn verify(path: &Path, check: &Check, local: bool, json: bool) -> Result<u8, Error> {
+    let file = File::open(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", shown(path))))?;
+    let found = match check_bundle(path, &mut BufReader::new(file), check) {
+        Err(error) if error.kind() == audit::Kind::Damaged => {
+            return finish(print(&format!("tampered: {}\n", text::escape(error.to_string().as_bytes()))), TAMPERED);
+        }
+        other => other.map_err(cannot)?,
+    };
+    let ending = super::verify::ending(&found.report, local);
+    finish(print(&if json { in_json(&found, ending) } else { in_words(&found) }), ending)
+}
+
+fn in_words(found: &Bundled) -> String {
+    let report = &found.report;
+    let mut words = String::new();
+    let mut say = |line: String| {
+        words.push_str(&text::escape(line.as_bytes()));
+        words.push('\n');
+    };
+    for problem in &report.problems {
+        match problem.seq {
+            Some(seq) => say(format!("tampered: entry {seq} {}", problem.what)),
+            None => say(format!("tampered: {}", problem.what)),
+        }
+    }
+    if report.wrong > report.problems.len() as u64 {
+        say(format!("tampered: {} more", report.wrong - report.problems.len() as u64));
+    }
+    let held: Vec<String> = found.held.iter().map(|(first, last)| range(*first, *last)).collect();
+    if report.wrong == 0 {
+        let count: u64 = found.held.iter().map(|(first, last)| last - first + 1).sum();
+        say(format!("sound: {count} of the log's {} entries as they were written, {} signatures checked", report.size, report.signatures));
+        say(format!("holds entries {}", held.join(", ")));
+        match report.anchored {
+            Some(size) => say(format!("anchored: the checkpoint kept elsewhere vouches for the first {size} entries")),
+            None => {
+                say("not anchored: only the log's own key vouches for this; whoever holds it could have written all of it anew".to_owned());
+            }
+        }
+        for size in &found.countersigned {
+            say(format!("holds a countersigned checkpoint of {size} entries"));
+        }
+    }
+    say(format!("log {}", report.origin));
+    say(format!("key {}", report.key));
+    words
+}
+
+fn range(first: u64, last: u64) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
+
+fn in_json(found: &Bundled, ending: u8) -> String {
+    let mut value: serde_json::Value = serde_json::from_str(&super::verdict::in_json(&found.report, ending)).unwrap_or_default();
+    value["held"] = serde_json::json!(found.held);
+    value["countersigned"] = serde_json::json!(found.countersigned);
+    format!("{}\n", ascii_json(&value))
+}

@@ -1,0 +1,102 @@
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use super::{SOUND, Surroundings, finish, since, wrong};
+use crate::audit::{Proved, Reader};
+use crate::error::Error;
+use crate::exit_codes;
+use crate::policy::SinkFormat;
+use crate::record::export;
+use crate::text;
+
+/// How long `--follow` waits before it looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The form of the entries
+    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(SinkFormat::ALL.map(SinkFormat::word)))]
+    format: String,
+    /// Only what was recorded since then: 90s, 30m, 2h, 7d, 2026-01-31, 2026-01-31T12:00Z
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// From this entry on
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    from: u64,
+    /// Up to and with this entry
+    #[arg(long, value_name = "SEQ")]
+    to: Option<u64>,
+    /// Goes on with new entries until interrupted
+    #[arg(short, long)]
+    follow: bool,
+    /// Writes to this new file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Adds the profile `record_integrity` of OCSF 1.9 to OCSF events
+    #[arg(long)]
+    ocsf_record_integrity: bool,
+}
+
+pub(super) fn export(reader: &Reader, args: &ExportArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
+    let Some(format) = SinkFormat::parse(&args.format) else { return Err(Error::new(exit_codes::USAGE, "there is no such format")) };
+    if args.ocsf_record_integrity && format != SinkFormat::Ocsf {
+        return Err(Error::new(exit_codes::USAGE, "`--ocsf-record-integrity` belongs to `--format ocsf`"));
+    }
+    let since = args.since.as_deref().map(|when| since(when, around.now)).transpose()?;
+    let mut out = output(args, format)?;
+    let mut entries = reader.proved(args.from).map_err(wrong)?;
+    let mut version = reader.version().map_err(wrong)?;
+    loop {
+        // What was read before a changed entry is sound, and stays written.
+        let found = entries.bundle();
+        let stop = |entry: &Proved| args.to.is_some_and(|to| entry.seq > to);
+        for entry in found.as_deref().unwrap_or_default().iter().take_while(|entry| !stop(entry)) {
+            let entry = entry.entry(export::carries_signature(format)).map_err(wrong)?;
+            if since.is_none_or(|since| entry.body().header.wall >= since) {
+                let mut line = export::line(&entry, format, args.ocsf_record_integrity);
+                line.push(b'\n');
+                let written = out.write_all(&line);
+                if written.is_err() {
+                    return finish(written, SOUND);
+                }
+            }
+        }
+        let found = found.map_err(wrong)?;
+        let done = args.to.is_some_and(|to| entries.next() > to);
+        if !found.is_empty() && !done {
+            continue;
+        }
+        let written = out.flush();
+        if written.is_err() || done || !args.follow {
+            return finish(written, SOUND);
+        }
+        while version == reader.version().map_err(wrong)? {
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        version = reader.version().map_err(wrong)?;
+        entries.refresh().map_err(wrong)?;
+    }
+}
+
+/// Records as they are may hold what acts on a terminal; the other forms do not.
+fn output(args: &ExportArgs, format: SinkFormat) -> Result<BufWriter<Box<dyn Write>>, Error> {
+    let Some(path) = &args.out else {
+        let out = io::stdout();
+        if format == SinkFormat::Jsonl && out.is_terminal() {
+            return Err(Error::new(exit_codes::USAGE, "records as they are are not shown on a terminal").hint("send them to a file"));
+        }
+        return Ok(BufWriter::new(Box::new(out.lock())));
+    };
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+    let file = file.map_err(|error| {
+        let shown = text::escape(path.as_os_str().as_encoded_bytes());
+        Error::new(exit_codes::USAGE, format!("`{shown}` cannot be made: {error}")).hint("an export never writes over a file")
+    })?;
+    Ok(BufWriter::new(Box::new(file)))
+}

@@ -1,0 +1,178 @@
+//! Approvals that carry what their approvers signed: `gate audit verify --allowed-signers` takes no other.
+
+use std::fs;
+use std::time::Duration;
+
+use gate::approval::{Answer, Approver, Evidence, NAMESPACE, Review, Stamp, Statement, verify};
+use gate::policy::{Assurance, Channel};
+use gate::record::{Checkpoint, Draft, Note, story};
+use serde_json::Value;
+
+use crate::approval::Parts;
+use crate::log::{at, open};
+use crate::sshsig::{Token, keygen, sign};
+use crate::world::{Ran, World};
+
+/// The log as an approver is shown it, and what they would say.
+fn statement(world: &World, parts: &Parts) -> Statement {
+    drop(open(world).unwrap());
+    let note = Note::parse(&world.run(["audit", "checkpoint"]).out()).unwrap();
+    let checkpoint = Checkpoint::parse(note.text()).unwrap();
+    Statement {
+        log: checkpoint.origin,
+        request: parts.id.to_string(),
+        digest: *parts.made().digest().bytes(),
+        approver: Approver { issuer: "tty:h".into(), subject: "1000".into() },
+        at: 1,
+        size: checkpoint.size,
+        root: checkpoint.root,
+    }
+}
+
+/// The decision that follows from a review with this evidence.
+fn decision(parts: &Parts, evidence: Option<Evidence>) -> [Draft; 2] {
+    let asked = parts.made();
+    let when = Stamp { wall: 2_000_000_000, boot: Duration::from_secs(101) };
+    let approver = Approver { issuer: "tty:h".into(), subject: "1000".into() };
+    let review = Review {
+        approver: approver.clone(),
+        assurance: Assurance::Confirm,
+        channel: Channel::Tty,
+        answer: Answer::Approve,
+        comment: String::new(),
+        justification: String::new(),
+        at: when,
+        digest: asked.digest(),
+        evidence,
+    };
+    let grant = verify(asked, &[review], &approver, when).unwrap();
+    story::granted(&grant, (1, 1), story::Setting { files: &[], moved: &[], salt: &[0; 16] })
+}
+
+fn check(world: &World, allowed: &str, options: &[&str]) -> Ran {
+    let path = world.root().join("allowed");
+    fs::write(&path, allowed).unwrap();
+    let line = ["audit", "verify", "--local", "--allowed-signers", path.to_str().unwrap()];
+    world.run(line.iter().chain(options))
+}
+
+fn shown(evidence: &Statement, token: &Token, flags: u8, namespace: &str) -> Evidence {
+    let statement = evidence.bytes();
+    let sshsig = token.sign(flags, namespace, &statement);
+    Evidence { statement, sshsig }
+}
+
+#[test]
+fn an_approval_that_its_approver_signed_is_shown_to_whoever_has_the_key() {
+    let world = World::new();
+    let parts = Parts::new();
+    let public = keygen(&world, "ada", &["ed25519"]);
+    let statement = statement(&world, &parts).bytes();
+    let sshsig = sign(&world, "ada", NAMESPACE, &[], &statement);
+    let mut log = open(&world).unwrap();
+    log.append(&decision(&parts, Some(Evidence { statement: statement.clone(), sshsig: sshsig.clone() })), at(1)).unwrap();
+    log.append(&decision(&Parts::new(), None), at(2)).unwrap();
+    let ran = check(&world, &format!("1000 {public}\n"), &[]);
+    assert_eq!(ran.code(), 0, "{ran}");
+    assert!(ran.out().contains("approvals: 1 are shown by their approvers' signatures, 1 only by this record\n"), "{ran}");
+    let json: Value = serde_json::from_slice(&check(&world, &format!("1000 {public}\n"), &["--json"]).stdout).unwrap();
+    assert_eq!(json["approvals"], serde_json::json!({ "verified": 1, "bare": 1 }));
+
+    // The record has the exact bytes: stock ssh-keygen takes them as they stand there.
+    let script = "gate audit show --raw 1 | python3 -c 'import base64, json, sys
+evidence = json.load(sys.stdin)[\"decision\"][\"approvers\"][0][\"evidence\"]
+open(\"statement\", \"wb\").write(base64.b64decode(evidence[\"statement\"]))
+open(\"statement.sig\", \"w\").write(evidence[\"sshsig\"])'
+        printf '1000 %s\\n' \"$(cat ada.pub)\" > allowed
+        ssh-keygen -Y verify -f allowed -I 1000 -n approval@gate -s statement.sig < statement";
+    assert!(world.sh(script).out().starts_with("Good \"approval@gate\" signature for 1000"));
+}
+
+#[test]
+fn an_approval_that_was_forged_moved_or_given_too_lightly_is_tampering() {
+    type Change = fn(&mut Statement, &mut String, &mut Parts);
+    let token = Token::new();
+    let line = |options: &str| format!("1000{options} {}\n", token.public());
+    let cases: [(&str, Change, u8, &str, String); 13] = [
+        ("another log", |said, _, _| said.log = "gate.test/other/1".into(), 1, "another log", line("")),
+        ("another request", |said, _, _| said.request = Parts::new().id.to_string().replace('0', "1"), 1, "another request", line("")),
+        ("another digest", |said, _, _| said.digest[0] ^= 1, 1, "another request", line("")),
+        ("another command of this id", |_, _, parts| parts.nonce = [6; 16], 1, "another request", line("")),
+        ("another person", |said, _, _| said.approver.subject = "1001".into(), 1, "somebody else", line("")),
+        ("another history", |said, _, _| said.root[0] ^= 1, 1, "another history", line("")),
+        ("a later checkpoint", |said, _, _| said.size += 1, 1, "later than the decision", line("")),
+        ("another namespace", |_, namespace, _| *namespace = "file".into(), 1, "it was made for `file`", line("")),
+        ("nobody touched", |_, _, _| {}, 0, "nobody touched the security key", line("")),
+        ("expired", |_, _, _| {}, 1, "was not valid at that time", line(" valid-before=\"20260101Z\"")),
+        ("not yet", |_, _, _| {}, 1, "was not valid at that time", line(" valid-after=\"20270101Z\"")),
+        ("another principal", |_, _, _| {}, 1, "is not among the allowed signers", line("").replacen("1000", "1001", 1)),
+        ("another key", |_, _, _| {}, 1, "is not among the allowed signers", format!("1000 {}\n", Token::new().public())),
+    ];
+    for (name, change, flags, why, allowed) in cases {
+        let world = World::new();
+        let mut parts = Parts::new();
+        let (mut said, mut namespace) = (statement(&world, &parts), NAMESPACE.to_owned());
+        change(&mut said, &mut namespace, &mut parts);
+        open(&world).unwrap().append(&decision(&parts, Some(shown(&said, &token, flags, &namespace))), at(1)).unwrap();
+        let ran = check(&world, &allowed, &[]);
+        assert_eq!(ran.code(), 1, "{name}: {ran}");
+        assert!(ran.out().starts_with("tampered: entry 1 holds an approval that does not hold: "), "{name}: {ran}");
+        assert!(ran.out().contains(why), "{name}: {ran}");
+    }
+}
+
+#[test]
+fn a_statement_that_was_edited_or_is_no_statement_does_not_hold() {
+    let token = Token::new();
+    for (edited, why) in [(b"{}".to_vec(), "its statement is malformed"), (Vec::new(), "its statement is malformed")] {
+        let world = World::new();
+        let parts = Parts::new();
+        let said = statement(&world, &parts);
+        let evidence = Evidence { statement: edited, ..shown(&said, &token, 1, NAMESPACE) };
+        open(&world).unwrap().append(&decision(&parts, Some(evidence)), at(1)).unwrap();
+        let ran = check(&world, &format!("1000 {}\n", token.public()), &[]);
+        assert_eq!(ran.code(), 1, "{ran}");
+        assert!(ran.out().contains(why), "{ran}");
+    }
+    // Edited and still a statement: only the signature tells.
+    let world = World::new();
+    let parts = Parts::new();
+    let said = statement(&world, &parts);
+    let evidence = Evidence { statement: Statement { at: 2, ..said.clone() }.bytes(), ..shown(&said, &token, 1, NAMESPACE) };
+    open(&world).unwrap().append(&decision(&parts, Some(evidence)), at(1)).unwrap();
+    let ran = check(&world, &format!("1000 {}\n", token.public()), &[]);
+    assert_eq!(ran.code(), 1, "{ran}");
+    assert!(ran.out().contains("the signature does not hold"), "{ran}");
+    let bytes = said.bytes();
+    assert_eq!(Statement::parse(&bytes).as_ref(), Some(&said));
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        assert!(Statement::parse(&changed).is_none_or(|read| read != said), "byte {at}");
+    }
+}
+
+#[test]
+fn an_auditor_may_want_keys_that_know_who_touches_them() {
+    let token = Token::new();
+    for (flags, code) in [(1, 1), (5, 0)] {
+        let world = World::new();
+        let parts = Parts::new();
+        let said = statement(&world, &parts);
+        open(&world).unwrap().append(&decision(&parts, Some(shown(&said, &token, flags, NAMESPACE))), at(1)).unwrap();
+        let allowed = format!("1000 {}\n", token.public());
+        assert_eq!(check(&world, &allowed, &[]).code(), 0);
+        let ran = check(&world, &allowed, &["--user-verified"]);
+        assert_eq!(ran.code(), code, "{ran}");
+    }
+}
+
+#[test]
+fn a_file_of_allowed_signers_that_cannot_be_read_checks_nothing() {
+    let world = World::new();
+    drop(open(&world).unwrap());
+    let ran = check(&world, "ada cert-authority ssh-ed25519 x\n", &[]);
+    assert_eq!(ran.code(), 2, "{ran}");
+    assert!(ran.err().contains("line 1: certificates are not supported"), "{ran}");
+    assert_eq!(world.run(["audit", "verify", "--allowed-signers", "/nowhere"]).code(), 2);
+}
