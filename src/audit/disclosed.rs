@@ -1,4 +1,4 @@
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
 use crate::record::Body;
@@ -42,4 +42,9 @@ pub(super) fn member(connection: &Connection, body: &Body<'_>, name: &str) -> ru
 pub(super) fn put_back(connection: &Connection, value: &mut Value) -> rusqlite::Result<()> {
     open(value, &of(connection, value.to_string().as_bytes())?);
     Ok(())
+}
+
+/// The bytes of a long argv, as long as they are not erased.
+pub(super) fn blob(connection: &Connection, sha256: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection.query_row("SELECT data FROM blob WHERE sha256=?1", [sha256], |row| row.get(0)).optional()
 }

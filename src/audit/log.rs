@@ -63,6 +63,20 @@ impl Log {
         Ok(log)
     }
 
+    /// Makes the log; an error where there is one.
+    pub fn init(place: &Place, now: Stamp, boot_id: &str) -> Result<Self, Error> {
+        let room = Room::prepare(place)?;
+        let lock = Rc::new(durable::open_private(&room.lock()).map_err(|refused| unsafe_path(&room.lock(), refused))?);
+        let held = Held::take(&lock, &room.lock())?;
+        match durable::inspect(&room.database(), Expected::File) {
+            Err(Refused::Absent) => create(place, &room, now, boot_id)?,
+            Ok(_) => return Err(Error::at(Kind::Refused, &room.database(), "is there already: this log was begun")),
+            Err(refused) => return Err(unsafe_path(&room.database(), refused)),
+        }
+        drop(held);
+        Self::open(place, now, boot_id)
+    }
+
     /// Tells this local syslog socket of each entry once it is durable; `warn` is told where that fails.
     #[must_use]
     pub fn announced(mut self, socket: &Path, warn: fn(&str)) -> Self {

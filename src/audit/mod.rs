@@ -2,7 +2,7 @@
 
 mod announce;
 mod approvals;
-mod archive;
+mod backup;
 mod beside;
 mod bundle;
 mod bundle_group;
@@ -38,7 +38,6 @@ mod words;
 
 pub use crate::record::ascii_json;
 pub use approvals::{Approvals, Signers};
-pub use archive::Archive;
 pub use bundle::Contents;
 pub use check_bundle::{Bundled, check_bundle};
 pub use entries::{Entries, Proved};
@@ -48,7 +47,6 @@ pub use keys::{log_key_holder, use_agent_key};
 pub use log::Log;
 pub use place::Place;
 pub use prune::{Pruned, Pruning};
-pub use pruned::{InArchives, Range};
 pub use query::{Filter, Line};
 pub use reader::Reader;
 pub use redact::{Redacted, Redaction};

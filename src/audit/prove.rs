@@ -4,7 +4,7 @@ use super::error::{Error, Kind};
 use super::head::Head;
 use super::reader::Reader;
 use super::show::Found;
-use crate::record::{Checkpoint, Hash, Note, TlogProof, consistency, inclusion, leaf_hash, range_root, verify_consistency};
+use crate::record::{Checkpoint, Hash, Note, TILE_WIDTH, TlogProof, consistency, inclusion, leaf_hash, range_root, verify_consistency};
 
 impl Reader {
     /// The proof of one entry that stands alone: against the newest checkpoint that others countersigned, else against the log's end.
@@ -40,6 +40,11 @@ impl Reader {
         }
         if self.root(head.frontier.size())? != head.frontier.root() {
             return Err(self.damaged("has another tree than the one that was signed"));
+        }
+        let first = self.first_kept()?;
+        if let Some(size) = [from, to].into_iter().find(|size| *size < first && !size.is_multiple_of(TILE_WIDTH)) {
+            let message = format!("the entries around {size} are in an archive");
+            return Err(Error::new(Kind::Unusable, message).hint("the archive holds what proves it"));
         }
         for size in [from, to] {
             self.countersigned(&head, "size=?1", size)?;

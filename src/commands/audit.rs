@@ -12,10 +12,13 @@ use crate::policy::LogSettings;
 use crate::sys::harden::Hardened;
 use crate::text;
 
+mod backup;
 mod bundle;
 mod export;
+mod init;
 mod list;
 mod prove;
+mod prune;
 mod redact;
 mod ship;
 mod show;
@@ -44,6 +47,8 @@ pub struct AuditArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Makes the log and its keys, and prints the key to be kept elsewhere
+    Init(init::InitArgs),
     /// Lists requests, the newest first
     List(list::ListArgs),
     /// Shows one entry, or all entries of a request, and proves them
@@ -52,6 +57,10 @@ enum What {
     Tail(tail::TailArgs),
     /// Erases what should not have been logged; every proof stays valid
     Redact(redact::RedactArgs),
+    /// Moves old entries to archives that still verify
+    Prune(prune::PruneArgs),
+    /// Copies the log into a new file while others go on writing
+    Backup(backup::BackupArgs),
     /// Checks that nothing in the log was changed, removed or put in
     Verify(verify::VerifyArgs),
     /// Writes a proof of one entry that needs no log to be checked
@@ -121,7 +130,8 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Prove(prove) => prove::prove(&reader, &prove),
         What::Bundle(bundle) => bundle::bundle(&reader, &bundle, around),
         What::Checkpoint => checkpoint(&reader),
-        What::Redact(_) => Err(Error::internal("this does not only read")),
+        What::Init(_) | What::Redact(_) | What::Prune(_) => Err(Error::internal("this does not only read")),
+        What::Backup(backup) => backup::backup(&reader, &backup),
         What::Export(export) => export::export(&reader, &export, around),
         What::Ship(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is sent anywhere")),
         What::Ship(ship) => ship::ship(&reader, &ship, around),
@@ -132,7 +142,9 @@ impl What {
     /// The name of what changes the log.
     fn writes(&self) -> Option<&'static str> {
         match self {
+            Self::Init(_) => Some("init"),
             Self::Redact(_) => Some("redact"),
+            Self::Prune(_) => Some("prune"),
             _ => None,
         }
     }
@@ -142,7 +154,9 @@ impl What {
 fn write(what: What, around: &Surroundings<'_>) -> Result<u8, Error> {
     let hardened = Hardened::new().map_err(|error| Error::internal(format!("gate cannot be hardened: {error}")))?;
     let done = match what {
+        What::Init(init) => init::init(&init, around),
         What::Redact(redact) => redact::redact(&redact, around),
+        What::Prune(prune) => prune::prune(&prune, around),
         _ => Err(Error::internal("this only reads")),
     };
     drop(hardened);

@@ -236,6 +236,31 @@ pub fn texts(disclosures: &Disclosures) -> Vec<String> {
     in_parts(disclosures).values().map(|part| URL_SAFE_NO_PAD.encode(part)).collect()
 }
 
+/// Reads [`texts`] back, one in a line; none where a line is not one, or stands there twice.
+pub fn from_lines(lines: &str) -> Option<Disclosures> {
+    let mut disclosures = Disclosures::new();
+    for line in lines.split_terminator('\n') {
+        let data = URL_SAFE_NO_PAD.decode(line).ok()?;
+        let digest = digest(&data);
+        content(&digest, &data)?;
+        disclosures.insert(digest, data).is_none().then_some(())?;
+    }
+    (lines.is_empty() || lines.ends_with('\n')).then_some(disclosures)
+}
+
+/// Whether a record names each of these, itself or through another one of them; and how many digests are left without a disclosure.
+pub fn named(canonical: &[u8], disclosures: &Disclosures) -> (bool, u64) {
+    let mut left: BTreeMap<&str, &Vec<u8>> = disclosures.iter().map(|(digest, data)| (digest.as_str(), data)).collect();
+    let (mut wanted, mut closed) = (digests_in(canonical), 0);
+    while let Some(digest) = wanted.pop() {
+        match left.remove(digest.as_str()) {
+            Some(data) => wanted.extend(digests_in(data)),
+            None => closed += 1,
+        }
+    }
+    (left.is_empty(), closed)
+}
+
 /// The same disclosures, each part with a row of its own, as RFC 9901 has them.
 pub fn in_parts(disclosures: &Disclosures) -> Disclosures {
     let mut parts = Disclosures::new();

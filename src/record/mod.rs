@@ -1,6 +1,5 @@
 //! Records as bytes: what is signed, how a tree stands over it, and what proves it to somebody else.
 
-pub mod archive;
 mod body;
 mod canonical;
 mod checkpoint;
@@ -13,6 +12,7 @@ mod kind;
 mod note;
 mod parts;
 mod proof;
+mod pruned;
 mod shown;
 mod signature;
 pub mod story;
@@ -34,6 +34,7 @@ pub use kind::Kind;
 pub use note::{Line, NotANote, Note};
 pub use parts::{Member, Part};
 pub use proof::{BadProof, consistency, inclusion, verify_consistency, verify_inclusion};
+pub use pruned::Archived;
 pub use shown::{ascii_json, command_line};
 pub use signature::{PAYLOAD_TYPE, signed_bytes};
 pub use tiles::{Row, TILE_HEIGHT, TILE_WIDTH, Tile, bundled_entries, complete_root, entry_bundle, tile_hashes};

@@ -14,7 +14,7 @@ use crate::world::{Ran, World, must, set_mode};
 /// Everything runs, in place.
 pub const RUNS: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\nopaque = \"allow\"\ntrusted_programs = [\"/\"]\n";
 
-const SECRET: &str = "s3cret-that-nobody-knew";
+pub const SECRET: &str = "s3cret-that-nobody-knew";
 
 fn sound(world: &World) -> Ran {
     let ran = world.run(["audit", "verify", "--local"]);
@@ -23,7 +23,7 @@ fn sound(world: &World) -> Ran {
 }
 
 /// Whether the bytes stand in any file of the log.
-fn stands(directory: &Path, bytes: &[u8]) -> bool {
+pub fn stands(directory: &Path, bytes: &[u8]) -> bool {
     fs::read_dir(directory).unwrap().any(|entry| {
         let path = entry.unwrap().path();
         path.is_file() && fs::read(path).unwrap().windows(bytes.len()).any(|window| window == bytes)
@@ -31,7 +31,7 @@ fn stands(directory: &Path, bytes: &[u8]) -> bool {
 }
 
 /// A log with one command that holds a secret among others, and the entry that holds it.
-fn with_a_secret() -> (World, u64) {
+pub fn with_a_secret() -> (World, u64) {
     let world = World::new().user_policy(RUNS);
     assert!(world.run(["--", "echo", "before"]).status.success());
     assert!(world.run(["--", "echo", "login", SECRET, "after"]).status.success());

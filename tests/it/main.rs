@@ -39,6 +39,7 @@ mod policy_keys_rules;
 mod policy_laws;
 mod prompt;
 mod proofs;
+mod pruning;
 mod reading_laws;
 mod record;
 mod shell;

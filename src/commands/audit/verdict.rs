@@ -21,10 +21,14 @@ pub(super) fn in_words(report: &Report) -> String {
     if report.wrong == 0 {
         let signatures = match report.signatures {
             0 => "no record signature checked".to_owned(),
-            all if all == report.size => "each record signature checked".to_owned(),
+            all if all == report.size - report.first() => "each record signature checked".to_owned(),
             some => format!("{some} record signatures checked"),
         };
-        say(format!("sound: {} entries as they were written, {signatures}", report.size));
+        say(format!("sound: {} entries as they were written, {signatures}", report.size - report.first()));
+        if let Some(last) = report.archived.last() {
+            let archives = report.archived.len();
+            say(format!("archived: entries 0 to {} are in {archives} archives, which `--bundle ARCHIVE` verifies", last.to - 1));
+        }
         if report.erased > 0 {
             say(format!(
                 "redacted: {} disclosures were erased, each named by a `redact` entry; {} are kept",
@@ -68,6 +72,7 @@ pub(super) fn in_json(report: &Report, ending: u8) -> String {
         "signatures": report.signatures,
         "disclosures": report.disclosures,
         "erased": report.erased,
+        "archived": report.archived.iter().map(crate::record::Archived::json).collect::<Vec<_>>(),
         "anchored": report.anchored,
         "approvals": report.approvals.map(|found| serde_json::json!({ "verified": found.verified, "bare": found.bare })),
         "problems": problems,
