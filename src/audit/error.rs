@@ -24,6 +24,8 @@ pub enum Kind {
     Record,
     /// What was asked of the log is not to be done.
     Refused,
+    /// The log failed before, and somebody has to look first.
+    Halted,
 }
 
 /// Why the log could not be read or written. Nothing runs after one.

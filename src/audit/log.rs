@@ -36,6 +36,8 @@ pub struct Log {
     /// Whether the ballast is there; without it nothing new may begin.
     ballast: bool,
     announcer: Option<Announcer>,
+    /// How many bytes it may take, and who is warned.
+    pub(super) budget: Option<(u64, fn(&str))>,
 }
 
 impl Log {
@@ -56,8 +58,17 @@ impl Log {
             }
             other => other?,
         };
-        let mut log =
-            Self { room, connection, lock, boot_id: boot_id.to_owned(), keys: None, seen: String::new(), ballast: true, announcer: None };
+        let mut log = Self {
+            room,
+            connection,
+            lock,
+            boot_id: boot_id.to_owned(),
+            keys: None,
+            seen: String::new(),
+            ballast: true,
+            announcer: None,
+            budget: None,
+        };
         log.restore_ballast()?;
         log.finish_rotation()?;
         Ok(log)
@@ -103,8 +114,11 @@ impl Log {
     fn store_locked(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
         let begins = drafts.iter().any(|draft| draft.kind.precedes_an_act());
         let full = || Error::full(&self.room.database());
-        if begins && !self.ballast {
-            return Err(full());
+        if begins {
+            self.ready()?;
+            if !self.ballast {
+                return Err(full());
+            }
         }
         self.look_ahead();
         let _held = Held::take(&self.lock, &self.room.lock())?;

@@ -20,6 +20,7 @@ mod list;
 mod prove;
 mod prune;
 mod redact;
+mod resume;
 mod ship;
 mod show;
 mod tail;
@@ -61,6 +62,8 @@ enum What {
     Prune(prune::PruneArgs),
     /// Copies the log into a new file while others go on writing
     Backup(backup::BackupArgs),
+    /// Lets commands run again after a failure of the log had stopped them
+    Resume(resume::ResumeArgs),
     /// Checks that nothing in the log was changed, removed or put in
     Verify(verify::VerifyArgs),
     /// Writes a proof of one entry that needs no log to be checked
@@ -130,7 +133,7 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Prove(prove) => prove::prove(&reader, &prove),
         What::Bundle(bundle) => bundle::bundle(&reader, &bundle, around),
         What::Checkpoint => checkpoint(&reader),
-        What::Init(_) | What::Redact(_) | What::Prune(_) => Err(Error::internal("this does not only read")),
+        What::Init(_) | What::Redact(_) | What::Prune(_) | What::Resume(_) => Err(Error::internal("this does not only read")),
         What::Backup(backup) => backup::backup(&reader, &backup),
         What::Export(export) => export::export(&reader, &export, around),
         What::Ship(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is sent anywhere")),
@@ -145,6 +148,7 @@ impl What {
             Self::Init(_) => Some("init"),
             Self::Redact(_) => Some("redact"),
             Self::Prune(_) => Some("prune"),
+            Self::Resume(_) => Some("resume"),
             _ => None,
         }
     }
@@ -157,6 +161,7 @@ fn write(what: What, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Init(init) => init::init(&init, around),
         What::Redact(redact) => redact::redact(&redact, around),
         What::Prune(prune) => prune::prune(&prune, around),
+        What::Resume(resume) => resume::resume(&resume, around),
         _ => Err(Error::internal("this only reads")),
     };
     drop(hardened);

@@ -134,7 +134,8 @@ pub fn erase(path: &Path) -> io::Result<()> {
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    // The parent of a bare name is empty.
+    File::open(if path.as_os_str().is_empty() { Path::new(".") } else { path })?.sync_all()
 }
 
 /// Makes a file whose blocks are really there, to be given up when the disk is full.

@@ -51,5 +51,6 @@ mod ship;
 mod sshsig;
 mod text;
 mod tty;
+mod upkeep;
 mod verify;
 mod world;
