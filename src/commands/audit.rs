@@ -106,6 +106,9 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         };
     }
     let without_a_log = match &args.what {
+        What::Verify(verify) if verify.bundle.is_some() && args.db.is_some() => {
+            return Err(Error::new(crate::exit_codes::USAGE, "`--bundle` and `--db` are two things to check"));
+        }
         What::Prove(prove) => prove::check(prove),
         What::Verify(verify) => verify::bundle(verify),
         _ => None,

@@ -19,8 +19,8 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// Checks this bundle (see `gate audit bundle`) instead of a log
-    #[arg(long, value_name = "FILE", conflicts_with = "db")]
-    bundle: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(super) bundle: Option<PathBuf>,
     /// Checks approvals against the keys of this file (OpenSSH's `allowed_signers`)
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
