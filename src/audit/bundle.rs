@@ -176,7 +176,7 @@ impl Reader {
         for row in rows {
             let found = disclosed::of(self.connection(), &row.body).map_err(|error| self.failed(&error))?;
             if !found.is_empty() {
-                let lines: String = texts(&found).iter().map(|text| format!("{text}\n")).collect();
+                let lines = texts(&found).join("\n") + "\n";
                 archive.file(Part::disclosures(row.seq), lines.as_bytes())?;
             }
             blobs.extend(blob_of(&row.body, &found).map(|sha256| (row.seq, sha256)));

@@ -21,6 +21,9 @@ const MOST_KEPT: usize = 4 * 1024 * 1024;
 /// Record keys kept for the entries that they signed.
 const MOST_KEYS: usize = 1000;
 
+/// What stands in a row: place, body, signature, the record key's epoch; and the body's hash.
+type Row = (u64, Vec<u8>, Vec<u8>, i64, Hash);
+
 /// An entry whose bytes stand in the signed tree.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proved {
@@ -146,7 +149,7 @@ impl Entries<'_> {
             let leaf = leaf_hash(&body);
             Ok((u64::try_from(seq).unwrap_or_default(), body, row.get(2)?, row.get::<_, i64>(3)?, leaf))
         });
-        let rows: Vec<(u64, Vec<u8>, Vec<u8>, i64, Hash)> = rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+        let rows: Vec<Row> = rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
         drop(statement);
         let mut found = Vec::with_capacity(rows.len());
         for (seq, body, signature, epoch, leaf) in rows {

@@ -49,11 +49,18 @@ fn why(mark: &Path) -> String {
     if read.is_empty() { "it does not say why".to_owned() } else { String::from_utf8_lossy(&read).into_owned() }
 }
 
+/// How many bytes the log may take, and who is warned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    bytes: u64,
+    warn: fn(&str),
+}
+
 impl Log {
     /// Lets the log take no more than this on disk; `warn` is told when most of it is used.
     #[must_use]
     pub fn bounded(mut self, budget: u64, warn: fn(&str)) -> Self {
-        self.budget = Some((budget, warn));
+        self.budget = Some(Budget { bytes: budget, warn });
         self
     }
 
@@ -65,7 +72,7 @@ impl Log {
 
     /// Warns from 75 % of the budget on; an error where it is used up, for what would begin. What ended is recorded all the same.
     fn within_budget(&self) -> Result<(), Error> {
-        let Some((budget, warn)) = self.budget else { return Ok(()) };
+        let Some(Budget { bytes: budget, warn }) = self.budget else { return Ok(()) };
         let path = self.room.database();
         let pragma = |name: &str| {
             let read = self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
@@ -108,5 +115,5 @@ impl Log {
 }
 
 fn mebibytes(bytes: u64) -> String {
-    format!("{}.{} MiB", bytes >> 20, (bytes & 0xf_ffff) * 10 >> 20)
+    format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20)
 }

@@ -10,6 +10,7 @@ use super::announce::Announcer;
 use super::connect::{self, PATIENCE};
 use super::create::create;
 use super::error::{Error, Kind};
+use super::halt::Budget;
 use super::head::Head;
 use super::keys::Keys;
 use super::place::{Place, Room, unsafe_path};
@@ -36,8 +37,7 @@ pub struct Log {
     /// Whether the ballast is there; without it nothing new may begin.
     ballast: bool,
     announcer: Option<Announcer>,
-    /// How many bytes it may take, and who is warned.
-    pub(super) budget: Option<(u64, fn(&str))>,
+    pub(super) budget: Option<Budget>,
 }
 
 impl Log {
