@@ -163,30 +163,39 @@ pub fn content(wanted: &str, data: &[u8]) -> Option<Content> {
 
 /// Puts back what disclosures say, wherever the value names them. What is erased, or does not fit, stays a digest.
 pub fn open(value: &mut Value, disclosures: &Disclosures) {
-    visit(value, "", disclosures, &mut |_, _| {});
+    visit(value, "", 0, disclosures, &mut |_, _| {});
 }
 
 /// What may be erased of a record, by its path (`cmd.argv.3`), with the digest that it has there.
 pub fn erasable(record: &Value, disclosures: &Disclosures) -> BTreeMap<String, String> {
     let parts = in_parts(disclosures);
     let mut found = BTreeMap::new();
-    visit(&mut record.clone(), "", &parts, &mut |path, digest| {
+    visit(&mut record.clone(), "", 0, &parts, &mut |path, digest| {
         found.insert(path.to_owned(), digest.to_owned());
     });
     found
 }
 
-fn visit(value: &mut Value, path: &str, disclosures: &Disclosures, see: &mut impl FnMut(&str, &str)) {
+/// How many disclosures may stand one in another; gate makes three. What somebody else nested deeper stays closed.
+const DEEPEST: u8 = 8;
+
+fn visit(value: &mut Value, path: &str, depth: u8, disclosures: &Disclosures, see: &mut impl FnMut(&str, &str)) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
         Value::Array(items) => {
             for (at, item) in items.iter_mut().enumerate() {
-                let found = item.get(ITEM).and_then(Value::as_str).and_then(|digest| Some((digest, disclosures.get(digest)?)));
+                let mut below_it = depth;
+                let found = item
+                    .get(ITEM)
+                    .filter(|_| depth < DEEPEST)
+                    .and_then(Value::as_str)
+                    .and_then(|digest| Some((digest, disclosures.get(digest)?)));
                 if let Some((digest, Content::Item(opened))) = found.and_then(|(digest, data)| Some((digest, content(digest, data)?))) {
                     see(&below(&at.to_string()), digest);
                     *item = opened;
+                    below_it += 1;
                 }
-                visit(item, &below(&at.to_string()), disclosures, see);
+                visit(item, &below(&at.to_string()), below_it, disclosures, see);
             }
         }
         Value::Object(members) => {
@@ -195,20 +204,22 @@ fn visit(value: &mut Value, path: &str, disclosures: &Disclosures, see: &mut imp
                 Some(other) => vec![other],
                 None => Vec::new(),
             };
-            let mut closed = Vec::new();
+            let (mut closed, mut opened_here) = (Vec::new(), Vec::new());
             for digest in digests {
-                let found = digest.as_str().and_then(|digest| content(digest, disclosures.get(digest)?));
+                let found = digest.as_str().filter(|_| depth < DEEPEST).and_then(|digest| content(digest, disclosures.get(digest)?));
                 match found {
                     Some(Content::Whole(name, opened) | Content::Member(name, opened)) if !members.contains_key(&name) => {
                         let at = if name == LINE { path.to_owned() } else { below(&name) };
                         see(&at, digest.as_str().unwrap_or_default());
+                        opened_here.push(name.clone());
                         members.insert(name, opened);
                     }
                     _ => closed.push(digest),
                 }
             }
             for (name, member) in members.iter_mut() {
-                visit(member, &if name == LINE { path.to_owned() } else { below(name) }, disclosures, see);
+                let below_it = depth + u8::from(opened_here.contains(name));
+                visit(member, &if name == LINE { path.to_owned() } else { below(name) }, below_it, disclosures, see);
             }
             splice(members);
             if !closed.is_empty() {

@@ -217,6 +217,25 @@ fn a_member_that_looks_like_a_digest_hides_nothing() {
     sound(&world);
 }
 
+#[test]
+fn disclosures_one_in_another_without_end_crash_nothing() {
+    let mut known = disclosure::Disclosures::new();
+    let mut inner = json!("deep");
+    for number in 0..100_000 {
+        let data = json!([format!("salt{number}"), "m", inner]).to_string().into_bytes();
+        let text = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, &data);
+        let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        let digest = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, hash);
+        inner = json!({ "_sd": [digest] });
+        known.insert(digest, data);
+    }
+    let mut opened = inner.clone();
+    disclosure::open(&mut opened, &known);
+    assert_eq!(opened.pointer("/m/m/m/m/m/m/m/m/_sd").map(|digests| digests.as_array().unwrap().len()), Some(1));
+    assert_eq!(disclosure::erasable(&inner, &known).len(), 8);
+    assert_eq!(disclosure::named(inner.to_string().as_bytes(), &known), (true, 0));
+}
+
 /// A log that the first layout's gate wrote, whose words stand in the signed bytes.
 pub fn first_layout() -> World {
     let world = World::new().user_policy(RUNS);

@@ -25,9 +25,8 @@ pub(super) fn in_words(report: &Report) -> String {
             some => format!("{some} record signatures checked"),
         };
         say(format!("sound: {} entries as they were written, {signatures}", report.size - report.first()));
-        if let Some(last) = report.archived.last() {
-            let archives = report.archived.len();
-            say(format!("archived: entries 0 to {} are in {archives} archives, which `--bundle ARCHIVE` verifies", last.to - 1));
+        for archive in &report.archived {
+            say(format!("archived: entries {} to {} are in the archive with SHA-256 {}", archive.from, archive.to - 1, archive.sha256));
         }
         if report.erased > 0 {
             say(format!(
