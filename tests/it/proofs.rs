@@ -219,7 +219,7 @@ fn every_changed_byte_of_a_note_a_proof_and_an_envelope_is_refused() {
     assert_eq!(TlogProof::parse(&text).unwrap().verify(&leaves[1], &vkey), Ok(checkpoint));
     for changed in mutations(text.as_bytes()) {
         let read = String::from_utf8(changed.clone()).ok().and_then(|text| TlogProof::parse(&text).ok());
-        assert!(!read.is_some_and(|proof| proof.verify(&leaves[1], &vkey).is_ok()), "{}", String::from_utf8_lossy(&changed));
+        assert!(read.is_none_or(|proof| proof.verify(&leaves[1], &vkey).is_err()), "{}", String::from_utf8_lossy(&changed));
     }
     let body = br#"{"a":1}"#;
     let text = envelope(body, &signing.sign(&signed_bytes(body)), &vkey.short());

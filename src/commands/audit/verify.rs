@@ -62,7 +62,8 @@ pub(super) fn verify(reader: &Reader, args: &VerifyArgs) -> Result<u8, Error> {
 
 fn check(args: &VerifyArgs) -> Result<Check, Error> {
     let against = args.against.as_ref().map(|path| {
-        std::fs::read_to_string(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", path.display())))
+        std::fs::read_to_string(path)
+            .map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", text::escape(path.as_os_str().as_bytes()))))
     });
     let signatures = match args.signatures {
         Which::All => audit::Signatures::All,
