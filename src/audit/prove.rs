@@ -41,12 +41,11 @@ impl Reader {
         if self.root(head.frontier.size())? != head.frontier.root() {
             return Err(self.damaged("has another tree than the one that was signed"));
         }
-        let first = self.first_kept()?;
-        if let Some(size) = [from, to].into_iter().find(|size| *size < first && !size.is_multiple_of(TILE_WIDTH)) {
-            let message = format!("the entries around {size} are in an archive");
-            return Err(Error::new(Kind::Unusable, message).hint("the archive holds what proves it"));
-        }
         for size in [from, to] {
+            if !self.knows_tree(size)? {
+                let message = format!("the entries around {size} are in an archive");
+                return Err(Error::new(Kind::Unusable, message).hint("the archive holds what proves it"));
+            }
             self.countersigned(&head, "size=?1", size)?;
         }
         let proof = consistency(from, to, &mut |level, index| self.node(level, index))?;
@@ -78,6 +77,11 @@ impl Reader {
             }
         }
         Ok(found)
+    }
+
+    /// Whether the tree over the first `size` entries can be made: of archived entries only the nodes over whole tiles stay.
+    pub(super) fn knows_tree(&self, size: u64) -> Result<bool, Error> {
+        Ok(size.is_multiple_of(TILE_WIDTH) || size >= self.first_kept()?)
     }
 
     /// The root over the first `size` entries, as the stored tree has it.
