@@ -1,9 +1,7 @@
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::record::NotARecord;
-use crate::text;
 
 /// What kind of failure it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +42,7 @@ impl Error {
     }
 
     pub(super) fn at(kind: Kind, path: &Path, what: impl fmt::Display) -> Self {
-        Self::new(kind, format!("`{}` {what}", text::escape(path.as_os_str().as_bytes())))
+        Self::new(kind, format!("`{}` {what}", path.display()))
     }
 
     #[must_use]
@@ -57,27 +55,25 @@ impl Error {
     pub(super) fn sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         const SHARED_MEMORY_SIZE: i32 = 4874;
-        // It may quote what stands in the database.
-        let said = text::escape(error.to_string().as_bytes());
         let Some(code) = error.sqlite_error() else {
-            return Self::at(Kind::Damaged, path, format!("is not a log of gate's: {said}"));
+            return Self::at(Kind::Damaged, path, format!("is not a log of gate's: {error}"));
         };
         match code.code {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::locked(path),
             ErrorCode::DiskFull => Self::full(path),
             _ if code.extended_code == SHARED_MEMORY_SIZE => Self::full(path),
-            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Self::at(Kind::Damaged, path, format!("is damaged: {said}"))
+            ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => Self::at(Kind::Damaged, path, format!("is damaged: {error}"))
                 .hint("keep the file as it is; `gate audit verify` says what still holds, and a moved file lets gate start a new log"),
             ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
-                Self::at(Kind::Unusable, path, format!("cannot be written: {said}"))
+                Self::at(Kind::Unusable, path, format!("cannot be written: {error}"))
             }
-            _ => Self::at(Kind::Unusable, path, format!("cannot be used: {said}")),
+            _ => Self::at(Kind::Unusable, path, format!("cannot be used: {error}")),
         }
     }
 
     pub(super) fn locked(path: &Path) -> Self {
         Self::at(Kind::Locked, path, "is held by another process, which did not let go within 10 seconds")
-            .hint(format!("`fuser {}` names it; a stopped one goes on after `kill -CONT PID`", text::escape(path.as_os_str().as_bytes())))
+            .hint(format!("`fuser {}` names it; a stopped one goes on after `kill -CONT PID`", path.display()))
     }
 
     pub(super) fn full(path: &Path) -> Self {

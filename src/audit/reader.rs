@@ -13,7 +13,6 @@ use super::place::Place;
 use super::schema::{AUTOMATIC_INDEX, OBJECTS};
 use crate::key::Vkey;
 use crate::record::{Hash, hex};
-use crate::text;
 
 /// A log, open to be read and nothing else. What stands in it is not believed.
 #[derive(Debug)]
@@ -96,7 +95,6 @@ impl Reader {
     }
 }
 
-/// A file that nobody is writing is opened as unchanging, which leaves no files beside a copy and works where nothing can be written.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
@@ -113,6 +111,7 @@ fn expect_files(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// A file that nobody is writing is opened as unchanging, which leaves no files beside a copy and works where nothing can be written.
 fn open_connection(path: &Path) -> Result<Connection, Error> {
     let no_tail = std::fs::metadata(beside(path, "-wal")).map_or(true, |wal| wal.len() == 0);
     if no_tail && !path.with_file_name("audit.lock").exists() {
@@ -157,8 +156,7 @@ fn expect_schema(connection: &Connection, path: &Path) -> Result<(), Error> {
     match found.symmetric_difference(&expected).next() {
         None => Ok(()),
         Some((kind, name, ..)) => {
-            let name = text::escape(name.as_bytes());
-            let what = format!("does not have gate's own tables: the {} `{name}` is not as gate makes it", text::escape(kind.as_bytes()));
+            let what = format!("does not have gate's own tables: the {kind} `{name}` is not as gate makes it");
             Err(Error::at(Kind::Damaged, path, what))
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::verdict::{in_json, in_words};
-use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print};
+use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print, tampered};
 use crate::approval::AllowedSigners;
 use crate::audit::{self, Check, Reader, Report, Signers};
 use crate::error::Error;
@@ -53,7 +53,7 @@ pub(super) fn bundle(args: &VerifyArgs) -> Option<Result<u8, Error>> {
 
 pub(super) fn verify(reader: &Reader, args: &VerifyArgs) -> Result<u8, Error> {
     let report = match reader.verify(&check(args)?) {
-        Err(error) if error.kind() == audit::Kind::Damaged => return finish(print(&format!("tampered: {error}\n")), TAMPERED),
+        Err(error) if error.kind() == audit::Kind::Damaged => return tampered(&error),
         other => other.map_err(cannot)?,
     };
     let ending = ending(&report, args.local);
