@@ -80,6 +80,9 @@ fn whole_tiles_go_and_what_stays_and_what_went_both_verify() {
     let exported = world.run(["audit", "export", "--format", "jsonl"]).out();
     assert!(exported.contains("\"seq\":512,") && !exported.contains("\"seq\":511,"));
     assert_eq!(world.run(["key", "list"]).code(), 0);
+    let ran = world.run(["audit", "export", "--format", "tiles", "--out", "published"]);
+    assert_eq!(ran.code(), 0, "{ran}");
+    assert!(!world.work().join("published/tile/0/001").exists() && world.work().join("published/tile/1/000.p/2").exists());
     assert_eq!(world.run(["audit", "prove", "--consistency", "512", "600"]).code(), 0);
     let ran = world.run(["audit", "prove", "--consistency", "300", "600"]);
     assert_eq!(ran.code(), 2, "{ran}");
