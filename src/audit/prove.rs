@@ -4,7 +4,7 @@ use super::error::{Error, Kind};
 use super::head::Head;
 use super::reader::Reader;
 use super::show::Found;
-use crate::record::{Checkpoint, Hash, Note, TlogProof, consistency, inclusion, leaf_hash, range_root, verify_consistency};
+use crate::record::{Checkpoint, Hash, Note, TILE_WIDTH, TlogProof, consistency, inclusion, leaf_hash, range_root, verify_consistency};
 
 impl Reader {
     /// The proof of one entry that stands alone: against the newest checkpoint that others countersigned, else against the log's end.
@@ -42,6 +42,10 @@ impl Reader {
             return Err(self.damaged("has another tree than the one that was signed"));
         }
         for size in [from, to] {
+            if !self.knows_tree(size)? {
+                let message = format!("the entries around {size} are in an archive");
+                return Err(Error::new(Kind::Unusable, message).hint("the archive holds what proves it"));
+            }
             self.countersigned(&head, "size=?1", size)?;
         }
         let proof = consistency(from, to, &mut |level, index| self.node(level, index))?;
@@ -54,10 +58,25 @@ impl Reader {
 
     /// The countersigned checkpoints that a condition finds, each held against the key and the tree.
     pub(super) fn countersigned(&self, head: &Head, condition: &str, size: u64) -> Result<Vec<(Checkpoint, Note)>, Error> {
+        let mut found = Vec::new();
+        self.each_countersigned(head, condition, size, |checkpoint, note| {
+            found.push((checkpoint, note));
+            true
+        })?;
+        Ok(found)
+    }
+
+    /// Hands them over one by one, until that says false.
+    pub(super) fn each_countersigned(
+        &self,
+        head: &Head,
+        condition: &str,
+        size: u64,
+        mut each: impl FnMut(Checkpoint, Note) -> bool,
+    ) -> Result<(), Error> {
         let failed = |error| self.failed(&error);
         let mut statement = self.connection().prepare(&format!("SELECT note,size FROM checkpoint WHERE {condition}")).map_err(failed)?;
         let mut rows = statement.query([i64::try_from(size).unwrap_or(i64::MAX)]).map_err(failed)?;
-        let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let (text, stored): (String, i64) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
             let parsed = Note::parse(&text).ok().and_then(|note| Some((Checkpoint::parse(note.text()).ok()?, note)));
@@ -68,11 +87,20 @@ impl Reader {
                     && note.is_signed_by(&head.log_key)
             });
             match own {
-                Some((checkpoint, note)) if self.root(checkpoint.size)? == checkpoint.root => found.push((checkpoint, note)),
+                Some((checkpoint, note)) if self.root(checkpoint.size)? == checkpoint.root => {
+                    if !each(checkpoint, note) {
+                        break;
+                    }
+                }
                 _ => return Err(self.damaged("keeps a checkpoint that is not of this log")),
             }
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// Whether the tree over the first `size` entries can be made: of archived entries only the nodes over whole tiles stay.
+    pub(super) fn knows_tree(&self, size: u64) -> Result<bool, Error> {
+        Ok(size.is_multiple_of(TILE_WIDTH) || size >= self.first_kept()?)
     }
 
     /// The root over the first `size` entries, as the stored tree has it.

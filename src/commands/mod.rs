@@ -1,5 +1,6 @@
 //! What a person or a program calls; each file is one subcommand.
 
+mod anchor;
 pub mod audit;
 mod batch;
 pub mod check;
@@ -8,6 +9,7 @@ pub mod completions;
 pub mod demo;
 pub mod doctor;
 mod explain;
+mod failure;
 mod history;
 mod init;
 pub mod key;

@@ -8,6 +8,7 @@ use super::facts::{Case, Count, Event, Facts, Step, Took};
 use super::shown::{cut, moment, shown};
 use super::spread::Spread;
 use super::tally::{Answers, Latest, Outcome, Tally};
+use crate::record::export::Entry;
 use crate::record::{Body, Kind, bytes_text, command_line};
 
 /// Questions kept until their answers come.
@@ -127,7 +128,8 @@ impl Gathering {
     }
 
     /// Takes the next entry. Those before the span are wanted too: they hold the questions that the span answers, and the policy it began with.
-    pub fn see(&mut self, body: &Body<'_>) {
+    pub fn see(&mut self, entry: &Entry<'_>) {
+        let body = entry.body();
         let wall = body.header.wall;
         if wall >= self.span.until {
             return;
@@ -145,11 +147,11 @@ impl Gathering {
             }
             (Kind::Decision, request) => {
                 let asked = request.and_then(|request| self.waiting.remove(request));
-                let policy = body.value("policy").unwrap_or_default();
+                let policy = entry.get("policy").unwrap_or_default();
                 self.drift.see(body.header.seq, wall, in_span, &policy);
                 if in_span {
                     self.policy_moved += u64::from(policy.get("moved_by").is_some());
-                    self.decision(body, asked.map(|asked| asked.until(body)));
+                    self.decision(entry, asked.map(|asked| asked.until(body)));
                 }
             }
             (Kind::ExecFail, _) => self.failed_starts += u64::from(in_span),
@@ -159,9 +161,9 @@ impl Gathering {
         }
     }
 
-    fn decision(&mut self, body: &Body<'_>, took: Option<u64>) {
-        let decision = body.value("decision").unwrap_or_default();
-        let case = case(body, &decision, took);
+    fn decision(&mut self, entry: &Entry<'_>, took: Option<u64>) {
+        let decision = entry.get("decision").unwrap_or_default();
+        let case = case(entry, &decision, took);
         let effect = text(&decision, "effect");
         let outcome = Outcome::of(&effect, &case.result);
         // A question that a rule answered is no person's time.
@@ -175,7 +177,7 @@ impl Gathering {
             self.rules.of(rule).add(outcome, took);
         }
         self.users.of(&case.user).add(outcome, took);
-        let program = body.value("cmd").and_then(|cmd| bytes_text(cmd.get("program")?)).map(|program| shown(&program));
+        let program = entry.get("cmd").and_then(|cmd| bytes_text(cmd.get("program")?)).map(|program| shown(&program));
         self.programs.of(program.as_deref().unwrap_or("unknown")).add(outcome, took);
         for person in &case.by {
             self.approvers.of(person).add(outcome, took);
@@ -185,7 +187,7 @@ impl Gathering {
             Outcome::Approved => 1,
             Outcome::Refused { .. } => 2,
         };
-        let at = body.header.wall.div_euclid(self.unit);
+        let at = entry.body().header.wall.div_euclid(self.unit);
         if self.steps.len() < MOST_STEPS || self.steps.contains_key(&at) {
             self.steps.entry(at).or_default()[step] += 1;
         }
@@ -296,8 +298,9 @@ fn text(value: &Value, name: &str) -> String {
     value.get(name).and_then(Value::as_str).map(shown).unwrap_or_default()
 }
 
-fn case(body: &Body<'_>, decision: &Value, took_ms: Option<u64>) -> Case {
-    let actor = body.value("actor").unwrap_or_default();
+fn case(entry: &Entry<'_>, decision: &Value, took_ms: Option<u64>) -> Case {
+    let body = entry.body();
+    let actor = entry.get("actor").unwrap_or_default();
     let uid = || actor.get("uid").map_or_else(|| "unknown".to_owned(), |uid| shown(&format!("uid {uid}")));
     let user = Some(text(&actor, "user")).filter(|user| !user.is_empty()).unwrap_or_else(uid);
     let list = |name: &str| decision.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -307,7 +310,7 @@ fn case(body: &Body<'_>, decision: &Value, took_ms: Option<u64>) -> Case {
     let said = |value: &Value| ["justification", "comment"].map(|name| text(value, name)).into_iter().filter(|text| !text.is_empty());
     let why = [text(decision, "why"), text(decision, "comment")].into_iter().filter(|text| !text.is_empty());
     let why: Vec<String> = why.chain(list("approvers").iter().flat_map(said)).take(8).collect();
-    let command = body.value("cmd").map(|cmd| command_line(&cmd)).unwrap_or_default();
+    let command = entry.get("cmd").map(|cmd| command_line(&cmd)).unwrap_or_default();
     Case {
         seq: body.header.seq,
         time: moment(body.header.wall),

@@ -94,7 +94,7 @@ fn the_commands_of_the_readme_run() {
     let told = world.run(["demo", "--keep"]);
     assert_eq!(told.code(), 0, "{told}");
     let enter = told.out().lines().rev().find_map(|line| line.trim().strip_prefix(". ").map(str::to_owned)).expect("how to enter");
-    for (line, code) in commands[1..commands.len() - 1].iter().zip([0, 69, 77, 0, 0]) {
+    for (line, code) in commands[1..commands.len() - 1].iter().zip([0, 69, 77, 0, 0, 0]) {
         let ran = world.bare(["sh", "-c", &format!(". {enter} && {line}")]);
         assert_eq!(ran.code(), code, "`{line}`: {ran}");
     }

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::assurance::{self, Demands};
 use super::verdict::in_words;
-use super::verify::{check_against, ending};
+use super::verify::whole;
 use super::{SOUND, Surroundings, TAMPERED, cannot, finish, print, since, wrong};
 use crate::audit::{self, Reader};
 use crate::error::Error;
 use crate::exit_codes;
-use crate::record::{Body, ascii_json};
+use crate::record::ascii_json;
 use crate::report::{Facts, Framework, Gathering, Report, Span, Verification, markdown, moment, page};
 use crate::text;
 
@@ -32,6 +33,9 @@ pub(super) struct ReportArgs {
     /// A checkpoint of this log that was kept elsewhere (see `gate audit checkpoint`)
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    /// The witnesses that count, and how many of them it takes (C2SP tlog-policy)
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Writes to this new file instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -57,9 +61,10 @@ enum Format {
     Json,
 }
 
-pub(super) fn report(reader: &Reader, args: &ReportArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
+/// `own` says that it is the own log, whose witnesses the layers name.
+pub(super) fn report(reader: &Reader, args: &ReportArgs, own: bool, around: &Surroundings<'_>) -> Result<u8, Error> {
     let span = span(Some(&args.since), args.until.as_deref(), around)?;
-    let (verification, ending) = verification(reader, args)?;
+    let (verification, ending) = verification(reader, args, own, around)?;
     let framework = match args.control {
         Control::Soc2 => Framework::Soc2,
         Control::Fedramp => Framework::Fedramp,
@@ -86,8 +91,10 @@ pub(super) fn report(reader: &Reader, args: &ReportArgs, around: &Surroundings<'
 }
 
 /// Checks the log with all its signatures, as `gate audit verify` does.
-fn verification(reader: &Reader, args: &ReportArgs) -> Result<(Verification, u8), Error> {
-    let report = match reader.verify(&check_against(args.against.as_ref())?) {
+fn verification(reader: &Reader, args: &ReportArgs, own: bool, around: &Surroundings<'_>) -> Result<(Verification, u8), Error> {
+    let demands = Demands::new(None, None, false, Some(reader), around)?;
+    let check = whole(args.against.as_ref(), args.policy.as_ref(), own, around)?;
+    let mut report = match reader.verify(&check) {
         Err(error) if error.kind() == audit::Kind::Damaged => {
             let words = vec![format!("tampered: {}", text::escape(error.to_string().as_bytes()))];
             return Ok((Verification { assurance: "tampered", words, ..Verification::default() }, TAMPERED));
@@ -95,15 +102,15 @@ fn verification(reader: &Reader, args: &ReportArgs) -> Result<(Verification, u8)
         other => other.map_err(cannot)?,
     };
     let shown = |text: &str| text::escape(text.as_bytes());
-    let ending = if ending(&report, true) == TAMPERED { TAMPERED } else { SOUND };
-    let assurance = match (ending, report.anchored) {
-        (TAMPERED, _) => "tampered",
-        (_, Some(_)) => "anchored",
-        (_, None) => "not anchored",
+    assurance::together(&mut report);
+    let (assurance, ending) = match (report.wrong, demands.lacking(&report)) {
+        (1.., _) => ("tampered", TAMPERED),
+        (0, None) => ("anchored", SOUND),
+        (0, Some(_)) => ("not anchored", SOUND),
     };
     let verification = Verification {
         assurance,
-        words: in_words(&report).lines().map(str::to_owned).collect(),
+        words: in_words(&report, &demands).lines().map(str::to_owned).collect(),
         entries: report.size,
         origin: shown(&report.origin),
         key: shown(&report.key),
@@ -137,7 +144,9 @@ fn walk(reader: &Reader, gathering: &mut Gathering) -> Result<(), audit::Error> 
             return Ok(());
         }
         // What the tree holds and is no record is told by the verification.
-        found.iter().filter_map(|entry| Body::parse(&entry.body).ok()).for_each(|body| gathering.see(&body));
+        for entry in found.iter().filter_map(|entry| entry.entry(false).ok()) {
+            gathering.see(&entry);
+        }
     }
 }
 

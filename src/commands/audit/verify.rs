@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::assurance::{self, Demands};
 use super::verdict::{in_json, in_words};
-use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print};
+use super::{CANNOT_CHECK, Surroundings, cannot, finish, print, tampered};
 use crate::approval::AllowedSigners;
-use crate::audit::{self, Check, Reader, Report, Signers};
+use crate::audit::{self, Check, Reader, Signers};
 use crate::error::Error;
 use crate::text;
 
@@ -19,14 +20,23 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// Checks this bundle (see `gate audit bundle`) instead of a log
-    #[arg(long, value_name = "FILE", conflicts_with = "db")]
-    bundle: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(super) bundle: Option<PathBuf>,
     /// Checks approvals against the keys of this file (OpenSSH's `allowed_signers`)
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
     /// Wants security keys that know who touches them, by PIN or finger
     #[arg(long, requires = "allowed_signers")]
     user_verified: bool,
+    /// The witnesses that count, and how many of them it takes (C2SP tlog-policy)
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Asks whether the log is vouched for as it was then: after so many entries, or at a time as for `list --since`
+    #[arg(long, value_name = "SIZE|TIME")]
+    at: Option<String>,
+    /// How much may follow the last anchor, or how old it may be: 100, 30m, 2h, 7d
+    #[arg(long, value_name = "N|TIME", conflicts_with = "at")]
+    max_unanchored: Option<String>,
     /// Is content with a log that only its own key vouches for
     #[arg(long)]
     local: bool,
@@ -46,46 +56,49 @@ enum Which {
 }
 
 /// Checks a bundle, if that is what is asked for.
-pub(super) fn bundle(args: &VerifyArgs) -> Option<Result<u8, Error>> {
+pub(super) fn bundle(args: &VerifyArgs, around: &Surroundings<'_>) -> Option<Result<u8, Error>> {
     let path = args.bundle.as_ref()?;
-    Some(check(args).and_then(|check| super::bundle::verify(path, &check, args.local, args.json)))
+    let demands = Demands::new(args.at.as_deref(), args.max_unanchored.as_deref(), args.local, None, around);
+    let checked = demands.and_then(|demands| Ok((check(args, false, &demands, around)?, demands)));
+    Some(checked.and_then(|(check, demands)| super::bundle::verify(path, &check, &demands, args.json)))
 }
 
-pub(super) fn verify(reader: &Reader, args: &VerifyArgs) -> Result<u8, Error> {
-    let report = match reader.verify(&check(args)?) {
-        Err(error) if error.kind() == audit::Kind::Damaged => return finish(print(&format!("tampered: {error}\n")), TAMPERED),
+/// `own` says that it is the own log, whose witnesses the layers name.
+pub(super) fn verify(reader: &Reader, args: &VerifyArgs, own: bool, around: &Surroundings<'_>) -> Result<u8, Error> {
+    let demands = Demands::new(args.at.as_deref(), args.max_unanchored.as_deref(), args.local, Some(reader), around)?;
+    let mut report = match reader.verify(&check(args, own, &demands, around)?) {
+        Err(error) if error.kind() == audit::Kind::Damaged => return tampered(&error),
         other => other.map_err(cannot)?,
     };
-    let ending = ending(&report, args.local);
-    finish(print(&if args.json { in_json(&report, ending) } else { in_words(&report) }), ending)
+    assurance::together(&mut report);
+    let ending = demands.ending(&report);
+    finish(print(&if args.json { in_json(&report, &demands) } else { in_words(&report, &demands) }), ending)
 }
 
-/// Each signature, and this checkpoint, if one was kept elsewhere.
-pub(super) fn check_against(path: Option<&PathBuf>) -> Result<Check, Error> {
-    let against = path.map(|path| {
-        let shown = text::escape(path.as_os_str().as_bytes());
-        std::fs::read_to_string(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{shown}` cannot be read: {error}")))
-    });
-    Ok(Check { signatures: audit::Signatures::All, against: against.transpose()?, signers: None })
+/// Each signature, and what vouches for the log from elsewhere.
+pub(super) fn whole(against: Option<&PathBuf>, policy: Option<&PathBuf>, own: bool, around: &Surroundings<'_>) -> Result<Check, Error> {
+    let witnesses = assurance::policy(policy, own, None, around)?;
+    Ok(Check { signatures: audit::Signatures::All, against: kept(against)?, signers: None, witnesses })
 }
 
-fn check(args: &VerifyArgs) -> Result<Check, Error> {
+/// A checkpoint that was kept elsewhere.
+fn kept(path: Option<&PathBuf>) -> Result<Option<String>, Error> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path)
+            .map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", text::escape(path.as_os_str().as_bytes()))))
+    };
+    path.map(read).transpose()
+}
+
+fn check(args: &VerifyArgs, own: bool, demands: &Demands, around: &Surroundings<'_>) -> Result<Check, Error> {
     let signatures = match args.signatures {
         Which::All => audit::Signatures::All,
         Which::Sample => audit::Signatures::Sample,
         Which::None => audit::Signatures::None,
     };
     let signers = args.allowed_signers.as_ref().map(|path| signers(path, args.user_verified)).transpose()?;
-    Ok(Check { signatures, signers, ..check_against(args.against.as_ref())? })
-}
-
-/// What a report comes to.
-pub(super) fn ending(report: &Report, local: bool) -> u8 {
-    match (report.wrong, report.anchored, local) {
-        (1.., ..) => TAMPERED,
-        (0, Some(_), _) | (0, None, true) => SOUND,
-        (0, None, false) => NOT_ANCHORED,
-    }
+    let witnesses = assurance::policy(args.policy.as_ref(), own, demands.at(), around)?;
+    Ok(Check { signatures, against: kept(args.against.as_ref())?, signers, witnesses })
 }
 
 fn signers(path: &Path, user_verified: bool) -> Result<Signers, Error> {
