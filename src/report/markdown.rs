@@ -151,6 +151,11 @@ fn rows<const N: usize>(out: &mut String, head: &[&str; N], rows: impl Iterator<
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
+        // A reader that does not know backslashes sees no tag either.
+        if c == '<' {
+            out.push_str("&lt;");
+            continue;
+        }
         // A dot ends what would be taken for an address; the other ones below do not mark up anything inside a line.
         if c.is_ascii_punctuation() && !matches!(c, '-' | '/' | ',' | ';' | '%' | '\'') && (c != '.' || out.ends_with(['w', 'W'])) {
             out.push('\\');

@@ -35,7 +35,7 @@ pub(super) fn took(milliseconds: Option<u64>) -> String {
         None => "–".to_owned(),
         Some(short) if short < 1000 => format!("{short} ms"),
         Some(short) if short < 10_000 => format!("{}.{} s", short / 1000, short % 1000 / 100),
-        Some(long) => text::duration(Duration::from_secs(long / 1000)),
+        Some(long) => text::duration(Duration::from_secs(long.saturating_add(500) / 1000)),
     }
 }
 
