@@ -78,7 +78,9 @@ mod tests {
         #[test]
         fn percentiles_are_those_of_the_sorted_durations(mut all in proptest::collection::vec(0..10_000_000_u64, 1..200), percent in 1..=100_u64) {
             let mut spread = Spread::default();
-            all.iter().for_each(|one| spread.add(*one));
+            for one in &all {
+                spread.add(*one);
+            }
             all.sort_unstable();
             let rank = usize::try_from((all.len() as u64 * percent).div_ceil(100)).unwrap_or_default();
             prop_assert_eq!(spread.percentile(percent), Some(middle(step(all[rank - 1])).min(spread.longest)));
