@@ -524,7 +524,7 @@ proptest! {
     fn words_in_any_order_are_read_or_refused_with_a_line(words in prop::collection::vec(0..14_usize, 0..40)) {
         let key = cosigner(1).to_string();
         let vocabulary = ["log", "witness", "group", "quorum", "none", "any", "all", "1", "2", "a", "b", &key, "\n", "#"];
-        let text: String = words.iter().map(|word| format!("{} ", vocabulary[*word])).collect::<String>() + "\n";
+        let text: String = words.iter().map(|word| vocabulary[*word].to_owned() + " ").collect::<String>() + "\n";
         if let Err(wrong) = TlogPolicy::parse(text.as_bytes()) {
             prop_assert!(wrong.line >= 1 && wrong.line <= text.lines().count().max(1));
         }
@@ -540,7 +540,7 @@ proptest! {
         for (index, time) in times.iter().enumerate() {
             let key = generated().unwrap();
             let name = CosignerKey::new(&format!("w.example/{index}"), key.public()).unwrap();
-            policy += &format!("witness w{index} {name}\n");
+            policy = format!("{policy}witness w{index} {name}\n");
             if let Some(time) = time {
                 note = note.with(vec![cosignature(&name, &key, text, *time)]);
                 prop_assert_eq!(cosigned(&note, &name), Ok(Some(*time)));
@@ -549,7 +549,7 @@ proptest! {
             }
         }
         let names: Vec<String> = (0..times.len()).map(|index| format!("w{index}")).collect();
-        policy += &format!("group g {threshold} {}\nquorum g\n", names.join(" "));
+        policy = format!("{policy}group g {threshold} {}\nquorum g\n", names.join(" "));
         let policy = TlogPolicy::parse(policy.as_bytes()).unwrap();
         let vkey = Vkey::new("log.example", log.public()).unwrap();
         for latest in [1000, 500] {
