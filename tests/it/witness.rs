@@ -362,6 +362,36 @@ fn a_witness_that_is_down_or_slow_holds_up_nothing_for_long() {
 }
 
 #[test]
+fn a_command_that_is_allowed_waits_for_no_witness() {
+    let (world, _witness, _) = witnessed(OPEN, "");
+    let (trace, gate) = (world.root().join("trace"), world.gate());
+    let line = ["-f", "-o", trace.to_str().unwrap(), gate.to_str().unwrap(), "--", "true"];
+    let ran = world.finish(world.command("strace", line));
+    assert_eq!(ran.code(), 0, "{ran}");
+    let trace = fs::read_to_string(trace).unwrap();
+    assert!(trace.contains("openat(") && !trace.contains("connect("), "{trace}");
+}
+
+#[test]
+fn processes_that_write_and_anchor_at_once_are_no_second_copy() {
+    let (world, _witness, policy) = witnessed(OPEN, "");
+    std::thread::scope(|scope| {
+        for worker in 0..4_u64 {
+            let world = &world;
+            scope.spawn(move || {
+                for round in 0..4 {
+                    more(world, 100 * worker + round..100 * worker + round + 1);
+                    let ran = anchor(world);
+                    assert!(matches!(ran.code(), 0 | 3), "{ran}");
+                }
+            });
+        }
+    });
+    anchored(&world);
+    assert_eq!(world.run(["audit", "verify", "--policy", &policy, "--max-unanchored", "0"]).code(), 0);
+}
+
+#[test]
 fn without_an_anchor_of_late_nothing_runs_where_that_is_wanted() {
     let (world, witness, policy) = witnessed(OPEN, "max_unanchored = \"1h\"\n");
     let ran = world.run(["--", "true"]);
