@@ -66,6 +66,11 @@ impl Room {
         self.directory.join("audit.ballast")
     }
 
+    /// The mark that keeps everything refused.
+    pub(super) fn halt(&self) -> PathBuf {
+        self.directory.join("audit.halt")
+    }
+
     /// Who has to hold the log key.
     pub(super) fn provider(&self) -> KeyProvider {
         self.provider
