@@ -7,6 +7,7 @@ use super::head::Head;
 use super::indices::Indices;
 use super::nodes::Nodes;
 use super::reader::Reader;
+use super::search_check::{SearchCheck, Searchable};
 use super::signatures::{Signatures, Signed};
 use super::unfinished::Unfinished;
 use crate::record::{Body, Checkpoint, Frontier, Hash, Kind as RecordKind, MAX_BODY, Note, leaf_hash};
@@ -57,6 +58,8 @@ pub struct Report {
     pub approvals: Option<Approvals>,
     /// Commands that started, and whose end is not recorded: how many, and the first entries.
     pub unfinished: (u64, Vec<u64>),
+    /// What became of the search index, where the own log has one.
+    pub searchable: Option<Searchable>,
 }
 
 impl Report {
@@ -87,6 +90,7 @@ impl Reader {
         let mut statement = self.connection().prepare(QUERY).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
+            self.told(walk.next, walk.head.frontier.size());
             match Entry::of(row) {
                 Some(entry) => walk.entry(&entry)?,
                 None => walk.report.wrong(Some(walk.frontier.size()), "has columns of other types than gate writes"),
@@ -127,6 +131,7 @@ struct Walk<'a> {
     indices: Indices,
     unfinished: Unfinished,
     signed: Signed,
+    searchable: SearchCheck,
     /// Checkpoints that have to hold when the tree has their size, largest first.
     checkpoints: Vec<(Checkpoint, &'static str)>,
 }
@@ -150,6 +155,7 @@ impl<'a> Walk<'a> {
             indices: Indices::default(),
             unfinished: Unfinished::default(),
             signed,
+            searchable: SearchCheck::start(reader, &head.origin),
             checkpoints,
         })
     }
@@ -168,12 +174,15 @@ impl<'a> Walk<'a> {
         } else {
             self.body(entry);
         }
-        let nodes = &mut self.nodes;
+        let (nodes, searchable) = (&mut self.nodes, &mut self.searchable);
         let (mut fault, mut failure) = (None, None);
-        self.frontier.append(leaf, |level, index, hash| match nodes.holds(level, index, &hash) {
-            Ok(true) => {}
-            Ok(false) => fault = Some((level, index)),
-            Err(error) => failure = Some(error),
+        self.frontier.append(leaf, |level, index, hash| {
+            searchable.node(level, index, hash);
+            match nodes.holds(level, index, &hash) {
+                Ok(true) => {}
+                Ok(false) => fault = Some((level, index)),
+                Err(error) => failure = Some(error),
+            }
         });
         if let Some(error) = failure {
             return Err(error);
@@ -224,6 +233,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.indices.expect(entry.seq, &body);
+        self.searchable.entry(self.reader, entry.seq, entry.body, &body);
         self.unfinished.see(entry.seq, &body);
     }
 
@@ -254,6 +264,7 @@ impl<'a> Walk<'a> {
         self.nodes.finish(size, &mut self.report)?;
         self.indices.finish(self.reader, size, &mut self.report)?;
         self.signed.finish(&mut self.report);
+        self.searchable.finish(self.reader, &mut self.report);
         self.report.unfinished = self.unfinished.finish();
         Ok(self.report)
     }

@@ -14,6 +14,7 @@ mod proof;
 mod shown;
 mod signature;
 pub mod story;
+pub mod terms;
 mod tiles;
 mod time;
 mod tlog_proof;

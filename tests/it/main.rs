@@ -40,6 +40,7 @@ mod prompt;
 mod proofs;
 mod reading_laws;
 mod record;
+mod search;
 mod shell;
 mod shell_corpus;
 mod shell_names;

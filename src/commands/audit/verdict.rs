@@ -1,5 +1,5 @@
 use super::TAMPERED;
-use crate::audit::{Report, ascii_json};
+use crate::audit::{Report, Searchable, ascii_json};
 use crate::text;
 
 /// What a check found, for people: an assurance, never a bare yes.
@@ -39,6 +39,13 @@ pub(super) fn in_words(report: &Report) -> String {
         let first: Vec<String> = report.unfinished.1.iter().map(u64::to_string).collect();
         say(format!("unfinished: {} commands started and have no recorded end, at entry {}", report.unfinished.0, first.join(", ")));
     }
+    match report.searchable {
+        Some(Searchable::Compared) => say("search index: it says what the entries say".to_owned()),
+        Some(Searchable::Removed) => {
+            say("search index: it did not say what the entries say, and was removed; the next search makes it anew".to_owned());
+        }
+        None => {}
+    }
     say(format!("log {}", report.origin));
     say(format!("key {}", report.key));
     words
@@ -65,6 +72,7 @@ pub(super) fn in_json(report: &Report, ending: u8) -> String {
         "problems": problems,
         "wrong": report.wrong,
         "unfinished": report.unfinished.0,
+        "search_index": report.searchable.map(|found| if found == Searchable::Compared { "compared" } else { "removed" }),
     });
     format!("{}\n", ascii_json(&value))
 }

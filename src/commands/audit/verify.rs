@@ -51,8 +51,11 @@ pub(super) fn bundle(args: &VerifyArgs) -> Option<Result<u8, Error>> {
     Some(check(args).and_then(|check| super::bundle::verify(path, &check, args.local, args.json)))
 }
 
-pub(super) fn verify(reader: &Reader, args: &VerifyArgs) -> Result<u8, Error> {
-    let report = match reader.verify(&check(args)?) {
+pub(super) fn verify(reader: Reader, args: &VerifyArgs) -> Result<u8, Error> {
+    let (reader, progress) = super::watched(reader);
+    let report = reader.verify(&check(args)?);
+    drop((reader, progress));
+    let report = match report {
         Err(error) if error.kind() == audit::Kind::Damaged => return finish(print(&format!("tampered: {error}\n")), TAMPERED),
         other => other.map_err(cannot)?,
     };
