@@ -34,7 +34,7 @@ pub use note::{Line, NotANote, Note};
 pub use parts::{Member, Part};
 pub use proof::{BadProof, consistency, inclusion, verify_consistency, verify_inclusion};
 pub use shown::{ascii_json, command_line};
-pub use signature::{PAYLOAD_TYPE, signed_bytes};
+pub use signature::{PAYLOAD_TYPE, signed_bytes, write_signed};
 pub use tiles::{Row, TILE_HEIGHT, TILE_WIDTH, Tile, bundled_entries, complete_root, entry_bundle, tile_hashes};
 pub use tlog_proof::{NotAProof, TlogProof, Unproved};
 pub(crate) use tree::sha256;
