@@ -64,9 +64,9 @@ pub(super) fn introduced(body: &Body<'_>) -> Option<Vkey> {
 }
 
 /// What is stored of one entry.
-struct Stored {
+pub(super) struct Stored {
     seq: u64,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
     signature: Vec<u8>,
     epoch: u64,
 }
@@ -151,7 +151,7 @@ impl Reader {
         Ok(())
     }
 
-    fn rows(&self, range: &Range<u64>) -> Result<Vec<Stored>, Error> {
+    pub(super) fn rows(&self, range: &Range<u64>) -> Result<Vec<Stored>, Error> {
         let failed = |error| self.failed(&error);
         let sql = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let mut statement =
@@ -169,7 +169,7 @@ impl Reader {
         Ok(found)
     }
 
-    fn tile(&self, tile: Tile) -> Result<Vec<Hash>, Error> {
+    pub(super) fn tile(&self, tile: Tile) -> Result<Vec<Hash>, Error> {
         let Row::Hashes(level) = tile.row else { return Ok(Vec::new()) };
         (0..tile.width).map(|at| self.node(level * TILE_HEIGHT, tile.index * TILE_WIDTH + at)).collect()
     }

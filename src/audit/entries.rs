@@ -121,23 +121,20 @@ impl Entries<'_> {
 
     /// A body that is larger than any record is cut here, and does not hold then.
     fn read(&mut self, from: u64, to: u64) -> Result<Vec<Proved>, Error> {
-        let failed = |error| self.reader.failed(&error);
-        let mut statement = self
-            .reader
+        let reader = self.reader;
+        let failed = |error| reader.failed(&error);
+        let mut statement = reader
             .connection()
             .prepare("SELECT seq,substr(body,1,65536),substr(sig,1,256),keyid FROM entry WHERE seq>=?1 AND seq<?2 ORDER BY seq")
             .map_err(failed)?;
-        let rows = statement.query_map([sql(from), sql(to)], |row| {
-            let (seq, body): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let mut rows = statement.query([sql(from), sql(to)]).map_err(failed)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let number = |column| row.get(column).map(|number: i64| u64::try_from(number).unwrap_or(u64::MAX)).map_err(failed);
+            let (seq, epoch) = (number(0)?, number(3)?);
+            let (body, signature): (Vec<u8>, Vec<u8>) = (row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
             let leaf = leaf_hash(&body);
-            Ok((u64::try_from(seq).unwrap_or_default(), body, row.get(2)?, row.get::<_, i64>(3)?, leaf))
-        });
-        let rows: Vec<(u64, Vec<u8>, Vec<u8>, i64, Hash)> = rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
-        drop(statement);
-        let mut found = Vec::with_capacity(rows.len());
-        for (seq, body, signature, epoch, leaf) in rows {
-            let key = self.key(u64::try_from(epoch).unwrap_or(u64::MAX), seq)?;
-            found.push(Proved { seq, body, signature, key, leaf, decision: None });
+            found.push(Proved { seq, body, signature, key: self.key(epoch, seq)?, leaf, decision: None });
         }
         match (from..to)
             .zip(found.iter().map(|entry| Some(entry.seq)).chain(std::iter::repeat(None)))

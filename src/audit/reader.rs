@@ -53,6 +53,7 @@ impl Reader {
                 .hint("the first `gate -- COMMAND` makes it; `--db PATH` reads another one"),
             _ => Error::at(Kind::Unusable, path, format!("cannot be opened: {error}")),
         })?;
+        expect_files(&path)?;
         let connection = open_connection(&path)?;
         expect_schema(&connection, &path)?;
         Ok(Self { connection, path, index: None, watch: Watch(Box::new(|_, _| {})) })
@@ -124,14 +125,25 @@ impl Reader {
     }
 }
 
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Whoever opens a pipe waits for its other end, and SQLite opens whatever has the name.
+fn expect_files(path: &Path) -> Result<(), Error> {
+    for path in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(Error::at(Kind::Unusable, &path, "is not a file"));
+        }
+    }
+    Ok(())
+}
+
 /// A file that nobody is writing is opened as unchanging, which leaves no files beside a copy and works where nothing can be written.
 fn open_connection(path: &Path) -> Result<Connection, Error> {
-    let beside = |suffix: &str| {
-        let mut name = OsString::from(path);
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let no_tail = std::fs::metadata(beside("-wal")).map_or(true, |wal| wal.len() == 0);
+    let no_tail = std::fs::metadata(beside(path, "-wal")).map_or(true, |wal| wal.len() == 0);
     if no_tail && !path.with_file_name("audit.lock").exists() {
         return unchanging(path);
     }
@@ -166,8 +178,8 @@ fn expect_schema(connection: &Connection, path: &Path) -> Result<(), Error> {
     let mut statement = connection.prepare("SELECT type,name,tbl_name,sql FROM sqlite_schema LIMIT 100").map_err(failed)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).map_err(failed)?;
     let found: BTreeSet<Object> = rows.collect::<Result<_, _>>().map_err(failed)?;
-    let own = |(kind, name, table, text): (&str, &str, &str, Option<&str>)| {
-        (kind.to_owned(), name.to_owned(), table.to_owned(), text.map(str::to_owned))
+    let own = |(kind, name, table, sql): (&str, &str, &str, Option<&str>)| {
+        (kind.to_owned(), name.to_owned(), table.to_owned(), sql.map(str::to_owned))
     };
     let mut expected: BTreeSet<Object> = OBJECTS.iter().map(|(kind, name, table, text)| own((kind, name, table, Some(text)))).collect();
     expected.insert(own(("index", AUTOMATIC_INDEX.0, AUTOMATIC_INDEX.1, None)));

@@ -88,6 +88,9 @@ pub struct Surroundings<'a> {
 /// Runs `gate audit` and says what the process ends with.
 pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
     let without_a_log = match &args.what {
+        What::Verify(verify) if verify.bundle.is_some() && args.db.is_some() => {
+            return Err(Error::new(crate::exit_codes::USAGE, "`--bundle` and `--db` are two things to check"));
+        }
         What::Prove(prove) => prove::check(prove),
         What::Verify(verify) => verify::bundle(verify),
         _ => None,
@@ -103,7 +106,7 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
     let reader = match reader {
         // A database that is no longer one is the coarsest kind of tampering.
         Err(error) if verifying && error.kind() == audit::Kind::Damaged => {
-            return finish(print(&format!("tampered: {error}\n")), TAMPERED);
+            return tampered(&error);
         }
         other => other.map_err(cannot)?,
     };
@@ -186,6 +189,11 @@ fn finish(printed: io::Result<()>, ending: u8) -> Result<u8, Error> {
 
 fn cannot(error: audit::Error) -> Error {
     told(error, CANNOT_CHECK)
+}
+
+/// A log that is none any more, for `verify`.
+fn tampered(error: &audit::Error) -> Result<u8, Error> {
+    finish(print(&format!("tampered: {}\n", text::escape(error.to_string().as_bytes()))), TAMPERED)
 }
 
 /// The same where entries are proved on the way: one that does not hold is tampering.

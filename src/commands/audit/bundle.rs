@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::prove::{read, shown, tampered};
-use super::{CANNOT_CHECK, SOUND, Surroundings, TAMPERED, cannot, finish, print, since};
+use super::prove::{read, shown};
+use super::{CANNOT_CHECK, SOUND, Surroundings, cannot, finish, print, since, tampered, wrong};
 use crate::audit::{self, Bundled, Check, Contents, Reader, ascii_json, check_bundle};
 use crate::error::Error;
 use crate::text;
@@ -51,7 +51,7 @@ pub(super) fn bundle(reader: &Reader, args: &BundleArgs, around: &Surroundings<'
     };
     let failed = |error| Error::new(CANNOT_CHECK, format!("`{}` cannot be written: {error}", shown(&args.out)));
     let mut out = BufWriter::new(File::create_new(&args.out).map_err(failed)?);
-    let written = reader.bundle(&contents, &args.out, &mut out).map_err(tampered);
+    let written = reader.bundle(&contents, &args.out, &mut out).map_err(wrong);
     let written = written.and_then(|entries| out.flush().and_then(|()| out.get_ref().sync_all()).map_err(failed).map(|()| entries));
     if written.is_err() {
         // Half a bundle is worth nothing.
@@ -67,7 +67,7 @@ pub(super) fn verify(path: &Path, check: &Check, local: bool, json: bool) -> Res
     let file = File::open(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", shown(path))))?;
     let found = match check_bundle(path, &mut BufReader::new(file), check) {
         Err(error) if error.kind() == audit::Kind::Damaged => {
-            return finish(print(&format!("tampered: {}\n", text::escape(error.to_string().as_bytes()))), TAMPERED);
+            return tampered(&error);
         }
         other => other.map_err(cannot)?,
     };

@@ -1,7 +1,7 @@
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -19,10 +19,13 @@ use crate::text;
 /// How long `--follow` waits before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// The whole log as the files of a transparency log, and no form of single entries.
+const TILES: &str = "tiles";
+
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     /// The form of the entries
-    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(SinkFormat::ALL.map(SinkFormat::word)))]
+    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(SinkFormat::ALL.map(SinkFormat::word).into_iter().chain([TILES])))]
     format: String,
     /// Only what was recorded since then: 90s, 30m, 2h, 7d, 2026-01-31, 2026-01-31T12:00Z
     #[arg(long, value_name = "WHEN")]
@@ -36,8 +39,8 @@ pub(super) struct ExportArgs {
     /// Goes on with new entries until interrupted
     #[arg(short, long)]
     follow: bool,
-    /// Writes to this new file instead of standard output
-    #[arg(long, value_name = "FILE")]
+    /// Writes to this new file instead of standard output; a new directory for tiles
+    #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
     /// Adds the profile `record_integrity` of OCSF 1.9 to OCSF events
     #[arg(long)]
@@ -45,6 +48,9 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn export(reader: &Reader, args: &ExportArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
+    if args.format == TILES {
+        return tiles(reader, args);
+    }
     let Some(format) = SinkFormat::parse(&args.format) else { return Err(Error::new(exit_codes::USAGE, "there is no such format")) };
     if args.ocsf_record_integrity && format != SinkFormat::Ocsf {
         return Err(Error::new(exit_codes::USAGE, "`--ocsf-record-integrity` belongs to `--format ocsf`"));
@@ -91,6 +97,29 @@ pub(super) fn export(reader: &Reader, args: &ExportArgs, around: &Surroundings<'
         version = reader.version().map_err(wrong)?;
         entries.refresh().map_err(wrong)?;
     }
+}
+
+/// Writes a transparency log's files (C2SP tlog-tiles) below a new directory.
+fn tiles(reader: &Reader, args: &ExportArgs) -> Result<u8, Error> {
+    let usage = |what: &str| Error::new(exit_codes::USAGE, what.to_owned());
+    if args.since.is_some() || args.from > 0 || args.to.is_some() || args.follow || args.ocsf_record_integrity {
+        return Err(usage("tiles are of the whole log"));
+    }
+    let Some(out) = &args.out else { return Err(usage("tiles are files").hint("name a new directory with `--out`")) };
+    let shown = text::escape(out.as_os_str().as_encoded_bytes());
+    let private = |recursive: bool, path: &Path| DirBuilder::new().recursive(recursive).mode(0o700).create(path);
+    private(false, out).map_err(|error| {
+        Error::new(exit_codes::USAGE, format!("`{shown}` cannot be made: {error}")).hint("an export never writes over anything")
+    })?;
+    let written = reader.publish(&mut |name, bytes| {
+        let path = out.join(name);
+        path.parent().map_or(Ok(()), |above| private(true, above))?;
+        File::options().write(true).create_new(true).mode(0o600).open(&path)?.write_all(bytes)
+    });
+    let given = written.map_err(wrong)?;
+    let from = if given.start > 0 { format!(", from entry {} on: the others are in archives", given.start) } else { String::new() };
+    eprintln!("{shown}: a log of {} entries{from}", given.end);
+    Ok(SOUND)
 }
 
 /// Records as they are may hold what acts on a terminal; the other forms do not.

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
-use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print};
-use crate::audit::{self, Reader, Wanted};
+use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print, wrong};
+use crate::audit::{Reader, Wanted};
 use crate::error::Error;
 use crate::exit_codes::USAGE;
 use crate::key::Vkey;
@@ -50,7 +50,7 @@ pub(super) fn prove(reader: &Reader, args: &ProveArgs) -> Result<u8, Error> {
     let proof = match (&args.consistency, &args.which) {
         (Some(sizes), _) => {
             let [from, to] = sizes[..] else { return Err(Error::new(USAGE, "`--consistency` needs two sizes")) };
-            let proof = reader.consistency_proof(from, to).map_err(tampered)?;
+            let proof = reader.consistency_proof(from, to).map_err(wrong)?;
             proof.iter().flat_map(|hash| [STANDARD.encode(hash), "\n".to_owned()]).collect()
         }
         (None, which) => entry_proof(reader, which.as_deref().unwrap_or_default())?,
@@ -78,7 +78,7 @@ fn entry_proof(reader: &Reader, which: &str) -> Result<String, Error> {
     let is_decision = |body: &[u8]| Body::parse(body).is_ok_and(|body| body.kind == Kind::Decision);
     let entry = found.iter().find(|entry| is_decision(&entry.body)).or(found.first());
     let entry = entry.ok_or_else(|| Error::new(CANNOT_CHECK, "there is no such entry"))?;
-    let proof = reader.tlog_proof(entry).map_err(tampered)?.to_string();
+    let proof = reader.tlog_proof(entry).map_err(wrong)?.to_string();
     // It is printed as it is, so only what a terminal takes as plain text.
     if proof.chars().any(|c| c != '\n' && c != '—' && !(' '..='~').contains(&c)) {
         return Err(Error::new(CANNOT_CHECK, "the log's checkpoint is not plain text"));
@@ -112,14 +112,6 @@ fn check_proof(proof: &Path, entry: &Path, key: Option<&str>) -> Result<u8, Erro
         None => (format!("consistent: {what}; nobody vouches for it until `--key` names the log's key"), NOT_ANCHORED),
     };
     finish(print(&format!("{}\n", text::escape(line.as_bytes()))), ending)
-}
-
-/// A log that cannot prove what it holds is not as gate wrote it.
-pub(super) fn tampered(error: audit::Error) -> Error {
-    match error.kind() {
-        audit::Kind::Damaged => Error::new(TAMPERED, text::escape(error.to_string().as_bytes())),
-        _ => cannot(error),
-    }
 }
 
 fn refused(what: &str) -> Result<u8, Error> {

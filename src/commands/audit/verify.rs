@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::verdict::{in_json, in_words};
-use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print};
+use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print, tampered};
 use crate::approval::AllowedSigners;
 use crate::audit::{self, Check, Reader, Report, Signers};
 use crate::error::Error;
@@ -19,8 +19,8 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// Checks this bundle (see `gate audit bundle`) instead of a log
-    #[arg(long, value_name = "FILE", conflicts_with = "db")]
-    bundle: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(super) bundle: Option<PathBuf>,
     /// Checks approvals against the keys of this file (OpenSSH's `allowed_signers`)
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
@@ -56,7 +56,7 @@ pub(super) fn verify(reader: Reader, args: &VerifyArgs) -> Result<u8, Error> {
     let report = reader.verify(&check(args)?);
     drop((reader, progress));
     let report = match report {
-        Err(error) if error.kind() == audit::Kind::Damaged => return finish(print(&format!("tampered: {error}\n")), TAMPERED),
+        Err(error) if error.kind() == audit::Kind::Damaged => return tampered(&error),
         other => other.map_err(cannot)?,
     };
     let ending = ending(&report, args.local);
@@ -65,7 +65,8 @@ pub(super) fn verify(reader: Reader, args: &VerifyArgs) -> Result<u8, Error> {
 
 fn check(args: &VerifyArgs) -> Result<Check, Error> {
     let against = args.against.as_ref().map(|path| {
-        std::fs::read_to_string(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", path.display())))
+        std::fs::read_to_string(path)
+            .map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", text::escape(path.as_os_str().as_bytes()))))
     });
     let signatures = match args.signatures {
         Which::All => audit::Signatures::All,
