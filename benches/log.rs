@@ -193,12 +193,8 @@ fn large(entries: u64) {
     });
     let size = std::fs::metadata(&database).map_or(0, |file| file.len());
     let bodies = bodies.ok().and_then(|bodies| u64::try_from(bodies).ok()).unwrap_or(0);
-    println!(
-        "{:<44} {:>12}   target {}",
-        "overhead of an entry",
-        format!("{} bytes", size.saturating_sub(bodies) / entries.max(1)),
-        "250 bytes"
-    );
+    let overhead = format!("{} bytes", size.saturating_sub(bodies) / entries.max(1));
+    println!("{:<44} {overhead:>12}   target 250 bytes", "overhead of an entry");
     let wanted = (entries / 2).to_string();
     let runs: [(&str, &[&str], usize, &str); 12] = [
         ("verify without record signatures", &["verify", "--local", "--signatures", "none"], 1, "5 s of one core"),

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use crate::record::Hash;
-use crate::record::terms::{Field, Term, terms};
+use crate::record::terms::{Term, Text, texts};
 
 /// The level of the tree whose subtrees are the blocks of the index.
 pub(super) const LEVEL: u8 = 10;
@@ -13,6 +13,9 @@ const WORDS: usize = 1 << (LEVEL - 6);
 
 /// A block with more terms than this has none in the index: all its entries are read.
 const MOST_TERMS: usize = 50_000;
+
+/// Nor has one with more text than this, in bytes; what occurs again counts once.
+const MOST_TEXT: usize = 8 * 1024 * 1024;
 
 /// Places in a block: which of its entries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,15 +48,14 @@ impl Places {
     }
 
     /// One bit for each entry where that is short, else each place in two bytes; the lengths tell which.
-    fn bytes(places: &[u16]) -> Vec<u8> {
-        if places.len() < WORDS * 4 {
-            return places.iter().flat_map(|place| place.to_be_bytes()).collect();
+    fn bytes(&self) -> Vec<u8> {
+        let count: u32 = self.0.iter().map(|word| word.count_ones()).sum();
+        if usize::try_from(count).is_ok_and(|count| count < WORDS * 4) {
+            let mut places: Vec<u16> = self.backwards().filter_map(|place| u16::try_from(place).ok()).collect();
+            places.reverse();
+            return places.into_iter().flat_map(u16::to_be_bytes).collect();
         }
-        let mut bits = Self::NONE;
-        for place in places {
-            bits.add(*place);
-        }
-        bits.0.iter().flat_map(|word| word.to_be_bytes()).collect()
+        self.0.iter().flat_map(|word| word.to_be_bytes()).collect()
     }
 
     /// Reads the bytes back; none where no index has them so.
@@ -88,10 +90,13 @@ pub(super) struct Block {
     pub(super) crowded: bool,
 }
 
-/// The terms of a block while its entries are read.
+/// The text of a block while its entries are read. Most of it occurs many times, and terms are made of it once, at the end.
 #[derive(Default)]
 pub(super) struct Postings {
-    places: HashMap<Box<[u8]>, Vec<u16>>,
+    /// A letter for what it is, and the text.
+    texts: HashMap<Box<[u8]>, Places>,
+    /// What `texts` takes, in bytes.
+    size: usize,
     latest: Option<i64>,
     crowded: bool,
     key: Vec<u8>,
@@ -101,46 +106,68 @@ impl Postings {
     /// Takes an entry: its place in the block, its time, and its text.
     pub(super) fn entry(&mut self, place: u16, wall: i64, record: &str) {
         self.latest = self.latest.max(Some(wall));
-        if self.crowded {
-            return;
-        }
-        let (places, key) = (&mut self.places, &mut self.key);
-        terms(record, |field, text| {
-            write_key(key, field, text);
-            if let Some(list) = places.get_mut(key.as_slice()) {
-                if list.last() != Some(&place) {
-                    list.push(place);
-                }
-            } else if places.len() < MOST_TERMS {
-                places.insert(key.as_slice().into(), vec![place]);
+        texts(record, |text| {
+            if self.crowded {
+                return;
+            }
+            write_key(&mut self.key, text.letter(), text.raw);
+            if let Some(places) = self.texts.get_mut(self.key.as_slice()) {
+                places.add(place);
+                return;
+            }
+            let mut places = Places::NONE;
+            places.add(place);
+            self.texts.insert(self.key.as_slice().into(), places);
+            self.size += self.key.len() + size_of::<(Box<[u8]>, Places)>();
+            if self.size > MOST_TEXT {
+                self.crowd();
             }
         });
-        if self.places.len() >= MOST_TERMS {
-            self.crowded = true;
-            self.places = HashMap::new();
-        }
+    }
+
+    fn crowd(&mut self) {
+        self.crowded = true;
+        self.texts = HashMap::new();
     }
 
     /// The rows of the finished block, in the order of their terms.
-    pub(super) fn finish(self, hash: Hash) -> (Block, Vec<Row>) {
+    pub(super) fn finish(mut self, hash: Hash) -> (Block, Vec<Row>) {
+        let mut terms: HashMap<Box<[u8]>, Places> = HashMap::new();
+        let mut key = Vec::new();
+        for (text, places) in &self.texts {
+            let Some((letter, raw)) = text.split_first() else { continue };
+            let Some(text) = std::str::from_utf8(raw).ok().and_then(|raw| Text::of(*letter, raw)) else { continue };
+            text.terms(|field, term| {
+                write_key(&mut key, field.letter(), term);
+                if let Some(others) = terms.get_mut(key.as_slice()) {
+                    others.unite(places);
+                } else if terms.len() <= MOST_TERMS {
+                    terms.insert(key.as_slice().into(), *places);
+                }
+            });
+        }
+        if terms.len() > MOST_TERMS {
+            self.crowd();
+            terms = HashMap::new();
+        }
         let block = Block { hash, latest: self.latest.unwrap_or(i64::MIN), crowded: self.crowded };
-        let mut rows: Vec<_> = self.places.into_iter().map(|(term, places)| (term, Places::bytes(&places))).collect();
+        let mut rows: Vec<Row> = terms.into_iter().map(|(term, places)| (term, places.bytes())).collect();
         rows.sort_unstable();
         (block, rows)
     }
 }
 
 /// A term as the index has it.
-fn write_key(key: &mut Vec<u8>, field: Field, text: &str) {
+fn write_key(key: &mut Vec<u8>, letter: u8, text: &str) {
     key.clear();
-    key.push(field.letter());
+    key.push(letter);
     key.extend_from_slice(text.as_bytes());
 }
 
 /// The terms of the index that a wanted one stands for: from the first to before the second, or just the first.
 pub(super) fn range(term: &Term) -> (Vec<u8>, Option<Vec<u8>>) {
     let mut from = Vec::new();
-    write_key(&mut from, term.field, &term.text);
+    write_key(&mut from, term.field.letter(), &term.text);
     let to = term.begins.then(|| {
         // No byte of UTF-8 is 0xff.
         let mut to = from.clone();

@@ -14,6 +14,9 @@ const NOT_TEXT: [&str; 7] = ["boot", "evidence", "kind", "log", "prev", "req", "
 /// More terms than this are not looked for at once.
 const MOST: usize = 32;
 
+/// The fields that are names.
+const NAMES: [Field; 4] = [Field::User, Field::Rule, Field::Program, Field::Decision];
+
 /// What kind of term it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Field {
@@ -42,8 +45,62 @@ impl Field {
     }
 }
 
-/// Gives out the terms of a record, which is checked canonical JSON; some more than once.
-pub fn terms(record: &str, mut each: impl FnMut(Field, &str)) {
+/// A value of a record that terms are taken from. The same value has the same terms wherever it stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Text<'a> {
+    what: What,
+    /// As it stands in the record.
+    pub raw: &'a str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum What {
+    /// Words.
+    Words,
+    /// Words in base64.
+    Bytes,
+    /// A name of this kind, and words.
+    Named(Field),
+    /// A uid, which is no word.
+    Uid,
+}
+
+impl Text<'_> {
+    /// One letter for what is made of it: two values are the same when this and `raw` are.
+    pub fn letter(&self) -> u8 {
+        match self.what {
+            What::Words => b'w',
+            What::Bytes => b'b',
+            What::Named(field) => field.letter(),
+            What::Uid => b'i',
+        }
+    }
+
+    /// The value with this letter; none where no value has it.
+    pub fn of(letter: u8, raw: &str) -> Option<Text<'_>> {
+        let what = [What::Words, What::Bytes, What::Uid].into_iter().chain(NAMES.map(What::Named));
+        what.map(|what| Text { what, raw }).find(|text| text.letter() == letter)
+    }
+
+    /// Gives out its terms; some more than once.
+    pub fn terms(&self, mut each: impl FnMut(Field, &str)) {
+        if self.what == What::Uid {
+            return each(Field::User, cut(self.raw));
+        }
+        let unescaped = self.raw.contains('\\').then(|| serde_json::from_str::<String>(&format!("\"{}\"", self.raw)).ok()).flatten();
+        let text = unescaped.map_or(Cow::Borrowed(self.raw), Cow::Owned);
+        if let What::Named(field) = self.what {
+            each(field, cut(&text));
+        }
+        match (self.what == What::Bytes).then(|| STANDARD.decode(self.raw).ok()).flatten() {
+            Some(bytes) => words(&String::from_utf8_lossy(&bytes), |word| each(Field::Word, word)),
+            None => words(&text, |word| each(Field::Word, word)),
+        }
+    }
+}
+
+/// Gives out the values of a record, which is checked canonical JSON, that it is found by.
+pub fn texts<'a>(record: &'a str, mut each: impl FnMut(Text<'a>)) {
     let mut reader = Reader { text: record, at: 0, path: Vec::with_capacity(8) };
     reader.value(&mut each);
 }
@@ -61,7 +118,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn value(&mut self, each: &mut impl FnMut(Field, &str)) {
+    fn value(&mut self, each: &mut impl FnMut(Text<'a>)) {
         // Depth is bounded where a record is parsed; here no more than the place is kept.
         let mut open: Vec<bool> = Vec::with_capacity(8);
         while let Some(byte) = self.next() {
@@ -91,7 +148,7 @@ impl<'a> Reader<'a> {
                         self.at += 1;
                     }
                     if self.path == ["actor", "uid"] {
-                        each(Field::User, &self.text[from..self.at]);
+                        each(Text { what: What::Uid, raw: &self.text[from..self.at] });
                     }
                     self.end_of_value(&open);
                 }
@@ -110,11 +167,12 @@ impl<'a> Reader<'a> {
     fn string(&mut self) -> &'a str {
         self.at += 1;
         let from = self.at;
-        while let Some(byte) = self.next() {
-            match byte {
-                b'"' => break,
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+        loop {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.at += rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(rest.len());
+            match self.next() {
+                Some(b'\\') => self.at += 2,
+                _ => break,
             }
         }
         let text = self.text.get(from..self.at).unwrap_or_default();
@@ -122,29 +180,19 @@ impl<'a> Reader<'a> {
         text
     }
 
-    fn text(&self, raw: &str, each: &mut impl FnMut(Field, &str)) {
+    fn text(&self, raw: &'a str, each: &mut impl FnMut(Text<'a>)) {
         if self.path.first().is_some_and(|name| NOT_TEXT.contains(name)) || self.path.contains(&"evidence") {
             return;
         }
-        let unescaped = raw.contains('\\').then(|| serde_json::from_str::<String>(&format!("\"{raw}\"")).ok()).flatten();
-        let text = unescaped.map_or(Cow::Borrowed(raw), Cow::Owned);
-        let field = match self.path[..] {
-            ["actor", "user"] => Some(Field::User),
-            ["cmd", "program"] => Some(Field::Program),
-            ["decision", "rules" | "result" | "effect"] | ["decision", "rules", "id"] | ["policy", "rules"] => {
-                let rule = self.path.contains(&"rules");
-                Some(if rule { Field::Rule } else { Field::Decision })
-            }
-            _ => None,
+        let what = match self.path[..] {
+            ["actor", "user"] => What::Named(Field::User),
+            ["cmd", "program"] => What::Named(Field::Program),
+            ["decision", "result" | "effect"] => What::Named(Field::Decision),
+            ["decision" | "policy", "rules"] | ["decision", "rules", "id"] => What::Named(Field::Rule),
+            [.., "b64"] => What::Bytes,
+            _ => What::Words,
         };
-        if let Some(field) = field {
-            each(field, cut(&text));
-        }
-        let bytes = self.path.last().filter(|name| **name == "b64").and_then(|_| STANDARD.decode(raw).ok());
-        match bytes {
-            Some(bytes) => words(&String::from_utf8_lossy(&bytes), |word| each(Field::Word, word)),
-            None => words(&text, |word| each(Field::Word, word)),
-        }
+        each(Text { what, raw });
     }
 }
 
@@ -223,12 +271,14 @@ impl Query {
     /// Whether a record, which is checked canonical JSON, has all of it.
     pub fn matches(&self, record: &str) -> bool {
         let mut missing: u64 = (1 << self.terms.len().min(63)) - 1;
-        terms(record, |field, text| {
-            for (at, term) in self.terms.iter().enumerate() {
-                if term.is(field, text) {
-                    missing &= !(1 << at.min(63));
+        texts(record, |text| {
+            text.terms(|field, text| {
+                for (at, term) in self.terms.iter().enumerate() {
+                    if term.is(field, text) {
+                        missing &= !(1 << at.min(63));
+                    }
                 }
-            }
+            });
         });
         missing == 0
     }
