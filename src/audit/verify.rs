@@ -10,6 +10,7 @@ use super::reader::Reader;
 use super::search_check::{SearchCheck, Searchable};
 use super::signatures::{Signatures, Signed};
 use super::unfinished::Unfinished;
+use super::witnessed::{Expected, Witnessed};
 use crate::record::{Body, Checkpoint, Frontier, Hash, Kind as RecordKind, MAX_BODY, Note, leaf_hash};
 
 /// So many problems are kept in words; the others are counted.
@@ -24,6 +25,8 @@ pub struct Check {
     pub against: Option<String>,
     /// Who may approve, for the approvals that carry evidence.
     pub signers: Option<Signers>,
+    /// Which witnesses count.
+    pub witnesses: Option<Expected>,
 }
 
 /// Something that is not as gate wrote it.
@@ -54,6 +57,8 @@ pub struct Report {
     pub signatures: u64,
     /// Up to which size a checkpoint kept elsewhere vouches for the log.
     pub anchored: Option<u64>,
+    /// The checkpoint that enough witnesses vouch for, where they were to be looked at.
+    pub witnessed: Option<Witnessed>,
     /// What was found of approvals, where they were checked.
     pub approvals: Option<Approvals>,
     /// Commands that started, and whose end is not recorded: how many, and the first entries.
@@ -79,7 +84,11 @@ impl Reader {
         let head = self.head()?;
         let mut walk = Walk::new(self, &head, check)?;
         self.entries(&mut walk)?;
-        let report = walk.finish()?;
+        let mut report = walk.finish()?;
+        // The checkpoints in the log were held against its tree on the way; what is wrong by now stays wrong.
+        if report.wrong == 0 {
+            self.witnesses(&head, check, &mut report)?;
+        }
         snapshot.finish().map_err(|error| self.failed(&error))?;
         Ok(report)
     }

@@ -81,7 +81,7 @@ pub fn refused(
                 said.insert("comment".into(), comment.as_str().into());
             }
         }
-        Refusal::Unreachable(why) | Refusal::Changed(why) => {
+        Refusal::Unreachable(why) | Refusal::Changed(why) | Refusal::Halted(why) => {
             said.insert("why".into(), why.as_str().into());
         }
         Refusal::Denied | Refusal::Expired | Refusal::Pending | Refusal::Cancelled => {}

@@ -51,4 +51,5 @@ mod sshsig;
 mod text;
 mod tty;
 mod verify;
+mod witness;
 mod world;
