@@ -4,10 +4,12 @@ use std::path::Path;
 
 use ring::digest::{SHA256, digest};
 
+use super::disclosed;
 use super::error::{Error, Kind};
 use super::head::Head;
 use super::reader::Reader;
 use crate::key::Vkey;
+use crate::record::disclosure::{Disclosures, open, texts};
 use crate::record::{Body, Checkpoint, Hash, Kind as RecordKind, Note, Part, Row, TILE_HEIGHT, TILE_WIDTH, Tile, envelope, ustar};
 use crate::record::{entry_bundle, hex, leaf_hash};
 
@@ -63,6 +65,22 @@ pub(super) fn introduced(body: &Body<'_>) -> Option<Vkey> {
     Vkey::parse(body.value(member)?.get("record")?.as_str()?).ok()
 }
 
+/// A record key.
+pub(super) struct Known {
+    /// The entry that introduced it.
+    pub(super) epoch: u64,
+    pub(super) key: Vkey,
+    /// That entry, or the `prune` record that names the key in its place.
+    said_by: u64,
+}
+
+/// The digest of a record's long argv.
+pub(super) fn blob_of(body: &[u8], disclosures: &Disclosures) -> Option<String> {
+    let mut record: serde_json::Value = serde_json::from_slice(body).ok()?;
+    open(&mut record, disclosures);
+    record.pointer("/cmd/argv/blob")?.as_str().map(str::to_owned)
+}
+
 /// What is stored of one entry.
 pub(super) struct Stored {
     seq: u64,
@@ -91,8 +109,8 @@ impl Reader {
         let line = |text: &dyn std::fmt::Display| format!("{text}\n").into_bytes();
         archive.file(Part::Readme, contents.readme.as_bytes())?;
         archive.file(Part::LogKey, &line(&head.log_key))?;
-        for (epoch, key) in &keys {
-            archive.file(Part::RecordKey(*epoch), &line(key))?;
+        for known in &keys {
+            archive.file(Part::RecordKey(known.epoch), &line(&known.key))?;
         }
         archive.file(Part::Checkpoint, head.note.as_bytes())?;
         for (checkpoint, note) in &kept {
@@ -120,7 +138,7 @@ impl Reader {
         archive: &mut Archive<'_>,
         head: &Head,
         wanted: &Range<u64>,
-        keys: &[(u64, Vkey)],
+        keys: &[Known],
         kept: &[(Checkpoint, Note)],
     ) -> Result<(), Error> {
         let size = head.frontier.size();
@@ -128,25 +146,45 @@ impl Reader {
         for group in 0..size.div_ceil(TILE_WIDTH) {
             let Some(tile) = Tile::of(Row::Hashes(0), group, size) else { break };
             let all = group * TILE_WIDTH..group * TILE_WIDTH + tile.width;
-            let has_key = keys.iter().any(|(epoch, _)| all.contains(epoch));
+            let has_key = keys.iter().any(|known| all.contains(&known.said_by));
             let has_entries = all.start < wanted.end && wanted.start < all.end;
             if !has_key && !has_entries && !ends.iter().any(|end| end / TILE_WIDTH == group) {
                 continue;
             }
             let mut rows = if has_key || has_entries { self.rows(&all)? } else { Vec::new() };
-            rows.retain(|row| wanted.contains(&row.seq) || keys.iter().any(|(epoch, _)| *epoch == row.seq));
+            rows.retain(|row| wanted.contains(&row.seq) || keys.iter().any(|known| known.said_by == row.seq));
             for row in &rows {
-                let key = keys.iter().find(|(epoch, _)| *epoch == row.epoch).map(|(_, key)| key.short());
+                let key = keys.iter().find(|known| known.epoch == row.epoch).map(|known| known.key.short());
                 let key = key.ok_or_else(|| self.damaged(&format!("has no key for entry {}", row.seq)))?;
                 archive.file(Part::entry(row.seq, false), &row.body)?;
                 archive.file(Part::entry(row.seq, true), envelope(&row.body, &row.signature, &key).as_bytes())?;
             }
+            self.beside(archive, &rows)?;
             if rows.len() as u64 == tile.width {
                 let bytes =
                     entry_bundle(rows.iter().map(|row| row.body.as_slice())).ok_or_else(|| self.damaged("has an entry too large"))?;
                 archive.file(Part::tile(Tile { row: Row::Entries, ..tile }), &bytes)?;
             }
             archive.file(Part::tile(tile), &self.tile(tile)?.concat())?;
+        }
+        Ok(())
+    }
+
+    /// What entries name by digest, and the log still has.
+    fn beside(&self, archive: &mut Archive<'_>, rows: &[Stored]) -> Result<(), Error> {
+        let mut blobs = Vec::new();
+        for row in rows {
+            let found = disclosed::of(self.connection(), &row.body).map_err(|error| self.failed(&error))?;
+            if !found.is_empty() {
+                let lines = texts(&found).join("\n") + "\n";
+                archive.file(Part::disclosures(row.seq), lines.as_bytes())?;
+            }
+            blobs.extend(blob_of(&row.body, &found).map(|sha256| (row.seq, sha256)));
+        }
+        for (seq, sha256) in blobs {
+            if let Some(blob) = disclosed::blob(self.connection(), &sha256).map_err(|error| self.failed(&error))? {
+                archive.file(Part::argv(seq), &blob)?;
+            }
         }
         Ok(())
     }
@@ -174,15 +212,19 @@ impl Reader {
         (0..tile.width).map(|at| self.node(level * TILE_HEIGHT, tile.index * TILE_WIDTH + at)).collect()
     }
 
-    /// Each record key with the entry that introduced it, the first one first, as far as those entries are still in the log.
-    pub(super) fn record_keys(&self, head: &Head) -> Result<Vec<(u64, Vkey)>, Error> {
+    /// Each record key with the entry that says so, the first one first. Of those whose introduction is in an archive, the one that
+    /// signs what is left is named by a `prune` record.
+    pub(super) fn record_keys(&self, head: &Head) -> Result<Vec<Known>, Error> {
         let mut keys = Vec::new();
         let mut epoch = head.epoch;
         loop {
+            if let Some((key, record)) = self.archived_key(epoch)? {
+                keys.push(Known { epoch, key, said_by: record.seq });
+                break;
+            }
             let found = self.rows(&(epoch..epoch.saturating_add(1)))?;
             let key = found.first().and_then(|entry| introduced(&Body::parse(&entry.body).ok()?));
-            let newest = (epoch == head.epoch).then(|| head.record_key.clone());
-            keys.extend(key.or(newest).map(|key| (epoch, key)));
+            keys.extend(key.map(|key| Known { epoch, key, said_by: epoch }));
             // The entry that introduces a key is signed with the key before it.
             match found.first() {
                 Some(entry) if epoch > 0 && entry.epoch < epoch => epoch = entry.epoch,

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
-use super::bundle::introduced;
+use super::bundle::{blob_of, introduced};
 use super::signatures::Signed;
 use super::verify::Report;
 use crate::key::Vkey;
-use crate::record::{Body, Envelope, Hash, Row, TILE_WIDTH, Tile, entry_bundle, leaf_hash, tile_hashes};
+use crate::record::disclosure::{Disclosures, from_lines, named};
+use crate::record::{Archived, Body, Envelope, Hash, Row, TILE_WIDTH, Tile, entry_bundle, hex, leaf_hash, sha256, tile_hashes};
 
 /// Up to 256 entries of a bundle that stand in one tile.
 pub(super) struct Group {
@@ -14,13 +15,15 @@ pub(super) struct Group {
     /// An entry whose envelope has not come yet.
     open: Option<(u64, Vec<u8>)>,
     entries: Vec<(u64, Vec<u8>)>,
+    /// The digests of long argvs that disclosures name.
+    blobs: BTreeMap<u64, String>,
     bundled: bool,
     leaves: Option<Vec<Hash>>,
 }
 
 impl Group {
     pub(super) fn new(number: u64, size: u64) -> Self {
-        Self { number, size, open: None, entries: Vec::new(), bundled: false, leaves: None }
+        Self { number, size, open: None, entries: Vec::new(), blobs: BTreeMap::new(), bundled: false, leaves: None }
     }
 
     pub(super) fn entry(&mut self, seq: u64, bytes: &[u8]) -> Result<(), String> {
@@ -68,6 +71,43 @@ impl Group {
         }
         self.entries.push((seq, entry));
         Ok(())
+    }
+
+    /// What an entry's digests are of: nothing that it does not name.
+    pub(super) fn disclosures(&mut self, seq: u64, bytes: &[u8], report: &mut Report) -> Result<(), String> {
+        let entry = self.held(seq).ok_or("disclosures without their entry")?;
+        let read = std::str::from_utf8(bytes).ok().and_then(from_lines).filter(|disclosures| named(entry, disclosures).0);
+        match read {
+            Some(disclosures) => {
+                report.disclosures += disclosures.len() as u64;
+                report.erased += named(entry, &disclosures).1;
+                let blob = blob_of(entry, &disclosures);
+                self.blobs.extend(blob.map(|blob| (seq, blob)));
+            }
+            None => report.wrong(Some(seq), "has disclosures that it does not name"),
+        }
+        Ok(())
+    }
+
+    /// A long argv, which its entry names by its hash.
+    pub(super) fn argv(&mut self, seq: u64, bytes: &[u8], report: &mut Report) -> Result<(), String> {
+        let entry = self.held(seq).ok_or("an argv without its entry")?;
+        let named = self.blobs.get(&seq).cloned().or_else(|| blob_of(entry, &Disclosures::new()));
+        if named != Some(hex(&sha256(&[bytes]))) {
+            report.wrong(Some(seq), "has a long argv, and its bytes were changed");
+        }
+        Ok(())
+    }
+
+    fn held(&self, seq: u64) -> Option<&[u8]> {
+        let at = self.entries.binary_search_by_key(&seq, |(held, _)| *held).ok()?;
+        self.entries.get(at).map(|(_, entry)| entry.as_slice())
+    }
+
+    /// The record keys that its `prune` records name in place of entries that are in archives.
+    pub(super) fn archived(&self) -> impl Iterator<Item = Archived> {
+        let read = |(_, entry): &(u64, Vec<u8>)| Body::parse(entry).ok().and_then(|body| Archived::all(&body));
+        self.entries.iter().filter_map(read).flatten()
     }
 
     pub(super) fn bundle(&mut self, tile: Tile, bytes: &[u8]) -> Result<(), String> {

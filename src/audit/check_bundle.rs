@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::signatures::Signed;
 use super::verify::{Check, Report};
 use crate::key::Vkey;
 use crate::record::tile_hashes;
-use crate::record::{Checkpoint, Hash, Member, Note, Part, Row, TILE_HEIGHT, TILE_WIDTH, Tile, complete_root, range_root, ustar};
+use crate::record::{Archived, Checkpoint, Hash, Member, Note, Part, Row, TILE_HEIGHT, TILE_WIDTH, Tile, complete_root, range_root, ustar};
 
 /// No file of a bundle is longer: 256 entries of the largest kind.
 const LONGEST: u64 = 256 * (2 + 65_535);
@@ -103,6 +103,8 @@ struct Walk {
     check: Check,
     log_key: Option<Vkey>,
     record_keys: BTreeMap<u64, Vkey>,
+    /// Those of them that `prune` records name: the entries that introduced them are in archives.
+    archived: BTreeSet<u64>,
     /// The signed end.
     end: Option<Checkpoint>,
     /// All checkpoints that have to hold, with how they came here.
@@ -211,6 +213,8 @@ impl Walk {
                 }
                 Ok(())
             }
+            Member::Disclosures(seq) => group.disclosures(seq, bytes, &mut self.found.report),
+            Member::Argv(seq) => group.argv(seq, bytes, &mut self.found.report),
             Member::Bundle(tile) => group.bundle(tile, bytes),
             Member::Hashes(tile) => group.hashes(tile, bytes, &mut self.found.report),
         }
@@ -219,6 +223,9 @@ impl Walk {
     fn close_group(&mut self) -> Result<(), String> {
         let Some(group) = self.group.take() else { return Ok(()) };
         let leaves = group.close()?;
+        let known = |archive: &Archived| self.record_keys.get(&archive.epoch) == Some(&archive.key);
+        let archived: Vec<u64> = group.archived().filter(known).map(|archive| archive.epoch).collect();
+        self.archived.extend(archived);
         self.wholes.extend(complete_root(&leaves).filter(|_| leaves.len() as u64 == TILE_WIDTH).map(|root| (group.number, root)));
         if self.checkpoints.iter().any(|(checkpoint, _)| checkpoint.size / TILE_WIDTH == group.number) {
             self.room_for(leaves.len())?;
@@ -276,7 +283,8 @@ impl Walk {
             }
         }
         for epoch in self.record_keys.keys() {
-            if !self.found.held.iter().any(|(first, last)| (first..=last).contains(&epoch)) {
+            let held = self.found.held.iter().any(|(first, last)| (first..=last).contains(&epoch));
+            if !held && !self.archived.contains(epoch) {
                 self.found.report.wrong(Some(*epoch), "introduces a record key, and is not in the bundle");
             }
         }

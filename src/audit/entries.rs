@@ -1,11 +1,14 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::bundle::introduced;
+use super::disclosed;
 use super::error::{Error, Kind};
 use super::head::Head;
 use super::reader::Reader;
 use super::show::Wanted;
 use crate::key::Vkey;
+use crate::record::disclosure::Disclosures;
 use crate::record::export::Entry;
 use crate::record::{Body, Hash, Kind as RecordKind, inclusion, leaf_hash, node_hash, signed_bytes, verify_inclusion};
 
@@ -31,8 +34,10 @@ pub struct Proved {
     pub key: Rc<Vkey>,
     /// Its leaf hash.
     pub leaf: Hash,
-    /// For an execution, the decision of the same request, proved as well.
-    pub decision: Option<Vec<u8>>,
+    /// What its digests are of, as far as it was not erased.
+    pub disclosures: Disclosures,
+    /// For an execution, the decision of the same request, proved as well, and what its digests are of.
+    pub decision: Option<(Vec<u8>, Disclosures)>,
 }
 
 impl Proved {
@@ -43,7 +48,8 @@ impl Proved {
         }
         let entry = Entry::new(&self.body, &self.signature, &self.key, self.leaf);
         entry
-            .map(|entry| entry.decided(self.decision.as_deref()))
+            .map(|entry| entry.disclosed(&self.disclosures))
+            .map(|entry| entry.decided(self.decision.as_ref().map(|(bytes, disclosures)| (bytes.as_slice(), disclosures))))
             .map_err(|wrong| Error::new(Kind::Damaged, format!("entry {} is not a record of gate's: {wrong}", self.seq)))
     }
 }
@@ -53,6 +59,7 @@ impl Proved {
 pub struct Entries<'a> {
     reader: &'a Reader,
     head: Head,
+    first: u64,
     next: u64,
     decisions: HashMap<String, Vec<u8>>,
     kept: usize,
@@ -60,9 +67,10 @@ pub struct Entries<'a> {
 }
 
 impl Reader {
-    /// All entries from this one on, each proved.
+    /// All entries from this one on, each proved, as far as they are not in archives.
     pub fn proved(&self, from: u64) -> Result<Entries<'_>, Error> {
-        Ok(Entries { reader: self, head: self.signed_head()?, next: from, decisions: HashMap::new(), kept: 0, keys: HashMap::new() })
+        let (head, first) = (self.signed_head()?, self.first_kept()?);
+        Ok(Entries { reader: self, head, first, next: from.max(first), decisions: HashMap::new(), kept: 0, keys: HashMap::new() })
     }
 
     fn signed_head(&self) -> Result<Head, Error> {
@@ -89,7 +97,7 @@ impl Entries<'_> {
 
     /// Goes on with this entry.
     pub fn go_to(&mut self, next: u64) {
-        self.next = next;
+        self.next = next.max(self.first);
     }
 
     /// Reads the log's end anew, to go on with what was added.
@@ -113,10 +121,16 @@ impl Entries<'_> {
         self.prove(first, &found)?;
         found.retain(|entry| entry.seq >= self.next);
         for entry in &mut found {
-            entry.decision = self.decision_for(&entry.body)?;
+            entry.disclosures = self.beside(&entry.body)?;
+            let decision = self.decision_for(&entry.body)?;
+            entry.decision = decision.map(|bytes| self.beside(&bytes).map(|disclosures| (bytes, disclosures))).transpose()?;
         }
         self.next = size.min(first + BUNDLE);
         Ok(found)
+    }
+
+    fn beside(&self, bytes: &[u8]) -> Result<Disclosures, Error> {
+        disclosed::of(self.reader.connection(), bytes).map_err(|error| self.reader.failed(&error))
     }
 
     /// A body that is larger than any record is cut here, and does not hold then.
@@ -134,7 +148,7 @@ impl Entries<'_> {
             let (seq, epoch) = (number(0)?, number(3)?);
             let (body, signature): (Vec<u8>, Vec<u8>) = (row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
             let leaf = leaf_hash(&body);
-            found.push(Proved { seq, body, signature, key: self.key(epoch, seq)?, leaf, decision: None });
+            found.push(Proved { seq, body, signature, key: self.key(epoch, seq)?, leaf, disclosures: Disclosures::new(), decision: None });
         }
         match (from..to)
             .zip(found.iter().map(|entry| Some(entry.seq)).chain(std::iter::repeat(None)))
@@ -151,12 +165,16 @@ impl Entries<'_> {
         if let Some(key) = self.keys.get(&epoch).filter(|_| epoch <= seq) {
             return Ok(Rc::clone(key));
         }
+        if let Some((key, record)) = self.reader.archived_key(epoch)? {
+            self.included(record.seq, &leaf_hash(&record.body))?;
+            let key = Rc::new(key);
+            self.keys.insert(epoch, Rc::clone(&key));
+            return Ok(key);
+        }
         let found = self.reader.find(&Wanted::Entry(epoch))?;
         let body = found.first().filter(|_| epoch <= seq).map(|found| found.body.as_slice()).ok_or_else(wrong)?;
         self.included(epoch, &leaf_hash(body))?;
-        let body = Body::parse(body).ok().filter(|body| matches!(body.kind, RecordKind::LogOpen | RecordKind::KeyRotate));
-        let keys = body.and_then(|body| body.value("keys")).ok_or_else(wrong)?;
-        let key = keys.get("record").and_then(|key| Vkey::parse(key.as_str()?).ok()).ok_or_else(wrong)?;
+        let key = Body::parse(body).ok().and_then(|body| introduced(&body)).ok_or_else(wrong)?;
         // A log has few keys; one that claims many has them read again.
         if self.keys.len() > MOST_KEYS {
             self.keys.clear();

@@ -3,9 +3,9 @@ use std::collections::HashSet;
 use super::error::{Error, Kind};
 use super::head::Head;
 use super::reader::Reader;
-use super::show::Wanted;
+use super::show::{Found, Wanted};
 use crate::key::{PublicKey, Vkey};
-use crate::record::{Body, Hash, Kind as RecordKind, Rotation, inclusion, leaf_hash, verify_inclusion};
+use crate::record::{Archived, Body, Hash, Kind as RecordKind, Rotation, inclusion, leaf_hash, verify_inclusion};
 
 /// A record key and the entry that introduced it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,8 +14,8 @@ pub struct Epoch {
     pub seq: u64,
     /// The key that signs the entries after it, and the first one of the log.
     pub key: Vkey,
-    /// When, in nanoseconds since 1970.
-    pub wall: i64,
+    /// When, in nanoseconds since 1970; none where that entry is in an archive.
+    pub wall: Option<i64>,
 }
 
 /// Which record key is in use, as the entries so far say.
@@ -26,9 +26,10 @@ pub(super) struct Epochs {
 }
 
 impl Epochs {
-    /// Until the first entry is read, only the head names a key.
-    pub(super) fn start(head: &Head) -> Self {
-        Self { current: 0, key: head.record_key.clone(), used: HashSet::new() }
+    /// Where entries are in archives, the last archive says which key goes on. Else only the head names a key until the first entry is read.
+    pub(super) fn start(head: &Head, archived: Option<&Archived>) -> Self {
+        let (current, key) = archived.map_or((0, &head.record_key), |archive| (archive.epoch, &archive.key));
+        Self { current, key: key.clone(), used: archived.iter().map(|archive| archive.key.public()).collect() }
     }
 
     /// The key that has to have signed the entry that is read now.
@@ -106,10 +107,13 @@ impl Reader {
 
     /// What the entry `seq` introduces, and the epoch before it.
     fn introduced(&self, seq: u64, size: u64, root: &Hash) -> Result<(Epoch, Option<u64>), Error> {
-        let found = self.find(&Wanted::Entry(seq))?;
+        let found = match self.archived_key(seq)? {
+            Some((key, record)) if self.stands(&record, size, root)? => return Ok((Epoch { seq, key, wall: None }, None)),
+            Some(_) => return Err(broken(seq)),
+            None => self.find(&Wanted::Entry(seq))?,
+        };
         let found = found.first().filter(|_| seq < size).ok_or_else(|| broken(seq))?;
-        let proof = inclusion(seq, size, &mut |level, index| self.node(level, index))?;
-        if verify_inclusion(&leaf_hash(&found.body), seq, size, &proof, root).is_err() {
+        if !self.stands(found, size, root)? {
             return Err(broken(seq));
         }
         let body = Body::parse(&found.body).map_err(|_| broken(seq))?;
@@ -119,7 +123,12 @@ impl Reader {
             Rotation::of(&body).map_or((None, None), |rotation| (Some(rotation.key), Some(rotation.previous)))
         };
         let key = key.ok_or_else(|| broken(seq))?;
-        Ok((Epoch { seq, key, wall: body.header.wall }, previous))
+        Ok((Epoch { seq, key, wall: Some(body.header.wall) }, previous))
+    }
+
+    fn stands(&self, found: &Found, size: u64, root: &Hash) -> Result<bool, Error> {
+        let proof = inclusion(found.seq, size, &mut |level, index| self.node(level, index))?;
+        Ok(verify_inclusion(&leaf_hash(&found.body), found.seq, size, &proof, root).is_ok())
     }
 }
 

@@ -22,6 +22,10 @@ pub enum Kind {
     Used,
     /// A record cannot be written as it is.
     Record,
+    /// What was asked of the log is not to be done.
+    Refused,
+    /// The log failed before, and somebody has to look first.
+    Halted,
 }
 
 /// Why the log could not be read or written. Nothing runs after one.

@@ -10,6 +10,7 @@ use super::announce::Announcer;
 use super::connect::{self, PATIENCE};
 use super::create::create;
 use super::error::{Error, Kind};
+use super::halt::Budget;
 use super::head::Head;
 use super::keys::Keys;
 use super::place::{Place, Room, unsafe_path};
@@ -36,6 +37,7 @@ pub struct Log {
     /// Whether the ballast is there; without it nothing new may begin.
     ballast: bool,
     announcer: Option<Announcer>,
+    pub(super) budget: Option<Budget>,
 }
 
 impl Log {
@@ -56,11 +58,34 @@ impl Log {
             }
             other => other?,
         };
-        let mut log =
-            Self { room, connection, lock, boot_id: boot_id.to_owned(), keys: None, seen: String::new(), ballast: true, announcer: None };
+        let mut log = Self {
+            room,
+            connection,
+            lock,
+            boot_id: boot_id.to_owned(),
+            keys: None,
+            seen: String::new(),
+            ballast: true,
+            announcer: None,
+            budget: None,
+        };
         log.restore_ballast()?;
         log.finish_rotation()?;
         Ok(log)
+    }
+
+    /// Makes the log; an error where there is one.
+    pub fn init(place: &Place, now: Stamp, boot_id: &str) -> Result<Self, Error> {
+        let room = Room::prepare(place)?;
+        let lock = Rc::new(durable::open_private(&room.lock()).map_err(|refused| unsafe_path(&room.lock(), refused))?);
+        let held = Held::take(&lock, &room.lock())?;
+        match durable::inspect(&room.database(), Expected::File) {
+            Err(Refused::Absent) => create(place, &room, now, boot_id)?,
+            Ok(_) => return Err(Error::at(Kind::Refused, &room.database(), "is there already: this log was begun")),
+            Err(refused) => return Err(unsafe_path(&room.database(), refused)),
+        }
+        drop(held);
+        Self::open(place, now, boot_id)
     }
 
     /// Tells this local syslog socket of each entry once it is durable; `warn` is told where that fails.
@@ -89,8 +114,11 @@ impl Log {
     fn store_locked(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
         let begins = drafts.iter().any(|draft| draft.kind.precedes_an_act());
         let full = || Error::full(&self.room.database());
-        if begins && !self.ballast {
-            return Err(full());
+        if begins {
+            self.ready()?;
+            if !self.ballast {
+                return Err(full());
+            }
         }
         self.look_ahead();
         let _held = Held::take(&self.lock, &self.room.lock())?;

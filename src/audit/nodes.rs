@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::error::Error;
 use super::reader::Reader;
 use super::verify::Report;
-use crate::record::Hash;
+use crate::record::{Frontier, Hash, TILE_HEIGHT, node_hash};
 
 const BATCH: i64 = 512;
 
@@ -47,16 +47,39 @@ impl<'a> Nodes<'a> {
         rows.collect()
     }
 
-    /// Whether there are as many nodes as a tree of this size has.
-    pub(super) fn finish(&self, size: u64, report: &mut Report) -> Result<(), Error> {
+    /// Whether there are as many nodes as a tree of this size has whose first entries are in archives, with the nodes that only they need.
+    pub(super) fn finish(&self, first: u64, size: u64, report: &mut Report) -> Result<(), Error> {
         let count: i64 = self
             .reader
             .connection()
             .query_row("SELECT count(*) FROM node", [], |row| row.get(0))
             .map_err(|error| self.reader.failed(&error))?;
-        if u64::try_from(count).ok() != Some(size - u64::from(size.count_ones())) {
+        let archived: u64 = (1..TILE_HEIGHT).map(|level| first >> level).sum();
+        if u64::try_from(count).ok() != Some(size - u64::from(size.count_ones()) - archived) {
             report.wrong(None, "the tree has nodes too many or too few");
         }
         Ok(())
     }
+}
+
+/// The tree over archived entries, from the nodes that stay; none where they do not fit together.
+pub(super) fn checked_frontier(reader: &Reader, first: u64) -> Result<Option<Frontier>, Error> {
+    let mut bytes = Vec::new();
+    for level in (0..64_u8).rev().filter(|level| first >> level & 1 == 1) {
+        match checked_node(reader, level, (first >> level) - 1)? {
+            Some(hash) => bytes.extend_from_slice(&hash),
+            None => return Ok(None),
+        }
+    }
+    Ok(Frontier::parse(first, &bytes))
+}
+
+/// A node that is the hash of those below it, down to those that stand for a whole tile.
+fn checked_node(reader: &Reader, level: u8, index: u64) -> Result<Option<Hash>, Error> {
+    let stored = reader.node(level, index)?;
+    if level <= TILE_HEIGHT {
+        return Ok((level == TILE_HEIGHT).then_some(stored));
+    }
+    let below = (checked_node(reader, level - 1, 2 * index)?, checked_node(reader, level - 1, 2 * index + 1)?);
+    Ok(matches!(below, (Some(left), Some(right)) if node_hash(&left, &right) == stored).then_some(stored))
 }

@@ -1,6 +1,7 @@
 use rusqlite::params;
 use serde_json::Value;
 
+use super::disclosed;
 use super::error::Error;
 use super::log::Log;
 use crate::approval::Past;
@@ -24,7 +25,7 @@ impl Log {
                 break;
             }
             let Some(body) = row.get_ref(0)?.as_blob().ok().and_then(|bytes| Body::parse(bytes).ok()) else { continue };
-            let cmd = body.value("cmd").unwrap_or_default();
+            let cmd = disclosed::member(self.connection(), &body, "cmd")?.unwrap_or_default();
             if !begins_with(&cmd, words) {
                 continue;
             }

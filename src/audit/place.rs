@@ -62,8 +62,17 @@ impl Room {
         self.directory.join("audit.lock")
     }
 
+    pub(super) fn search_index(&self) -> PathBuf {
+        self.directory.join("audit.search")
+    }
+
     pub(super) fn ballast(&self) -> PathBuf {
         self.directory.join("audit.ballast")
+    }
+
+    /// The mark that keeps everything refused.
+    pub(super) fn halt(&self) -> PathBuf {
+        self.directory.join("audit.halt")
     }
 
     /// Who has to hold the log key.

@@ -4,7 +4,7 @@ use super::error::{Error, Kind};
 use super::head::Head;
 use super::reader::Reader;
 use super::show::Found;
-use crate::record::{Checkpoint, Hash, Note, TlogProof, consistency, inclusion, leaf_hash, range_root, verify_consistency};
+use crate::record::{Checkpoint, Hash, Note, TILE_WIDTH, TlogProof, consistency, inclusion, leaf_hash, range_root, verify_consistency};
 
 impl Reader {
     /// The proof of one entry that stands alone: against the newest checkpoint that others countersigned, else against the log's end.
@@ -42,6 +42,10 @@ impl Reader {
             return Err(self.damaged("has another tree than the one that was signed"));
         }
         for size in [from, to] {
+            if !self.knows_tree(size)? {
+                let message = format!("the entries around {size} are in an archive");
+                return Err(Error::new(Kind::Unusable, message).hint("the archive holds what proves it"));
+            }
             self.countersigned(&head, "size=?1", size)?;
         }
         let proof = consistency(from, to, &mut |level, index| self.node(level, index))?;
@@ -92,6 +96,11 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Whether the tree over the first `size` entries can be made: of archived entries only the nodes over whole tiles stay.
+    pub(super) fn knows_tree(&self, size: u64) -> Result<bool, Error> {
+        Ok(size.is_multiple_of(TILE_WIDTH) || size >= self.first_kept()?)
     }
 
     /// The root over the first `size` entries, as the stored tree has it.

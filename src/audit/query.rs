@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::disclosed;
 use super::error::Error;
 use super::reader::Reader;
 use super::unfinished::may_run;
@@ -95,10 +96,11 @@ impl Reader {
         {
             let (Ok(seq), Ok(bytes)) = (row.get::<_, i64>(0), row.get_ref(1).map_err(failed)?.as_blob()) else { continue };
             let Ok(body) = Body::parse(bytes) else { continue };
-            if let Some(line) = step(&mut open, u64::try_from(seq).unwrap_or_default(), &body, boot_id)
+            if let Some(mut line) = step(&mut open, u64::try_from(seq).unwrap_or_default(), &body, boot_id)
                 && filter.passes(&line)
             {
                 left -= 1;
+                disclosed::put_back(self.connection(), &mut line.cmd).map_err(failed)?;
                 if !each(line) {
                     break;
                 }

@@ -53,9 +53,9 @@ impl Log {
         self.exchange(Some(head.epoch), why, now)
     }
 
-    /// How long ago an entry was written. A clock that was set back makes it young.
+    /// How long ago an entry was written, or the first one after it that is not in an archive. A clock that was set back makes it young.
     fn age(&self, seq: u64, now: Stamp) -> rusqlite::Result<Duration> {
-        let mut statement = self.connection.prepare("SELECT body FROM entry WHERE seq=?1")?;
+        let mut statement = self.connection.prepare("SELECT body FROM entry WHERE seq>=?1 ORDER BY seq LIMIT 1")?;
         let mut rows = statement.query([i64::try_from(seq).unwrap_or(i64::MAX)])?;
         let Some(row) = rows.next()? else { return Ok(Duration::ZERO) };
         let wall = row.get_ref(0)?.as_blob().ok().and_then(|bytes| Body::parse(bytes).ok()).map(|body| body.header.wall);

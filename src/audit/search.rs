@@ -1,12 +1,16 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use serde_json::Value;
+
+use super::disclosed;
 use super::entries::Entries;
 use super::error::{Error, Kind};
 use super::postings::{BLOCK, LEVEL, Places, Postings};
 use super::reader::Reader;
 use super::search_index::{Index, forget};
 use super::show::{Found, Wanted};
+use crate::record::disclosure::digests_in;
 use crate::record::terms::Query;
 use crate::record::{Body, Hash, leaf_hash};
 
@@ -153,10 +157,14 @@ impl Reader {
         Ok(postings)
     }
 
-    /// The text of a record as it is searched.
-    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "text may stand beside a record")]
+    /// The text of a record as it is searched: with what is kept beside it and not erased.
     pub(super) fn text<'a>(&self, body: &'a [u8]) -> Result<Cow<'a, str>, Error> {
-        Ok(String::from_utf8_lossy(body))
+        if digests_in(body).is_empty() {
+            return Ok(String::from_utf8_lossy(body));
+        }
+        let mut record: Value = serde_json::from_slice(body).unwrap_or_default();
+        disclosed::put_back(self.connection(), &mut record).map_err(|error| self.failed(&error))?;
+        Ok(Cow::Owned(record.to_string()))
     }
 }
 

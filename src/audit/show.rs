@@ -3,9 +3,11 @@ use std::fmt::Write;
 use rusqlite::Params;
 use serde_json::Value;
 
+use super::disclosed;
 use super::error::{Error, Kind};
 use super::reader::Reader;
 use super::words;
+use crate::record::disclosure::{Disclosures, open, texts};
 use crate::record::{Body, inclusion, leaf_hash, signed_bytes, verify_inclusion};
 use crate::request::RequestId;
 
@@ -30,6 +32,7 @@ pub struct Found {
     /// Its bytes.
     pub body: Vec<u8>,
     signature: Vec<u8>,
+    disclosures: Disclosures,
 }
 
 impl Reader {
@@ -48,7 +51,9 @@ impl Reader {
         let mut statement = self.connection().prepare(&format!("SELECT seq,body,sig FROM entry WHERE {condition}")).map_err(failed)?;
         let rows = statement.query_map(params, |row| {
             let seq: i64 = row.get(0)?;
-            Ok(Found { seq: u64::try_from(seq).unwrap_or_default(), body: row.get(1)?, signature: row.get(2)? })
+            let body: Vec<u8> = row.get(1)?;
+            let disclosures = disclosed::of(self.connection(), &body)?;
+            Ok(Found { seq: u64::try_from(seq).unwrap_or_default(), body, signature: row.get(2)?, disclosures })
         });
         rows.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
     }
@@ -76,11 +81,25 @@ impl Reader {
 }
 
 impl Found {
+    /// The record as it was written: what is kept beside it is checked against its digests, and put back.
+    /// What was erased stays a digest.
+    pub fn value(&self) -> Value {
+        let mut value = serde_json::from_slice(&self.body).unwrap_or_default();
+        open(&mut value, &self.disclosures);
+        value
+    }
+
+    /// What its digests are of, one disclosure of RFC 9901 each, as the text that is hashed.
+    pub fn disclosures(&self) -> Vec<String> {
+        texts(&self.disclosures)
+    }
+
     /// The entry in one line: when, what, by whom, and the command or how it ended.
     pub fn line(&self) -> String {
         let Ok(body) = Body::parse(&self.body) else { return format!("{:>6}  (not a record)", self.seq) };
-        let field = |object: &str, name: &str| body.value(object).and_then(|value| Some(value.get(name)?.as_str()?.to_owned()));
-        let command = body.value("cmd").map(|cmd| words::command(&cmd)).unwrap_or_default();
+        let opened = self.value();
+        let field = |object: &str, name: &str| Some(opened.get(object)?.get(name)?.as_str()?.to_owned());
+        let command = opened.get("cmd").map(words::command).unwrap_or_default();
         let what = words::outcome(&body).or_else(|| field("decision", "result")).unwrap_or_default();
         let parts = [field("actor", "user").unwrap_or_default(), what, command];
         let parts: Vec<String> = parts.iter().filter(|part| !part.is_empty()).map(|part| words::shown(part)).collect();
@@ -89,7 +108,7 @@ impl Found {
 
     /// All members, one in a line, made visible.
     pub fn members(&self) -> String {
-        let value: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let value = self.value();
         let mut lines = String::new();
         flatten("", &value, &mut lines);
         lines

@@ -1,17 +1,19 @@
 use rusqlite::Row;
 
 use super::approvals::{Approvals, Signers};
+use super::beside::Beside;
 use super::epochs::{Epochs, opening_keys};
 use super::error::{Error, Kind};
 use super::head::Head;
 use super::indices::Indices;
 use super::nodes::Nodes;
+use super::pruned::Start;
 use super::reader::Reader;
 use super::search_check::{SearchCheck, Searchable};
 use super::signatures::{Signatures, Signed};
 use super::unfinished::Unfinished;
 use super::witnessed::{Expected, Witnessed};
-use crate::record::{Body, Checkpoint, Frontier, Hash, Kind as RecordKind, MAX_BODY, Note, leaf_hash};
+use crate::record::{Archived, Body, Checkpoint, Frontier, Hash, Kind as RecordKind, MAX_BODY, Note, TILE_WIDTH, leaf_hash, range_root};
 
 /// So many problems are kept in words; the others are counted.
 const KEPT: usize = 20;
@@ -43,8 +45,10 @@ pub struct Problem {
 pub struct Report {
     /// The log's origin, as it says itself.
     pub origin: String,
-    /// How many entries were read.
+    /// How many entries it has, with those in archives.
     pub size: u64,
+    /// What is in archives, the oldest first: entries from 0 on, which were not read.
+    pub archived: Vec<Archived>,
     /// The signed checkpoint at its end.
     pub checkpoint: String,
     /// The public key that the checkpoint holds under.
@@ -59,6 +63,10 @@ pub struct Report {
     pub anchored: Option<u64>,
     /// The checkpoint that enough witnesses vouch for, where they were to be looked at.
     pub witnessed: Option<Witnessed>,
+    /// How many disclosures are kept, and how many were erased with a record of it.
+    pub disclosures: u64,
+    /// See [`Self::disclosures`].
+    pub erased: u64,
     /// What was found of approvals, where they were checked.
     pub approvals: Option<Approvals>,
     /// Commands that started, and whose end is not recorded: how many, and the first entries.
@@ -68,6 +76,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// The first entry that was read.
+    pub fn first(&self) -> u64 {
+        self.archived.last().map_or(0, |archive| archive.to)
+    }
+
     pub(super) fn wrong(&mut self, seq: Option<u64>, what: impl Into<String>) {
         self.wrong += 1;
         if self.problems.len() < KEPT {
@@ -133,11 +146,13 @@ struct Walk<'a> {
     signers: Option<&'a Signers>,
     report: Report,
     frontier: Frontier,
-    prev: Hash,
+    /// The entry before; none where that is in an archive.
+    prev: Option<Hash>,
     next: u64,
     epochs: Epochs,
     nodes: Nodes<'a>,
     indices: Indices,
+    beside: Beside,
     unfinished: Unfinished,
     signed: Signed,
     searchable: SearchCheck,
@@ -149,19 +164,22 @@ impl<'a> Walk<'a> {
     fn new(reader: &'a Reader, head: &'a Head, check: &'a Check) -> Result<Self, Error> {
         let mut report =
             Report { origin: head.origin.clone(), checkpoint: head.note.clone(), key: head.log_key.to_string(), ..Report::default() };
-        let checkpoints = checkpoints(reader, head, check.against.as_deref(), &mut report)?;
+        let Start { first, frontier, archives } = reader.start()?;
+        let mut checkpoints = checkpoints(reader, head, check.against.as_deref(), &mut report)?;
+        without_archived(reader, first, &mut checkpoints, &mut report)?;
         let signed = Signed::start(check.signatures, head.frontier.size());
         Ok(Self {
             reader,
             head,
             signers: check.signers.as_ref(),
-            report,
-            frontier: Frontier::default(),
-            prev: [0; 32],
-            next: 0,
-            epochs: Epochs::start(head),
+            epochs: Epochs::start(head, archives.last()),
+            report: Report { archived: archives, ..report },
+            frontier,
+            prev: (first == 0).then_some([0; 32]),
+            next: first,
             nodes: Nodes::new(reader),
             indices: Indices::default(),
+            beside: Beside::default(),
             unfinished: Unfinished::default(),
             signed,
             searchable: SearchCheck::start(reader, &head.origin),
@@ -199,7 +217,7 @@ impl<'a> Walk<'a> {
         if let Some((level, index)) = fault {
             self.report.wrong(Some(entry.seq), format!("completes the node {level}/{index}, which is not as stored"));
         }
-        self.prev = leaf;
+        self.prev = Some(leaf);
         self.checkpoints();
         Ok(())
     }
@@ -216,7 +234,7 @@ impl<'a> Walk<'a> {
         if body.header.seq != entry.seq {
             faults.push("says that it has another place");
         }
-        if body.header.prev != self.prev {
+        if self.prev.is_some_and(|prev| prev != body.header.prev) {
             faults.push("does not follow the entry before it");
         }
         match (entry.seq, body.kind) {
@@ -243,6 +261,7 @@ impl<'a> Walk<'a> {
         }
         self.indices.expect(entry.seq, &body);
         self.searchable.entry(self.reader, entry.seq, entry.body, &body);
+        self.beside.expect(entry.seq, entry.body, &body);
         self.unfinished.see(entry.seq, &body);
     }
 
@@ -259,7 +278,7 @@ impl<'a> Walk<'a> {
     fn finish(mut self) -> Result<Report, Error> {
         let size = self.frontier.size();
         self.report.size = size;
-        if self.head.frontier != self.frontier || self.head.prev != self.prev {
+        if self.head.frontier != self.frontier || Some(self.head.prev) != self.prev {
             let what = format!("the head is of {} entries and not of these {size}", self.head.frontier.size());
             self.report.wrong(None, what);
         }
@@ -270,8 +289,10 @@ impl<'a> Walk<'a> {
         if !self.epochs.end_as(self.head) {
             self.report.wrong(None, "the head names another record key than the entries");
         }
-        self.nodes.finish(size, &mut self.report)?;
-        self.indices.finish(self.reader, size, &mut self.report)?;
+        let first = self.report.first();
+        self.nodes.finish(first, size, &mut self.report)?;
+        self.indices.finish(self.reader, first, &mut self.report)?;
+        self.beside.finish(self.reader, first, size, &mut self.report)?;
         self.signed.finish(&mut self.report);
         self.searchable.finish(self.reader, &mut self.report);
         self.report.unfinished = self.unfinished.finish();
@@ -308,4 +329,27 @@ fn checkpoints(reader: &Reader, head: &Head, against: Option<&str>, report: &mut
     }
     checkpoints.sort_by_key(|(checkpoint, _)| std::cmp::Reverse(checkpoint.size));
     Ok(checkpoints)
+}
+
+/// Compares the checkpoints of archived entries with the nodes that stay. Most of them need nodes that went with the entries.
+fn without_archived(
+    reader: &Reader,
+    first: u64,
+    checkpoints: &mut Vec<(Checkpoint, &'static str)>,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let at = checkpoints.partition_point(|(checkpoint, _)| checkpoint.size >= first);
+    for (checkpoint, kept) in checkpoints.split_off(at) {
+        if checkpoint.size.is_multiple_of(TILE_WIDTH) {
+            if range_root(0, checkpoint.size, &mut |level, index| reader.node(level, index))? == checkpoint.root {
+                report.anchored = report.anchored.max((kept == ELSEWHERE).then_some(checkpoint.size));
+            } else {
+                report.wrong(None, format!("the checkpoint of {} entries {kept} is of another history", checkpoint.size));
+            }
+        } else if kept == ELSEWHERE {
+            let message = format!("the checkpoint of {} entries is of those in an archive", checkpoint.size);
+            return Err(Error::new(Kind::Unusable, message).hint("verify the archive against it: `--bundle ARCHIVE --against FILE`"));
+        }
+    }
+    Ok(())
 }

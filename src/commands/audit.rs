@@ -7,19 +7,25 @@ use std::rc::Rc;
 use clap::{Args, Subcommand};
 
 use crate::approval::Stamp;
-use crate::audit::{self, Found, Place, Reader, ascii_json};
+use crate::audit::{self, Found, Log, Place, Reader, ascii_json};
 use crate::error::Error;
 use crate::policy::LogSettings;
+use crate::sys::harden::Hardened;
 use crate::text;
 use progress::Progress;
 
 mod anchor;
 mod assurance;
+mod backup;
 mod bundle;
 mod export;
+mod init;
 mod list;
 mod progress;
 mod prove;
+mod prune;
+mod redact;
+mod resume;
 mod search;
 mod ship;
 mod show;
@@ -48,6 +54,8 @@ pub struct AuditArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Makes the log and its keys, and prints the key to be kept elsewhere
+    Init(init::InitArgs),
     /// Lists requests, the newest first
     List(list::ListArgs),
     /// Finds entries by words, user, rule, program or decision, the newest first, and proves them
@@ -56,6 +64,14 @@ enum What {
     Show(show::ShowArgs),
     /// Shows the last entries, and follows new ones
     Tail(tail::TailArgs),
+    /// Erases what should not have been logged; every proof stays valid
+    Redact(redact::RedactArgs),
+    /// Moves old entries to archives that still verify
+    Prune(prune::PruneArgs),
+    /// Copies the log into a new file while others go on writing
+    Backup(backup::BackupArgs),
+    /// Lets commands run again after a failure of the log had stopped them
+    Resume(resume::ResumeArgs),
     /// Checks that nothing in the log was changed, removed or put in
     Verify(verify::VerifyArgs),
     /// Writes a proof of one entry that needs no log to be checked
@@ -85,6 +101,8 @@ pub struct Surroundings<'a> {
     pub settings: &'a LogSettings,
     /// Whose files the layers may name.
     pub uid: u32,
+    /// Who calls, as records tell it.
+    pub actor: &'a serde_json::Value,
     /// `COLUMNS`, if it is set.
     pub columns: Option<usize>,
     /// Whether `NO_COLOR` is set to anything, or `TERM` is `dumb`.
@@ -93,6 +111,12 @@ pub struct Surroundings<'a> {
 
 /// Runs `gate audit` and says what the process ends with.
 pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
+    if let Some(what) = args.what.writes() {
+        return match args.db {
+            Some(_) => Err(Error::new(crate::exit_codes::USAGE, format!("`{what}` is for the own log only, and `--db` names another one"))),
+            None => write(args.what, around),
+        };
+    }
     let without_a_log = match &args.what {
         What::Verify(verify) if verify.bundle.is_some() && args.db.is_some() => {
             return Err(Error::new(crate::exit_codes::USAGE, "`--bundle` and `--db` are two things to check"));
@@ -125,12 +149,47 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::Prove(prove) => prove::prove(&reader, &prove),
         What::Bundle(bundle) => bundle::bundle(&reader, &bundle, around),
         What::Checkpoint => checkpoint(&reader),
+        What::Init(_) | What::Redact(_) | What::Prune(_) | What::Resume(_) => Err(Error::internal("this does not only read")),
+        What::Backup(backup) => backup::backup(&reader, &backup),
         What::Export(export) => export::export(&reader, &export, around),
         What::Anchor(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is anchored")),
         What::Anchor(anchor) => anchor::anchor(&anchor, around),
         What::Ship(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is sent anywhere")),
         What::Ship(ship) => ship::ship(&reader, &ship, around),
     }
+}
+
+impl What {
+    /// The name of what changes the log.
+    fn writes(&self) -> Option<&'static str> {
+        match self {
+            Self::Init(_) => Some("init"),
+            Self::Redact(_) => Some("redact"),
+            Self::Prune(_) => Some("prune"),
+            Self::Resume(_) => Some("resume"),
+            _ => None,
+        }
+    }
+}
+
+/// What changes the log, and reads its keys for that.
+fn write(what: What, around: &Surroundings<'_>) -> Result<u8, Error> {
+    let hardened = Hardened::new().map_err(|error| Error::internal(format!("gate cannot be hardened: {error}")))?;
+    let done = match what {
+        What::Init(init) => init::init(&init, around),
+        What::Redact(redact) => redact::redact(&redact, around),
+        What::Prune(prune) => prune::prune(&prune, around),
+        What::Resume(resume) => resume::resume(&resume, around),
+        _ => Err(Error::internal("this only reads")),
+    };
+    drop(hardened);
+    done
+}
+
+/// The own log, open to be written; it has to be there.
+fn own(around: &Surroundings<'_>) -> Result<Log, Error> {
+    Reader::live(around.place).map_err(cannot)?;
+    Log::open(around.place, around.now, around.boot_id).map_err(cannot)
 }
 
 /// Reads a time: how long ago, a day, or a moment; UTC where nothing else is said.
@@ -168,8 +227,7 @@ fn watched(reader: Reader) -> (Reader, Option<Rc<Progress>>) {
 }
 
 fn json_of(entry: &Found) -> String {
-    let value: serde_json::Value = serde_json::from_slice(&entry.body).unwrap_or_default();
-    format!("{}\n", ascii_json(&value))
+    format!("{}\n", ascii_json(&entry.value()))
 }
 
 /// Prints a note as it is, so only one that a terminal takes as plain text.
@@ -230,6 +288,7 @@ pub fn run_here(args: AuditArgs) -> Result<u8, Error> {
         boot_id: &crate::sys::clock::boot_id(),
         settings: &around.policy.log_settings(),
         uid: around.context.who.uid,
+        actor: &crate::record::story::actor(&around.context),
         columns: set("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok()),
         no_colour: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
     };

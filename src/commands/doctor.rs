@@ -194,7 +194,7 @@ fn log(around: &Surroundings) -> Result<Finding, Error> {
     let at = now()?;
     let written = around
         .open_log(&place, at, &clock::boot_id())
-        .and_then(|mut log| log.append(&[Draft::new(Kind::Heartbeat, None, serde_json::Map::new())], at))
+        .and_then(|mut log| log.ready().and_then(|()| log.append(&[Draft::new(Kind::Heartbeat, None, serde_json::Map::new())], at)))
         .map_err(|error| log_failed(&error));
     hardened.undo().map_err(|error| Error::internal(format!("the process's limits cannot be given back: {error}")))?;
     written?;

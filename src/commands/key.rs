@@ -175,7 +175,8 @@ fn shown(key: &Vkey) -> String {
 }
 
 fn time(epoch: &Epoch) -> String {
-    jiff::Timestamp::from_nanosecond(epoch.wall.into()).map_or_else(|_| "?".to_owned(), |time| format!("{time:.0}"))
+    let time = epoch.wall.and_then(|wall| jiff::Timestamp::from_nanosecond(wall.into()).ok());
+    time.map_or_else(|| "?".to_owned(), |time| format!("{time:.0}"))
 }
 
 /// A reader of our output that went away is no failure.

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod demo;
 pub mod doctor;
 mod explain;
+mod failure;
 mod history;
 mod init;
 pub mod key;

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::anchor::{Anchoring, Said};
 use super::key::due_by;
 use super::surroundings::{Surroundings, log_failed, now, random, request_id};
-use super::{refusal, tested};
+use super::{failure, refusal, tested};
 use crate::approval::{ApprovalRequest, Approver, Basis, Grant, Refusal, Review, verify};
-use crate::audit::{Log, Place};
+use crate::audit::{self, Log, Place};
 use crate::channel::{self, Answered};
 use crate::cli::RunArgs;
 use crate::error::{Error, note};
@@ -125,13 +125,17 @@ impl<'a> Teller<'a> {
     }
 
     fn open(&self) -> Result<Log, Error> {
-        self.around.open_log(&self.place, now()?, &self.boot).map_err(|error| log_failed(&error))
+        self.around.open_log(&self.place, now()?, &self.boot).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &audit::Error) -> Error {
+        failure::of_log(error, &self.around.policy, &self.place)
     }
 
     /// Records what is over: nobody waits for what follows, so the record key is changed here when it is due.
     fn append(&self, drafts: &[Draft]) -> Result<Vec<Stored>, Error> {
         let mut log = self.open()?;
-        let stored = log.append(drafts, now()?).map_err(|error| log_failed(&error))?;
+        let stored = log.append(drafts, now()?).map_err(|error| self.failed(&error))?;
         if let Err(error) = log.rotate_if(due_by(&self.around.policy.log_settings()), now()?) {
             note(&format!("the record key is due to change, and could not be changed: {}", log_failed(&error)));
         }
@@ -197,7 +201,7 @@ impl<'a> Teller<'a> {
         let asked = ApprovalRequest::new(request, asked, random()?, now()?);
         let draft = self.drafted(|setting| story::asked(&asked, setting));
         let mut log = self.open()?;
-        log.append(&[draft], now()?).map_err(|error| log_failed(&error))?;
+        log.append(&[draft], now()?).map_err(|error| self.failed(&error))?;
         let request = asked.request();
         if let Some(why) = self.anchored(&mut log)? {
             return Ok(Err(self.refuse(request, (&grounds.0, &grounds.1, &grounds.2), &Refusal::Halted(why))?));
@@ -250,7 +254,7 @@ impl<'a> Teller<'a> {
             Basis::Reviews { digest, .. } => log.consume(&digest.to_string(), &drafts, now()?),
             Basis::Rule | Basis::Observed => log.append(&drafts, now()?),
         };
-        let stored = used.map_err(|error| log_failed(&error))?;
+        let stored = used.map_err(|error| self.failed(&error))?;
         drop(log);
         if !grant.how().outcome {
             let failed = exec::in_place(grant, held, self.hardened.take());

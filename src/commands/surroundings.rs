@@ -56,6 +56,10 @@ impl Surroundings {
     /// Opens the log to append to it, as the layers' settings have it.
     pub fn open_log(&self, place: &Place, now: Stamp, boot_id: &str) -> Result<Log, crate::audit::Error> {
         let log = Log::open(place, now, boot_id)?;
+        let log = match self.policy.log_budget() {
+            Some(budget) => log.bounded(budget, note),
+            None => log,
+        };
         Ok(if self.policy.announces() { log.announced(Path::new(SYSLOG), note) } else { log })
     }
 

@@ -156,6 +156,11 @@ impl Policy {
         self.heads().iter().any(|(_, head)| head.log.syslog == Some(true))
     }
 
+    /// How many bytes the log may take on disk.
+    pub fn log_budget(&self) -> Option<u64> {
+        self.heads().iter().find_map(|(_, head)| head.log.budget)
+    }
+
     /// What the layers say about the log.
     pub fn log_settings(&self) -> LogSettings {
         fn first<T>(policy: &Policy, get: impl Fn(&LogKeys) -> Option<T>) -> Option<T> {
@@ -173,7 +178,7 @@ impl Policy {
             ca: first(self, |log| log.ca.clone()),
             max_unanchored: least(|log| log.max_unanchored),
             syslog: self.announces(),
-            budget: first(self, |log| log.budget),
+            budget: self.log_budget(),
             retention: first(self, |log| log.retention),
             key: first(self, |log| log.key).unwrap_or_default(),
             epoch_age: least(|log| log.epoch_age).unwrap_or(EPOCH_AGE),

@@ -32,6 +32,10 @@ pub enum Part {
 pub enum Member {
     /// One entry's bytes, or with `true` the envelope that signs them.
     Entry(u64, bool),
+    /// What an entry's digests are of, one disclosure of RFC 9901 in a line, as far as it was not erased.
+    Disclosures(u64),
+    /// An argv that is too long for its entry: each word with a zero byte after it.
+    Argv(u64),
     /// All of them together.
     Bundle(Tile),
     /// Their hashes.
@@ -53,6 +57,16 @@ impl Part {
         Self::Group(seq / super::tiles::TILE_WIDTH, Member::Entry(seq, envelope))
     }
 
+    /// The part that an entry's disclosures are.
+    pub fn disclosures(seq: u64) -> Self {
+        Self::Group(seq / super::tiles::TILE_WIDTH, Member::Disclosures(seq))
+    }
+
+    /// The part that an entry's long argv is.
+    pub fn argv(seq: u64) -> Self {
+        Self::Group(seq / super::tiles::TILE_WIDTH, Member::Argv(seq))
+    }
+
     /// The file's name.
     pub fn name(&self) -> String {
         match self {
@@ -65,6 +79,8 @@ impl Part {
             Self::Signers => "allowed_signers".to_owned(),
             Self::Group(_, Member::Entry(seq, false)) => format!("entries/{seq}.json"),
             Self::Group(_, Member::Entry(seq, true)) => format!("entries/{seq}.dsse"),
+            Self::Group(_, Member::Disclosures(seq)) => format!("entries/{seq}.disclosures"),
+            Self::Group(_, Member::Argv(seq)) => format!("entries/{seq}.argv"),
             Self::Group(_, Member::Bundle(tile) | Member::Hashes(tile)) | Self::Tile(_, tile) => tile.path(),
             Self::Sums => "SHA256SUMS".to_owned(),
         }
@@ -88,15 +104,21 @@ impl Part {
                     Self::Countersigned(number(rest)?)
                 } else {
                     let (seq, form) = name.strip_prefix("entries/")?.split_once('.')?;
-                    Self::entry(number(seq)?, form == "dsse")
+                    let seq = number(seq)?;
+                    match form {
+                        "disclosures" => Self::disclosures(seq),
+                        "argv" => Self::argv(seq),
+                        form => Self::entry(seq, form == "dsse"),
+                    }
                 }
             }
         };
         (part.name() == name).then_some(part)
     }
 
-    /// Whether `SHA256SUMS` names it: what single entries say is proved by the tree and their signatures.
+    /// Whether `SHA256SUMS` names it: what single entries say is proved by the tree and their signatures, and what is beside them by
+    /// the digests in them.
     pub fn is_summed(&self) -> bool {
-        !matches!(self, Self::Group(_, Member::Entry(..)) | Self::Sums)
+        !matches!(self, Self::Group(_, Member::Entry(..) | Member::Disclosures(_) | Member::Argv(_)) | Self::Sums)
     }
 }

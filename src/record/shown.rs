@@ -15,7 +15,10 @@ pub fn command_line(cmd: &Value) -> String {
             let program = cmd.get("program").and_then(Value::as_str).unwrap_or("?");
             format!("{} … ({} words, {} bytes)", text::escape(program.as_bytes()), number("count"), number("len"))
         }
-        _ => String::new(),
+        _ => match (cmd.get("_sd").or(cmd.get("erased")), cmd.get("program")) {
+            (Some(_), Some(program)) => format!("{} … (erased)", word(program)),
+            _ => String::new(),
+        },
     }
 }
 
@@ -25,6 +28,7 @@ fn word(value: &Value) -> String {
         Value::String(word) => text::quote(word.as_bytes()),
         Value::Object(bytes) => match bytes.get("b64").and_then(Value::as_str).and_then(|b64| STANDARD.decode(b64).ok()) {
             Some(bytes) => text::quote(&bytes),
+            None if bytes.contains_key("...") => "(erased)".to_owned(),
             None => hidden(bytes.get("hidden")),
         },
         _ => "?".to_owned(),

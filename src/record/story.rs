@@ -7,12 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::body::{Disclosure, Draft};
+use super::disclosure;
 use super::kind::Kind;
 use super::value::{argv_value, bytes_value, integer};
 use super::{hex, sha256};
 use crate::approval::{ApprovalRequest, Basis, Grant, Refusal, Review};
 use crate::policy::{Assurance, Hidden, Reason, Risk};
-use crate::request::{Fact, Place, Request, Stdin};
+use crate::request::{Context, Fact, Place, Request, Stdin};
 
 /// What a step knows beside the request: the policy's files, and how secrets are salted.
 #[derive(Clone, Copy)]
@@ -21,8 +22,16 @@ pub struct Setting<'a> {
     pub files: &'a [(String, [u8; 32])],
     /// The variables that moved the user's layer or state.
     pub moved: &'a [&'static str],
-    /// Random bytes for the digests of secrets.
+    /// Random bytes that are stored nowhere: what salts digests comes from them.
     pub salt: &'a [u8; 16],
+}
+
+impl Setting<'_> {
+    /// A seed of its own for each thing that one record commits to: erasing one tells nothing of another.
+    fn seed(&self, kind: Kind, what: &str) -> [u8; 16] {
+        let hash = sha256(&[self.salt, kind.word().as_bytes(), b" ", what.as_bytes()]);
+        std::array::from_fn(|at| hash[at])
+    }
 }
 
 /// People are about to be asked.
@@ -49,7 +58,7 @@ pub fn granted(grant: &Grant, process: (i32, u64), setting: Setting<'_>) -> [Dra
     let mut said = decided(effect, result, grant.reasons());
     if let Basis::Reviews { digest, reviews, .. } = grant.basis() {
         decision.fields.insert("digest".into(), digest.to_string().into());
-        reviewed(&mut said, reviews);
+        reviewed(&mut said, reviews, setting, &mut decision.disclosures);
     }
     decision.fields.insert("decision".into(), Value::Object(said));
     policy(&mut decision.fields, grant.policy_digest(), grant.reasons(), setting);
@@ -78,7 +87,8 @@ pub fn refused(
         Refusal::Rejected { by, comment } => {
             said.insert("by".into(), by.as_str().into());
             if !comment.is_empty() {
-                said.insert("comment".into(), comment.as_str().into());
+                let seed = setting.seed(Kind::Decision, "comment");
+                draft.disclosures.push(disclosure::conceal(&mut said, "comment", comment.as_str().into(), seed));
             }
         }
         Refusal::Unreachable(why) | Refusal::Changed(why) | Refusal::Halted(why) => {
@@ -135,10 +145,11 @@ fn decided(effect: &str, result: &str, reasons: &[Reason]) -> Map<String, Value>
 }
 
 /// Who approved, and how surely: a confirmation at a terminal is never called an approval by another person.
-fn reviewed(said: &mut Map<String, Value>, reviews: &[Review]) {
+fn reviewed(said: &mut Map<String, Value>, reviews: &[Review], setting: Setting<'_>, disclosures: &mut Vec<Disclosure>) {
     let people: Vec<Value> = reviews
         .iter()
-        .map(|review| {
+        .enumerate()
+        .map(|(at, review)| {
             let mut one = Map::new();
             one.insert("issuer".into(), review.approver.issuer.as_str().into());
             one.insert("subject".into(), review.approver.subject.as_str().into());
@@ -148,7 +159,8 @@ fn reviewed(said: &mut Map<String, Value>, reviews: &[Review]) {
             one.insert("other_person".into(), (review.assurance > Assurance::Confirm).into());
             for (name, text) in [("comment", &review.comment), ("justification", &review.justification)] {
                 if !text.is_empty() {
-                    one.insert(name.into(), text.as_str().into());
+                    let seed = setting.seed(Kind::Decision, &format!("{name} {at}"));
+                    disclosures.push(disclosure::conceal(&mut one, name, text.as_str().into(), seed));
                 }
             }
             if let Some(evidence) = &review.evidence {
@@ -188,7 +200,7 @@ fn strictest(reasons: &[Reason]) -> crate::policy::Effect {
 fn about(kind: Kind, request: &Request, hidden: &[Hidden], setting: Setting<'_>) -> Draft {
     let context = request.context();
     let mut fields = Map::new();
-    fields.insert("actor".into(), actor(request));
+    fields.insert("actor".into(), actor(request.context()));
     fields.insert("host".into(), json!({ "name": context.host }));
     fields.insert("gate".into(), json!({ "version": env!("CARGO_PKG_VERSION") }));
     let facts: Map<String, Value> = context.facts.iter().map(|(name, fact)| (name.to_string(), fact_value(&fact.shown(name)))).collect();
@@ -217,8 +229,8 @@ pub fn fact_value(fact: &Fact) -> Value {
     }
 }
 
-fn actor(request: &Request) -> Value {
-    let context = request.context();
+/// Who does something, as records tell it.
+pub fn actor(context: &Context) -> Value {
     let who = &context.who;
     let mut actor = Map::new();
     actor.insert("uid".into(), who.uid.into());
@@ -247,15 +259,7 @@ fn actor(request: &Request) -> Value {
 
 fn command(request: &Request, hidden: &[Hidden], setting: Setting<'_>, draft: &mut Draft) -> Value {
     let program = request.program();
-    let shown: Vec<Vec<u8>> =
-        request.argv().bytes().enumerate().map(|(at, word)| redacted(at, word, hidden, setting, &mut draft.disclosures)).collect();
-    let (argv, blob) = argv_value(shown.iter().map(Vec::as_slice));
-    draft.blobs.extend(blob);
     let mut command = Map::new();
-    command.insert("argv".into(), argv);
-    if !request.context().words.is_empty() {
-        command.insert("words".into(), request.context().words.clone().into());
-    }
     command.insert("program".into(), bytes_value(program.typed_name()));
     command.insert("path".into(), bytes_value(program.path.as_os_str().as_bytes()));
     if program.real != program.path {
@@ -282,9 +286,8 @@ fn command(request: &Request, hidden: &[Hidden], setting: Setting<'_>, draft: &m
     if let Place::Untrusted(why) = &program.place {
         command.insert("untrusted".into(), why.as_str().into());
     }
-    if let Some(cwd) = &request.context().cwd {
-        command.insert("cwd".into(), bytes_value(cwd.path.as_os_str().as_bytes()));
-    }
+    let line = line(request, hidden, setting, draft);
+    draft.disclosures.push(disclosure::conceal_line(&mut command, line, setting.seed(draft.kind, "line")));
     let pinned: Vec<Value> = request
         .context()
         .pinned
@@ -300,18 +303,37 @@ fn command(request: &Request, hidden: &[Hidden], setting: Setting<'_>, draft: &m
     Value::Object(command)
 }
 
-/// A word with its secrets replaced by salted digests; the salt is a disclosure that can be erased.
-fn redacted(at: usize, word: &[u8], hidden: &[Hidden], setting: Setting<'_>, disclosures: &mut Vec<Disclosure>) -> Vec<u8> {
+/// What was typed and where: words that nobody knew for a secret stand among them, so all of it may be erased.
+fn line(request: &Request, hidden: &[Hidden], setting: Setting<'_>, draft: &mut Draft) -> Map<String, Value> {
+    let salt = setting.seed(draft.kind, "hidden");
+    let shown: Vec<Vec<u8>> = request.argv().bytes().enumerate().map(|(at, word)| redacted(at, word, hidden, &salt)).collect();
+    let (argv, blob) = argv_value(shown.iter().map(Vec::as_slice));
+    draft.blobs.extend(blob);
+    let mut line = Map::new();
+    line.insert("argv".into(), argv);
+    if !request.context().words.is_empty() {
+        line.insert("words".into(), request.context().words.clone().into());
+    }
+    if let Some(cwd) = &request.context().cwd {
+        line.insert("cwd".into(), bytes_value(cwd.path.as_os_str().as_bytes()));
+    }
+    if !hidden.is_empty() {
+        line.insert("salt".into(), hex(&salt).into());
+    }
+    line
+}
+
+/// A word with its secrets replaced by digests, which are salted with the line's `salt`.
+fn redacted(at: usize, word: &[u8], hidden: &[Hidden], salt: &[u8; 16]) -> Vec<u8> {
     let mut shown = Vec::with_capacity(word.len());
     let mut from = 0;
     for span in hidden.iter().filter(|span| span.word == at) {
         let (Some(before), Some(secret)) = (word.get(from..span.start), word.get(span.start..span.end)) else {
             return b"<hidden>".to_vec();
         };
-        let digest = hex(&sha256(&[setting.salt, &at.to_be_bytes(), secret]));
+        let digest = hex(&sha256(&[salt, &at.to_be_bytes(), secret]));
         shown.extend_from_slice(before);
         shown.extend_from_slice(format!("<hidden, {} bytes, {}>", secret.len(), &digest[..16]).as_bytes());
-        disclosures.push(Disclosure { digest: digest[..16].to_owned(), data: setting.salt.to_vec() });
         from = span.end;
     }
     shown.extend_from_slice(word.get(from..).unwrap_or_default());

@@ -86,6 +86,11 @@ pub fn open_private(path: &Path) -> Result<File, Refused> {
     Ok(file)
 }
 
+/// Makes a private file that is not there yet.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(path)
+}
+
 /// Makes a private directory and those above it.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
@@ -129,7 +134,8 @@ pub fn erase(path: &Path) -> io::Result<()> {
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    // The parent of a bare name is empty.
+    File::open(if path.as_os_str().is_empty() { Path::new(".") } else { path })?.sync_all()
 }
 
 /// Makes a file whose blocks are really there, to be given up when the disk is full.

@@ -1,6 +1,7 @@
 //! The kernel: finding, holding and running programs, terminals, signals, clocks, safe files, live targets.
 
 pub mod agent;
+pub mod alert;
 pub mod asker;
 pub mod clock;
 pub mod context;

@@ -14,10 +14,10 @@ use crate::proofs::{countersign, log_key};
 use crate::world::{Ran, World, must};
 
 /// A file of a bundle: its name and what it holds.
-type File = (String, Vec<u8>);
+pub type File = (String, Vec<u8>);
 
 /// Makes a bundle in the working directory.
-fn bundled(world: &World, name: &str, more: &[&str]) -> Vec<u8> {
+pub fn bundled(world: &World, name: &str, more: &[&str]) -> Vec<u8> {
     let ran = world.run(["audit", "bundle", name].iter().chain(more));
     assert_eq!(ran.code(), 0, "{ran}");
     fs::read(world.work().join(name)).unwrap()
@@ -33,7 +33,7 @@ fn wrong(bytes: &[u8]) -> Option<u64> {
     check_bundle(Path::new("bundle"), &mut &*bytes, &check).ok().map(|found| found.report.wrong)
 }
 
-fn files(archive: &[u8]) -> Vec<File> {
+pub fn files(archive: &[u8]) -> Vec<File> {
     let mut found = Vec::new();
     let mut rest = archive;
     while let Some((name, length)) = ustar::parse(rest[..ustar::BLOCK].try_into().unwrap()) {
@@ -56,7 +56,7 @@ fn archive(files: &[File]) -> Vec<u8> {
 }
 
 /// The same files with a `SHA256SUMS` that fits, as somebody makes it who changed them.
-fn summed(files: &[File]) -> Vec<u8> {
+pub fn summed(files: &[File]) -> Vec<u8> {
     let mut files: Vec<File> = files.iter().filter(|(name, _)| name != "SHA256SUMS").cloned().collect();
     let summed = files.iter().filter(|(name, _)| !name.starts_with("entries/"));
     let line = |(name, bytes): &File| format!("{}  {name}\n", hex(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref()));
@@ -66,16 +66,16 @@ fn summed(files: &[File]) -> Vec<u8> {
 }
 
 /// The shell blocks of a bundle's own page, one after the other.
-fn blocks(readme: &str) -> Vec<String> {
+pub fn blocks(readme: &str) -> Vec<String> {
     readme.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
 /// Unpacks a bundle and does what its page says; gives the first block that does not end with 0.
-fn by_the_page(world: &World, files: &[File], page: &str) -> Option<(String, Ran)> {
+pub fn by_the_page(world: &World, files: &[File], page: &str) -> Option<(String, Ran)> {
     run_blocks(world, files, &blocks(page))
 }
 
-fn run_blocks(world: &World, files: &[File], blocks: &[String]) -> Option<(String, Ran)> {
+pub fn run_blocks(world: &World, files: &[File], blocks: &[String]) -> Option<(String, Ran)> {
     let directory = world.root().join("unpacked");
     let _ = fs::remove_dir_all(&directory);
     for (name, contents) in files {

@@ -9,7 +9,7 @@ use gate::record::{Checkpoint, Draft, Note, story};
 use serde_json::Value;
 
 use crate::approval::Parts;
-use crate::log::{at, open};
+use crate::log::{at, filled, open};
 use crate::sshsig::{Token, keygen, sign};
 use crate::world::{Ran, World};
 
@@ -32,6 +32,8 @@ fn statement(world: &World, parts: &Parts) -> Statement {
 /// The decision that follows from a review with this evidence.
 fn decision(parts: &Parts, evidence: Option<Evidence>) -> [Draft; 2] {
     let asked = parts.made();
+    // No two records have one salt.
+    let salt = [u8::from(evidence.is_some()); 16];
     let when = Stamp { wall: 2_000_000_000, boot: Duration::from_secs(101) };
     let approver = Approver { issuer: "tty:h".into(), subject: "1000".into() };
     let review = Review {
@@ -46,7 +48,7 @@ fn decision(parts: &Parts, evidence: Option<Evidence>) -> [Draft; 2] {
         evidence,
     };
     let grant = verify(asked, &[review], &approver, when).unwrap();
-    story::granted(&grant, (1, 1), story::Setting { files: &[], moved: &[], salt: &[0; 16] })
+    story::granted(&grant, (1, 1), story::Setting { files: &[], moved: &[], salt: &salt })
 }
 
 fn check(world: &World, allowed: &str, options: &[&str]) -> Ran {
@@ -86,6 +88,21 @@ open(\"statement.sig\", \"w\").write(evidence[\"sshsig\"])'
         printf '1000 %s\\n' \"$(cat ada.pub)\" > allowed
         ssh-keygen -Y verify -f allowed -I 1000 -n approval@gate -s statement.sig < statement";
     assert!(world.sh(script).out().starts_with("Good \"approval@gate\" signature for 1000"));
+}
+
+#[test]
+fn an_approval_whose_checkpoint_is_among_archived_entries_still_holds_by_its_signature() {
+    let world = World::new();
+    let (parts, token) = (Parts::new(), Token::new());
+    filled(&world, 80);
+    let evidence = shown(&statement(&world, &parts), &token, 1, NAMESPACE);
+    filled(&world, 10);
+    open(&world).unwrap().append(&decision(&parts, Some(evidence)), at(100)).unwrap();
+    let ran = world.run(["audit", "prune", "--before", "2100-01-01", "--unanchored"]);
+    assert_eq!(ran.code(), 0, "{ran}");
+    let ran = check(&world, &format!("1000 {}\n", token.public()), &[]);
+    assert!(ran.code() == 0 && ran.out().contains("approvals: 1 are shown"), "{ran}");
+    assert_eq!(check(&world, &format!("1000 {}\n", Token::new().public()), &[]).code(), 1);
 }
 
 #[test]

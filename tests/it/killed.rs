@@ -17,7 +17,7 @@ fn rounds() -> usize {
     if std::env::var_os("GATE_TESTS_LONG").is_some() { 10 } else { 1 }
 }
 
-fn traced(world: &World, options: &[&str], gate: &[&str]) -> std::process::ExitStatus {
+pub fn traced(world: &World, options: &[&str], gate: &[&str]) -> std::process::ExitStatus {
     let gate_path = world.gate();
     let mut line: Vec<&str> = options.to_vec();
     line.push(gate_path.to_str().unwrap());
@@ -27,7 +27,7 @@ fn traced(world: &World, options: &[&str], gate: &[&str]) -> std::process::ExitS
 }
 
 /// The system calls from the start of gate to the end of its command: each name, and which call of that name it is.
-fn steps(world: &World, gate: &[&str]) -> Vec<(String, usize)> {
+pub fn steps(world: &World, gate: &[&str]) -> Vec<(String, usize)> {
     let trace = world.root().join("trace");
     traced(world, &["-o", trace.to_str().unwrap()], gate);
     let mut seen = std::collections::BTreeMap::new();

@@ -313,3 +313,20 @@ fn commands_that_gate_ran_are_found() {
     let ran = search(&world, &["version", "--program", "true"]);
     assert_eq!(found(&ran), [1], "{ran}");
 }
+
+#[test]
+fn what_is_redacted_is_gone_from_the_index_at_once_and_found_no_more() {
+    let world = World::new();
+    assert_eq!(world.run(["--", "true", "hunter2"]).code(), 0);
+    open(&world).unwrap().append(&(0..600).flat_map(command).collect::<Vec<_>>(), at(2000)).unwrap();
+    assert_eq!(found(&search(&world, &["hunter2"])), [1]);
+    let holds = |world: &World| fs::read(index(world)).unwrap().windows(8).any(|bytes| bytes == b"whunter2");
+    assert!(holds(&world));
+    let ran = world.run(["audit", "redact", "1", "--reason", "a password"]);
+    assert_eq!(ran.code(), 0, "{ran}");
+    assert!(!index(&world).exists());
+    assert_eq!(search(&world, &["hunter2"]).out(), "");
+    assert!(!holds(&world));
+    let told = world.run(["audit", "verify", "--local"]);
+    assert!(told.code() == 0 && told.out().contains("search index: it says what the entries say"), "{told}");
+}

@@ -11,7 +11,7 @@ use crate::audit::{self, Bundled, Check, Contents, Reader, ascii_json, check_bun
 use crate::error::Error;
 use crate::text;
 
-const README: &str = include_str!("bundle.md");
+pub(super) const README: &str = include_str!("bundle.md");
 
 /// A policy of witnesses and a list of approvers are short.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -98,6 +98,9 @@ fn in_words(found: &Bundled, demands: &Demands) -> String {
         let count: u64 = found.held.iter().map(|(first, last)| last - first + 1).sum();
         say(format!("sound: {count} of the log's {} entries as they were written, {} signatures checked", report.size, report.signatures));
         say(format!("holds entries {}", held.join(", ")));
+        if report.erased > 0 {
+            say(format!("redacted: {} of their parts are not disclosed: they were erased, or left out here", report.erased));
+        }
         super::verdict::vouched(report, demands).into_iter().for_each(&mut say);
         for size in &found.countersigned {
             say(format!("holds a countersigned checkpoint of {size} entries"));

@@ -89,7 +89,6 @@ fn line(hit: &Hit) -> String {
 }
 
 fn json(hit: &Hit) -> String {
-    let record: serde_json::Value = serde_json::from_slice(&hit.found.body).unwrap_or_default();
-    let value = serde_json::json!({ "seq": hit.found.seq, "proved": hit.unproved.is_none(), "record": record });
+    let value = serde_json::json!({ "seq": hit.found.seq, "proved": hit.unproved.is_none(), "record": hit.found.value() });
     format!("{}\n", ascii_json(&value))
 }

@@ -16,21 +16,29 @@ pub(super) struct ShowArgs {
     /// Prints one JSON object in each line
     #[arg(long)]
     json: bool,
+    /// Prints what its digests are of, one disclosure (RFC 9901) in each line
+    #[arg(long, conflicts_with_all = ["json", "raw"])]
+    disclosures: bool,
     /// Prints the very bytes that are hashed and signed; not to a terminal
     #[arg(long, conflicts_with = "json")]
     raw: bool,
 }
 
-pub(super) fn show(reader: &Reader, args: &ShowArgs) -> Result<u8, Error> {
-    let wanted = match (args.which.parse(), RequestId::parse(&args.which)) {
-        (Ok(seq), _) => Wanted::Entry(seq),
-        (_, Some(id)) => Wanted::Request(id),
+/// An entry's number, or a request's id.
+pub(super) fn wanted(which: &str) -> Result<Wanted, Error> {
+    match (which.parse(), RequestId::parse(which)) {
+        (Ok(seq), _) => Ok(Wanted::Entry(seq)),
+        (_, Some(id)) => Ok(Wanted::Request(id)),
         _ => {
-            let which = text::escape(args.which.as_bytes());
-            return Err(Error::new(crate::exit_codes::USAGE, format!("`{which}` is neither an entry's number nor a request's id"))
-                .hint("`gate audit list --json` shows both"));
+            let which = text::escape(which.as_bytes());
+            Err(Error::new(crate::exit_codes::USAGE, format!("`{which}` is neither an entry's number nor a request's id"))
+                .hint("`gate audit list --json` shows both"))
         }
-    };
+    }
+}
+
+pub(super) fn show(reader: &Reader, args: &ShowArgs) -> Result<u8, Error> {
+    let wanted = wanted(&args.which)?;
     if args.raw && io::stdout().is_terminal() {
         return Err(Error::new(crate::exit_codes::USAGE, "raw bytes are not shown on a terminal").hint("send them to a file"));
     }
@@ -48,6 +56,8 @@ pub(super) fn show(reader: &Reader, args: &ShowArgs) -> Result<u8, Error> {
         let printed = if args.raw {
             let mut out = io::stdout().lock();
             out.write_all(&entry.body).and_then(|()| if found.len() > 1 { out.write_all(b"\n") } else { Ok(()) })
+        } else if args.disclosures {
+            print(&(entry.disclosures().join("\n") + "\n"))
         } else if args.json {
             print(&json_of(entry))
         } else {

@@ -23,10 +23,19 @@ pub(super) fn in_words(report: &Report, demands: &Demands) -> String {
     if report.wrong == 0 {
         let signatures = match report.signatures {
             0 => "no record signature checked".to_owned(),
-            all if all == report.size => "each record signature checked".to_owned(),
+            all if all == report.size - report.first() => "each record signature checked".to_owned(),
             some => format!("{some} record signatures checked"),
         };
-        say(format!("sound: {} entries as they were written, {signatures}", report.size));
+        say(format!("sound: {} entries as they were written, {signatures}", report.size - report.first()));
+        for archive in &report.archived {
+            say(format!("archived: entries {} to {} are in the archive with SHA-256 {}", archive.from, archive.to - 1, archive.sha256));
+        }
+        if report.erased > 0 {
+            say(format!(
+                "redacted: {} disclosures were erased, each named by a `redact` entry; {} are kept",
+                report.erased, report.disclosures
+            ));
+        }
         vouched(report, demands).into_iter().for_each(&mut say);
     }
     if let Some(approvals) = report.approvals {
@@ -89,6 +98,9 @@ pub(super) fn in_json(report: &Report, demands: &Demands) -> String {
         "key": report.key,
         "checkpoint": report.checkpoint,
         "signatures": report.signatures,
+        "disclosures": report.disclosures,
+        "erased": report.erased,
+        "archived": report.archived.iter().map(crate::record::Archived::json).collect::<Vec<_>>(),
         "anchored": report.anchored,
         "anchored_at": report.witnessed.as_ref().map(|found| moment(found.time)),
         "follow": report.anchored.map(|size| report.size.saturating_sub(size)),

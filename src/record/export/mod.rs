@@ -10,6 +10,7 @@ mod told;
 
 use crate::key::Vkey;
 use crate::policy::SinkFormat;
+use crate::record::disclosure::{Disclosures, open};
 use crate::record::{Body, Hash, NotARecord, ascii_json, envelope};
 
 pub use place::place;
@@ -25,19 +26,29 @@ pub struct Entry<'a> {
     signature: &'a [u8],
     keyid: String,
     leaf: Hash,
-    decision: Option<Body<'a>>,
+    /// The record with what is kept beside it put back.
+    opened: Option<serde_json::Value>,
+    decision: Option<serde_json::Value>,
 }
 
 impl<'a> Entry<'a> {
     /// Reads an entry: its bytes, signature and record key, and its leaf hash.
     pub fn new(bytes: &'a [u8], signature: &'a [u8], key: &Vkey, leaf: Hash) -> Result<Self, NotARecord> {
-        Ok(Self { bytes, body: Body::parse(bytes)?, signature, keyid: key.short(), leaf, decision: None })
+        Ok(Self { bytes, body: Body::parse(bytes)?, signature, keyid: key.short(), leaf, opened: None, decision: None })
+    }
+
+    /// Adds what its digests are of, as far as the log still has it.
+    #[must_use]
+    pub fn disclosed(self, disclosures: &Disclosures) -> Self {
+        let opened = (!disclosures.is_empty()).then(|| opened(self.bytes, disclosures));
+        Self { opened, ..self }
     }
 
     /// Adds the decision of the same request, which says what an execution is about.
     #[must_use]
-    pub fn decided(self, decision: Option<&'a [u8]>) -> Self {
-        let decision = decision.and_then(|bytes| Body::parse(bytes).ok()).filter(|decision| decision.request == self.body.request);
+    pub fn decided(self, decision: Option<(&[u8], &Disclosures)>) -> Self {
+        let of_it = |bytes: &[u8]| Body::parse(bytes).is_ok_and(|decision| decision.request == self.body.request);
+        let decision = decision.filter(|(bytes, _)| of_it(bytes)).map(|(bytes, disclosures)| opened(bytes, disclosures));
         Self { decision, ..self }
     }
 
@@ -47,8 +58,18 @@ impl<'a> Entry<'a> {
     }
 
     fn get(&self, name: &str) -> Option<serde_json::Value> {
-        self.body.value(name).or_else(|| self.decision.as_ref()?.value(name))
+        let own = match &self.opened {
+            Some(opened) => opened.get(name).cloned(),
+            None => self.body.value(name),
+        };
+        own.or_else(|| self.decision.as_ref()?.get(name).cloned())
     }
+}
+
+fn opened(bytes: &[u8], disclosures: &Disclosures) -> serde_json::Value {
+    let mut value = serde_json::from_slice(bytes).unwrap_or_default();
+    open(&mut value, disclosures);
+    value
 }
 
 /// Whether the record's signature goes along in this form.
