@@ -42,6 +42,7 @@ mod proofs;
 mod pruning;
 mod reading_laws;
 mod record;
+mod search;
 mod shell;
 mod shell_corpus;
 mod shell_names;
