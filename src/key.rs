@@ -9,7 +9,10 @@ use ring::rand::SecureRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
 pub mod agent;
+mod cosigner;
 pub mod ssh;
+
+pub use cosigner::CosignerKey;
 
 const ED25519_NOTE: u8 = 1;
 
@@ -80,17 +83,14 @@ impl Vkey {
         if !is_key_name(name) {
             return Err(NotAKey);
         }
-        Ok(Self { name: name.to_owned(), id: key_id(name, &public), public })
+        Ok(Self { name: name.to_owned(), id: key_id(name, ED25519_NOTE, &public), public })
     }
 
     /// Reads `name+id+base64`.
     pub fn parse(text: &str) -> Result<Self, NotAKey> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else { return Err(NotAKey) };
-        let key = STANDARD.decode(key).map_err(|_| NotAKey)?;
-        let [ED25519_NOTE, public @ ..] = key.as_slice() else { return Err(NotAKey) };
-        let vkey = Self::new(name, PublicKey(public.try_into().map_err(|_| NotAKey)?))?;
-        if format!("{:08x}", u32::from_be_bytes(vkey.id)) == id { Ok(vkey) } else { Err(NotAKey) }
+        let (name, id, public) = read(text, ED25519_NOTE)?;
+        let vkey = Self::new(name, public)?;
+        if vkey.id == id { Ok(vkey) } else { Err(NotAKey) }
     }
 
     /// The name it signs under.
@@ -105,7 +105,7 @@ impl Vkey {
 
     /// Name and id, `name+id`: enough to find the key among others.
     pub fn short(&self) -> String {
-        format!("{}+{:08x}", self.name, u32::from_be_bytes(self.id))
+        short(&self.name, self.id)
     }
 
     /// The key.
@@ -116,9 +116,7 @@ impl Vkey {
 
 impl fmt::Display for Vkey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ED25519_NOTE];
-        key.extend_from_slice(&self.public.0);
-        write!(f, "{}+{}", self.short(), STANDARD.encode(key))
+        write!(f, "{}+{}", self.short(), STANDARD.encode(typed(ED25519_NOTE, &self.public)))
     }
 }
 
@@ -127,11 +125,33 @@ pub fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
 }
 
-fn key_id(name: &str, public: &PublicKey) -> [u8; 4] {
+/// Reads `name+id+base64` of an Ed25519 key of this kind; the id is only what the text says.
+fn read(text: &str, kind: u8) -> Result<(&str, [u8; 4], PublicKey), NotAKey> {
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else { return Err(NotAKey) };
+    let number = u32::from_str_radix(id, 16).map_err(|_| NotAKey)?;
+    let key = STANDARD.decode(key).map_err(|_| NotAKey)?;
+    match key.split_first() {
+        Some((first, public)) if *first == kind && format!("{number:08x}") == id => {
+            Ok((name, number.to_be_bytes(), PublicKey(public.try_into().map_err(|_| NotAKey)?)))
+        }
+        _ => Err(NotAKey),
+    }
+}
+
+fn short(name: &str, id: [u8; 4]) -> String {
+    format!("{name}+{:08x}", u32::from_be_bytes(id))
+}
+
+fn typed(kind: u8, public: &PublicKey) -> Vec<u8> {
+    [&[kind], public.0.as_slice()].concat()
+}
+
+fn key_id(name: &str, kind: u8, public: &PublicKey) -> [u8; 4] {
     let mut context = Context::new(&SHA256);
     context.update(name.as_bytes());
-    context.update(&[b'\n', ED25519_NOTE]);
-    context.update(&public.0);
+    context.update(b"\n");
+    context.update(&typed(kind, public));
     let mut id = [0; 4];
     id.copy_from_slice(&context.finish().as_ref()[..4]);
     id

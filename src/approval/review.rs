@@ -63,6 +63,8 @@ pub enum Refusal {
     Pending,
     /// No channel of the terms could be reached: why.
     Unreachable(String),
+    /// The log's anchors do not let anything run: why.
+    Halted(String),
     /// The requester gave up.
     Cancelled,
     /// Something is no longer what was decided: what.
@@ -78,6 +80,7 @@ impl Refusal {
             Self::Expired => "expired",
             Self::Pending => "pending",
             Self::Unreachable(_) => "unreachable",
+            Self::Halted(_) => "halted",
             Self::Cancelled => "cancelled",
             Self::Changed(_) => "changed",
         }

@@ -135,7 +135,11 @@ impl Walk {
         let text = || std::str::from_utf8(bytes).map_err(|_| "not text");
         match part {
             Part::Readme | Part::Policy | Part::Signers => {}
-            Part::LogKey => self.log_key = Some(vkey(text()?)?),
+            Part::LogKey => {
+                let key = vkey(text()?)?;
+                self.found.report.expect_log(&self.check, &key);
+                self.log_key = Some(key);
+            }
             Part::RecordKey(epoch) => drop(self.record_keys.insert(epoch, vkey(text()?)?)),
             Part::Checkpoint => {
                 self.kept(text()?, WITHIN)?;
@@ -171,6 +175,7 @@ impl Walk {
         if self.checkpoints.len() >= MOST_CHECKPOINTS {
             return Err("too many checkpoints".to_owned());
         }
+        self.found.report.witness(&self.check, &checkpoint, &note, key);
         self.checkpoints.push((checkpoint, how));
         Ok(())
     }

@@ -36,6 +36,7 @@ mod signatures;
 mod table;
 mod unfinished;
 mod verify;
+mod witnessed;
 mod words;
 
 pub use crate::record::ascii_json;
@@ -59,3 +60,4 @@ pub use show::{Found, Wanted};
 pub use signatures::Signatures;
 pub use table::{Look, table};
 pub use verify::{Check, Problem, Report};
+pub use witnessed::{Expected, Witnessed};

@@ -58,10 +58,25 @@ impl Reader {
 
     /// The countersigned checkpoints that a condition finds, each held against the key and the tree.
     pub(super) fn countersigned(&self, head: &Head, condition: &str, size: u64) -> Result<Vec<(Checkpoint, Note)>, Error> {
+        let mut found = Vec::new();
+        self.each_countersigned(head, condition, size, |checkpoint, note| {
+            found.push((checkpoint, note));
+            true
+        })?;
+        Ok(found)
+    }
+
+    /// Hands them over one by one, until that says false.
+    pub(super) fn each_countersigned(
+        &self,
+        head: &Head,
+        condition: &str,
+        size: u64,
+        mut each: impl FnMut(Checkpoint, Note) -> bool,
+    ) -> Result<(), Error> {
         let failed = |error| self.failed(&error);
         let mut statement = self.connection().prepare(&format!("SELECT note,size FROM checkpoint WHERE {condition}")).map_err(failed)?;
         let mut rows = statement.query([i64::try_from(size).unwrap_or(i64::MAX)]).map_err(failed)?;
-        let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let (text, stored): (String, i64) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
             let parsed = Note::parse(&text).ok().and_then(|note| Some((Checkpoint::parse(note.text()).ok()?, note)));
@@ -72,11 +87,15 @@ impl Reader {
                     && note.is_signed_by(&head.log_key)
             });
             match own {
-                Some((checkpoint, note)) if self.root(checkpoint.size)? == checkpoint.root => found.push((checkpoint, note)),
+                Some((checkpoint, note)) if self.root(checkpoint.size)? == checkpoint.root => {
+                    if !each(checkpoint, note) {
+                        break;
+                    }
+                }
                 _ => return Err(self.damaged("keeps a checkpoint that is not of this log")),
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Whether the tree over the first `size` entries can be made: of archived entries only the nodes over whole tiles stay.

@@ -11,6 +11,7 @@ use super::pruned::Start;
 use super::reader::Reader;
 use super::signatures::{Signatures, Signed};
 use super::unfinished::Unfinished;
+use super::witnessed::{Expected, Witnessed};
 use crate::record::{Archived, Body, Checkpoint, Frontier, Hash, Kind as RecordKind, MAX_BODY, Note, TILE_WIDTH, leaf_hash, range_root};
 
 /// So many problems are kept in words; the others are counted.
@@ -25,6 +26,8 @@ pub struct Check {
     pub against: Option<String>,
     /// Who may approve, for the approvals that carry evidence.
     pub signers: Option<Signers>,
+    /// Which witnesses count.
+    pub witnesses: Option<Expected>,
 }
 
 /// Something that is not as gate wrote it.
@@ -61,6 +64,8 @@ pub struct Report {
     pub disclosures: u64,
     /// See [`Self::disclosures`].
     pub erased: u64,
+    /// The checkpoint that enough witnesses vouch for, where they were to be looked at.
+    pub witnessed: Option<Witnessed>,
     /// What was found of approvals, where they were checked.
     pub approvals: Option<Approvals>,
     /// Commands that started, and whose end is not recorded: how many, and the first entries.
@@ -89,7 +94,11 @@ impl Reader {
         let head = self.head()?;
         let mut walk = Walk::new(self, &head, check)?;
         self.entries(&mut walk)?;
-        let report = walk.finish()?;
+        let mut report = walk.finish()?;
+        // The checkpoints in the log were held against its tree on the way; what is wrong by now stays wrong.
+        if report.wrong == 0 {
+            self.witnesses(&head, check, &mut report)?;
+        }
         snapshot.finish().map_err(|error| self.failed(&error))?;
         Ok(report)
     }

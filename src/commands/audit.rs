@@ -12,6 +12,8 @@ use crate::policy::LogSettings;
 use crate::sys::harden::Hardened;
 use crate::text;
 
+mod anchor;
+mod assurance;
 mod backup;
 mod bundle;
 mod export;
@@ -76,6 +78,8 @@ enum What {
     Export(export::ExportArgs),
     /// Sends new entries to the sinks that the layers name
     Ship(ship::ShipArgs),
+    /// Asks the witnesses that the layers name to countersign the log's end
+    Anchor(anchor::AnchorArgs),
 }
 
 /// What the outside tells: where the own log is, the time, the boot, the terminal.
@@ -91,6 +95,8 @@ pub struct Surroundings<'a> {
     pub settings: &'a LogSettings,
     /// Who calls, as records tell it.
     pub actor: &'a serde_json::Value,
+    /// Whose files the layers may name.
+    pub uid: u32,
     /// `COLUMNS`, if it is set.
     pub columns: Option<usize>,
     /// Whether `NO_COLOR` is set to anything, or `TERM` is `dumb`.
@@ -110,7 +116,7 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
             return Err(Error::new(crate::exit_codes::USAGE, "`--bundle` and `--db` are two things to check"));
         }
         What::Prove(prove) => prove::check(prove),
-        What::Verify(verify) => verify::bundle(verify),
+        What::Verify(verify) => verify::bundle(verify, around),
         _ => None,
     };
     if let Some(done) = without_a_log {
@@ -132,13 +138,15 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::List(list) => list::list(&reader, &list, around),
         What::Show(show) => show::show(&reader, &show),
         What::Tail(tail) => tail::tail(&reader, &tail),
-        What::Verify(verify) => verify::verify(&reader, &verify),
+        What::Verify(verify) => verify::verify(&reader, &verify, args.db.is_none(), around),
         What::Prove(prove) => prove::prove(&reader, &prove),
         What::Bundle(bundle) => bundle::bundle(&reader, &bundle, around),
         What::Checkpoint => checkpoint(&reader),
         What::Init(_) | What::Redact(_) | What::Prune(_) | What::Resume(_) => Err(Error::internal("this does not only read")),
         What::Backup(backup) => backup::backup(&reader, &backup),
         What::Export(export) => export::export(&reader, &export, around),
+        What::Anchor(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is anchored")),
+        What::Anchor(anchor) => anchor::anchor(&anchor, around),
         What::Ship(_) if args.db.is_some() => Err(Error::new(crate::exit_codes::USAGE, "only the own log is sent anywhere")),
         What::Ship(ship) => ship::ship(&reader, &ship, around),
     }
@@ -266,6 +274,7 @@ pub fn run_here(args: AuditArgs) -> Result<u8, Error> {
         boot_id: &crate::sys::clock::boot_id(),
         settings: &around.policy.log_settings(),
         actor: &crate::record::story::actor(&around.context),
+        uid: around.context.who.uid,
         columns: set("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok()),
         no_colour: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
     };

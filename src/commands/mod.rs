@@ -1,5 +1,6 @@
 //! What a person or a program calls; each file is one subcommand.
 
+mod anchor;
 pub mod audit;
 mod batch;
 pub mod check;

@@ -57,6 +57,7 @@ fn code(refusal: &Refusal) -> u8 {
         Refusal::Denied | Refusal::Rejected { .. } | Refusal::Cancelled | Refusal::Changed(_) => exit_codes::REFUSED,
         Refusal::Expired | Refusal::Pending => exit_codes::UNDECIDED,
         Refusal::Unreachable(_) => exit_codes::UNREACHABLE,
+        Refusal::Halted(_) => exit_codes::INTERNAL,
     }
 }
 
@@ -67,13 +68,17 @@ fn title(refusal: &Refusal) -> &'static str {
         Refusal::Expired => "nobody answered in time",
         Refusal::Pending => "still waiting for an answer",
         Refusal::Unreachable(_) => "this needs an answer, and nobody could be asked",
+        Refusal::Halted(_) => "nothing runs: what witnesses saw of the log does not fit it",
         Refusal::Cancelled => "cancelled",
         Refusal::Changed(_) => "changed while waiting, so it did not run",
     }
 }
 
-/// The rules that the refusal rests on: those of the strictest effect that took part.
+/// The rules that the refusal rests on: those of the strictest effect that took part; none where no rule has a say.
 fn speaking<'a>(reasons: &'a [Reason], refusal: &Refusal) -> Vec<&'a Reason> {
+    if matches!(refusal, Refusal::Halted(_)) {
+        return Vec::new();
+    }
     let effect = if *refusal == Refusal::Denied { Effect::Deny } else { Effect::Ask };
     reasons.iter().filter(|reason| reason.effect == effect).collect()
 }
@@ -81,7 +86,7 @@ fn speaking<'a>(reasons: &'a [Reason], refusal: &Refusal) -> Vec<&'a Reason> {
 fn why(speaking: &[&Reason], refusal: &Refusal) -> String {
     let mut parts: Vec<String> = match refusal {
         Refusal::Rejected { comment, .. } if !comment.is_empty() => vec![format!("They said: `{}`.", text::escape(comment.as_bytes()))],
-        Refusal::Unreachable(why) | Refusal::Changed(why) => vec![sentence(&text::escape(why.as_bytes()))],
+        Refusal::Unreachable(why) | Refusal::Changed(why) | Refusal::Halted(why) => vec![sentence(&text::escape(why.as_bytes()))],
         _ => Vec::new(),
     };
     // A rule's own words follow, each a sentence.
@@ -101,6 +106,9 @@ fn sentence(text: &str) -> String {
 fn instead(speaking: &[&Reason], refusal: &Refusal, addable: Option<&str>) -> Value {
     if matches!(refusal, Refusal::Cancelled | Refusal::Changed(_)) {
         return Value::Null;
+    }
+    if matches!(refusal, Refusal::Halted(_)) {
+        return "`gate audit anchor` asks the witnesses again, and `gate audit verify` says what still holds; see gate-audit(1)".into();
     }
     if let Some(safer) = speaking.iter().find_map(|reason| reason.instead.as_deref()) {
         return text::escape(safer.as_bytes()).into();

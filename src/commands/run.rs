@@ -2,9 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::anchor::{Anchoring, Said};
 use super::key::due_by;
 use super::surroundings::{Surroundings, log_failed, now, random, request_id};
 use super::{failure, refusal, tested};
@@ -56,12 +58,15 @@ fn story(args: &RunArgs, argv: Argv, status: &mut StatusLine) -> Result<End, Err
     let request = Request::new(request_id(now()?)?, argv, found.program, around.context.clone());
     let mut teller = Teller::new(around, status, request.id())?;
     match teller.around.policy.decide(&request)? {
-        Decision::Allow(allowed) => match teller.hold(request, found.held, allowed.how(), false) {
-            Ok((request, held)) => {
-                let grant = teller.by_rule(request, allowed);
-                teller.carry_out(grant, held)
-            }
-            Err(failed) => Err(teller.refuse(&failed.0, allowed.grounds(), &Refusal::Changed(failed.1))?),
+        Decision::Allow(allowed) => match teller.standing()? {
+            Some(why) => Err(teller.refuse(&request, allowed.grounds(), &Refusal::Halted(why))?),
+            None => match teller.hold(request, found.held, allowed.how(), false) {
+                Ok((request, held)) => {
+                    let grant = teller.by_rule(request, allowed);
+                    teller.carry_out(grant, held)
+                }
+                Err(failed) => Err(teller.refuse(&failed.0, allowed.grounds(), &Refusal::Changed(failed.1))?),
+            },
         },
         Decision::Deny(denied) => Err(teller.refuse(&request, denied.grounds(), &Refusal::Denied)?),
         Decision::Ask(asked) => match teller.hold(request, found.held, &asked.how, true) {
@@ -137,6 +142,33 @@ impl<'a> Teller<'a> {
         Ok(stored)
     }
 
+    /// Why nothing may run as far as witnesses are concerned. Nobody is asked.
+    fn standing(&self) -> Result<Option<String>, Error> {
+        let settings = self.around.policy.log_settings();
+        let Some(anchoring) = Anchoring::new(&self.place, &settings, self.around.context.who.uid, now()?)? else { return Ok(None) };
+        if settings.max_unanchored.is_some() {
+            // A log that nobody vouches for yet has to be there before anybody can.
+            drop(self.open()?);
+        }
+        anchoring.standing()
+    }
+
+    /// Lets witnesses countersign what is recorded so far, and says why nothing may run. One that cannot be reached stops nothing by itself.
+    fn anchored(&self, log: &mut Log) -> Result<Option<String>, Error> {
+        let settings = self.around.policy.log_settings();
+        let Some(anchoring) = Anchoring::new(&self.place, &settings, self.around.context.who.uid, now()?)? else { return Ok(None) };
+        let anchored = match anchoring.mark()? {
+            Some(why) => return Ok(Some(why)),
+            None => anchoring.ask(log, WITNESS_PATIENCE)?,
+        };
+        for (witness, said) in &anchored.said {
+            if let Said::Nothing(why) = said {
+                note(&format!("witness {}: {}", witness.name, text::escape(why.as_bytes())));
+            }
+        }
+        anchored.halted.map_or_else(|| anchoring.standing(), |why| Ok(Some(why)))
+    }
+
     fn drafted<T>(&self, draft: impl FnOnce(story::Setting<'_>) -> T) -> T {
         let files = self.around.policy.used();
         draft(story::Setting { files: &files, moved: &self.around.config.moved, salt: &self.salt })
@@ -171,6 +203,9 @@ impl<'a> Teller<'a> {
         let mut log = self.open()?;
         log.append(&[draft], now()?).map_err(|error| self.failed(&error))?;
         let request = asked.request();
+        if let Some(why) = self.anchored(&mut log)? {
+            return Ok(Err(self.refuse(request, (&grounds.0, &grounds.1, &grounds.2), &Refusal::Halted(why))?));
+        }
         let past =
             log.similar(&String::from_utf8_lossy(request.program().typed_name()), &request.context().words, SIMILAR).unwrap_or_default();
         drop(log);
@@ -296,6 +331,9 @@ fn fix(argv: &Argv, program: &mut Program, context: &mut Context, held: &mut Hel
     }
     Ok(())
 }
+
+/// How long somebody who wants to run a command waits for witnesses.
+const WITNESS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many similar commands a card shows.
 const SIMILAR: usize = 3;

@@ -1,8 +1,10 @@
 //! Records as bytes: what is signed, how a tree stands over it, and what proves it to somebody else.
 
+mod add_checkpoint;
 mod body;
 mod canonical;
 mod checkpoint;
+mod cosignature;
 pub mod disclosure;
 mod dsse;
 mod epoch;
@@ -18,15 +20,18 @@ mod signature;
 pub mod story;
 mod tiles;
 mod time;
+mod tlog_policy;
 mod tlog_proof;
 mod tree;
 pub mod ustar;
 mod value;
 
 pub use crate::text::hex;
+pub use add_checkpoint::{Answer, LONGEST_ANSWER, add_checkpoint};
 pub use body::{Body, Disclosure, Draft, Header, MAX_BODY, NotARecord, Stored, VERSION};
 pub use canonical::{Members, NotCanonical, canonical, members};
 pub use checkpoint::{Checkpoint, NotACheckpoint};
+pub use cosignature::{NotCosigned, cosigned};
 pub use dsse::{Envelope, NotAnEnvelope, envelope};
 pub use epoch::Rotation;
 pub use frontier::Frontier;
@@ -38,6 +43,7 @@ pub use pruned::Archived;
 pub use shown::{ascii_json, command_line};
 pub use signature::{PAYLOAD_TYPE, signed_bytes};
 pub use tiles::{Row, TILE_HEIGHT, TILE_WIDTH, Tile, bundled_entries, complete_root, entry_bundle, tile_hashes};
+pub use tlog_policy::{Countersigned, LONGEST_POLICY, NotAPolicy, TlogPolicy, Witness};
 pub use tlog_proof::{NotAProof, TlogProof, Unproved};
 pub(crate) use tree::sha256;
 pub use tree::{Hash, empty_root, leaf_hash, node_hash, range_root, unhex};

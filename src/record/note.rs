@@ -58,6 +58,36 @@ impl Note {
         &self.text
     }
 
+    /// The signatures of the lines with this name and key id, whatever they are worth.
+    pub(super) fn lines_of(&self, name: &str, id: [u8; 4]) -> impl Iterator<Item = &[u8]> {
+        self.signatures.iter().filter(move |line| line.name == name && line.id == id).map(|line| line.signature.as_slice())
+    }
+
+    /// The same note with more signature lines, which take the place of those with their names and key ids.
+    #[must_use]
+    pub fn with(mut self, lines: Vec<Line>) -> Self {
+        self.signatures.retain(|known| lines.iter().all(|line| (&known.name, known.id) != (&line.name, line.id)));
+        self.with_all(lines)
+    }
+
+    /// The same note with all these lines behind its own.
+    #[must_use]
+    pub fn with_all(mut self, lines: Vec<Line>) -> Self {
+        self.signatures.extend(lines);
+        self
+    }
+
+    /// The same note with the lines of another one over the same text.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        self.with(other.signatures.clone())
+    }
+
+    /// The lines with this name and key id.
+    pub fn lines(&self, name: &str, id: [u8; 4]) -> Vec<Line> {
+        self.signatures.iter().filter(|line| line.name == name && line.id == id).cloned().collect()
+    }
+
     /// Whether the key signed this text: a line is its own and holds, and no line that says it is the key's fails.
     pub fn is_signed_by(&self, vkey: &Vkey) -> bool {
         let mut own = self.signatures.iter().filter(|line| line.name == vkey.name() && line.id == vkey.id()).peekable();
@@ -66,7 +96,8 @@ impl Note {
 }
 
 impl Line {
-    fn parse(line: &str) -> Result<Self, NotANote> {
+    /// Reads one line, without its end.
+    pub fn parse(line: &str) -> Result<Self, NotANote> {
         let (name, signature) = line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(NotANote)?;
         let bytes = STANDARD.decode(signature).map_err(|_| NotANote)?;
         let (id, signature) = bytes.split_first_chunk::<4>().ok_or(NotANote)?;

@@ -91,7 +91,7 @@ pub fn refused(
                 draft.disclosures.push(disclosure::conceal(&mut said, "comment", comment.as_str().into(), seed));
             }
         }
-        Refusal::Unreachable(why) | Refusal::Changed(why) => {
+        Refusal::Unreachable(why) | Refusal::Changed(why) | Refusal::Halted(why) => {
             said.insert("why".into(), why.as_str().into());
         }
         Refusal::Denied | Refusal::Expired | Refusal::Pending | Refusal::Cancelled => {}

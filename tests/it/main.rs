@@ -53,4 +53,5 @@ mod text;
 mod tty;
 mod upkeep;
 mod verify;
+mod witness;
 mod world;

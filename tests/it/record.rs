@@ -21,7 +21,7 @@ fn own(name: &str) -> Value {
 }
 
 /// The vectors of other projects, which stand beside the project and not in a fresh clone.
-fn shared(name: &str) -> Option<PathBuf> {
+pub fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors").join(name);
     let beside_a_worktree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors").join(name);
     [path, beside_a_worktree].into_iter().find(|path| path.is_dir())

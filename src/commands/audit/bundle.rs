@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::assurance::{Demands, together};
 use super::prove::{read, shown};
 use super::{CANNOT_CHECK, SOUND, Surroundings, cannot, finish, print, since, tampered, wrong};
 use crate::audit::{self, Bundled, Check, Contents, Reader, ascii_json, check_bundle};
@@ -63,19 +64,20 @@ pub(super) fn bundle(reader: &Reader, args: &BundleArgs, around: &Surroundings<'
 }
 
 /// Checks a bundle and says what it found.
-pub(super) fn verify(path: &Path, check: &Check, local: bool, json: bool) -> Result<u8, Error> {
+pub(super) fn verify(path: &Path, check: &Check, demands: &Demands, json: bool) -> Result<u8, Error> {
     let file = File::open(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", shown(path))))?;
-    let found = match check_bundle(path, &mut BufReader::new(file), check) {
+    let mut found = match check_bundle(path, &mut BufReader::new(file), check) {
         Err(error) if error.kind() == audit::Kind::Damaged => {
             return tampered(&error);
         }
         other => other.map_err(cannot)?,
     };
-    let ending = super::verify::ending(&found.report, local);
-    finish(print(&if json { in_json(&found, ending) } else { in_words(&found) }), ending)
+    together(&mut found.report);
+    let ending = demands.ending(&found.report);
+    finish(print(&if json { in_json(&found, demands) } else { in_words(&found, demands) }), ending)
 }
 
-fn in_words(found: &Bundled) -> String {
+fn in_words(found: &Bundled, demands: &Demands) -> String {
     let report = &found.report;
     let mut words = String::new();
     let mut say = |line: String| {
@@ -99,12 +101,7 @@ fn in_words(found: &Bundled) -> String {
         if report.erased > 0 {
             say(format!("redacted: {} of their parts are not disclosed: they were erased, or left out here", report.erased));
         }
-        match report.anchored {
-            Some(size) => say(format!("anchored: the checkpoint kept elsewhere vouches for the first {size} entries")),
-            None => {
-                say("not anchored: only the log's own key vouches for this; whoever holds it could have written all of it anew".to_owned());
-            }
-        }
+        super::verdict::vouched(report, demands).into_iter().for_each(&mut say);
         for size in &found.countersigned {
             say(format!("holds a countersigned checkpoint of {size} entries"));
         }
@@ -118,8 +115,8 @@ fn range(first: u64, last: u64) -> String {
     if first == last { first.to_string() } else { format!("{first}-{last}") }
 }
 
-fn in_json(found: &Bundled, ending: u8) -> String {
-    let mut value: serde_json::Value = serde_json::from_str(&super::verdict::in_json(&found.report, ending)).unwrap_or_default();
+fn in_json(found: &Bundled, demands: &Demands) -> String {
+    let mut value: serde_json::Value = serde_json::from_str(&super::verdict::in_json(&found.report, demands)).unwrap_or_default();
     value["held"] = serde_json::json!(found.held);
     value["countersigned"] = serde_json::json!(found.countersigned);
     format!("{}\n", ascii_json(&value))

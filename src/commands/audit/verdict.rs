@@ -1,9 +1,11 @@
 use super::TAMPERED;
+use super::assurance::{Demands, anchored};
 use crate::audit::{Report, ascii_json};
+use crate::commands::anchor::moment;
 use crate::text;
 
 /// What a check found, for people: an assurance, never a bare yes.
-pub(super) fn in_words(report: &Report) -> String {
+pub(super) fn in_words(report: &Report, demands: &Demands) -> String {
     let mut words = String::new();
     let mut say = |line: String| {
         words.push_str(&text::escape(line.as_bytes()));
@@ -34,12 +36,7 @@ pub(super) fn in_words(report: &Report) -> String {
                 report.erased, report.disclosures
             ));
         }
-        if let Some(size) = report.anchored {
-            say(format!("anchored: the checkpoint kept elsewhere vouches for the first {size} entries, {} follow", report.size - size));
-        } else {
-            say("not anchored: only the log's own key vouches for this; whoever holds it could have written all of it anew".to_owned());
-            say("to anchor it, keep the output of `gate audit checkpoint` elsewhere, and verify with `--against FILE`".to_owned());
-        }
+        vouched(report, demands).into_iter().for_each(&mut say);
     }
     if let Some(approvals) = report.approvals {
         say(format!("approvals: {} are shown by their approvers' signatures, {} only by this record", approvals.verified, approvals.bare));
@@ -53,13 +50,38 @@ pub(super) fn in_words(report: &Report) -> String {
     words
 }
 
+/// Who vouches for the log, in lines: as much as was asked for, or what is missing and how to get it.
+pub(super) fn vouched(report: &Report, demands: &Demands) -> Vec<String> {
+    let anchored = anchored(report);
+    match (demands.lacking(report), anchored) {
+        (None, Some(anchored)) => vec![format!("anchored: {anchored}")],
+        (Some(lacking), Some(anchored)) => {
+            vec![format!("not anchored since entry {}: {lacking}", report.anchored.unwrap_or_default()), format!("until then: {anchored}")]
+        }
+        (lacking, None) => vec![
+            format!("not anchored: {}", lacking.unwrap_or_default()),
+            "to anchor it, keep the output of `gate audit checkpoint` elsewhere, and verify with `--against FILE`;".to_owned(),
+            "or let witnesses countersign it: `[log] witnesses` in gate-policy(5), `gate audit anchor`, and verify with `--policy FILE`"
+                .to_owned(),
+        ],
+    }
+}
+
 /// The same for machines.
-pub(super) fn in_json(report: &Report, ending: u8) -> String {
+pub(super) fn in_json(report: &Report, demands: &Demands) -> String {
+    let ending = demands.ending(report);
+    let lacking = demands.lacking(report);
+    let witnesses: Vec<serde_json::Value> = report
+        .witnessed
+        .iter()
+        .flat_map(|found| &found.by)
+        .map(|(name, time)| serde_json::json!({ "name": name, "time": moment(*time) }))
+        .collect();
     let problems: Vec<serde_json::Value> =
         report.problems.iter().map(|problem| serde_json::json!({ "seq": problem.seq, "what": problem.what })).collect();
     let assurance = match ending {
         TAMPERED => "tampered",
-        _ if report.anchored.is_some() => "anchored",
+        _ if lacking.is_none() => "anchored",
         _ => "not anchored",
     };
     let value = serde_json::json!({
@@ -73,6 +95,10 @@ pub(super) fn in_json(report: &Report, ending: u8) -> String {
         "erased": report.erased,
         "archived": report.archived.iter().map(crate::record::Archived::json).collect::<Vec<_>>(),
         "anchored": report.anchored,
+        "anchored_at": report.witnessed.as_ref().map(|found| moment(found.time)),
+        "follow": report.anchored.map(|size| report.size.saturating_sub(size)),
+        "lacking": lacking,
+        "witnesses": witnesses,
         "approvals": report.approvals.map(|found| serde_json::json!({ "verified": found.verified, "bare": found.bare })),
         "problems": problems,
         "wrong": report.wrong,

@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::assurance::{self, Demands};
 use super::verdict::{in_json, in_words};
-use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, TAMPERED, cannot, finish, print, tampered};
+use super::{CANNOT_CHECK, Surroundings, cannot, finish, print, tampered};
 use crate::approval::AllowedSigners;
-use crate::audit::{self, Check, Reader, Report, Signers};
+use crate::audit::{self, Check, Reader, Signers};
 use crate::error::Error;
 use crate::text;
 
@@ -27,6 +28,15 @@ pub(super) struct VerifyArgs {
     /// Wants security keys that know who touches them, by PIN or finger
     #[arg(long, requires = "allowed_signers")]
     user_verified: bool,
+    /// The witnesses that count, and how many of them it takes (C2SP tlog-policy)
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Asks whether the log is vouched for as it was then: after so many entries, or at a time as for `list --since`
+    #[arg(long, value_name = "SIZE|TIME")]
+    at: Option<String>,
+    /// How much may follow the last anchor, or how old it may be: 100, 30m, 2h, 7d
+    #[arg(long, value_name = "N|TIME", conflicts_with = "at")]
+    max_unanchored: Option<String>,
     /// Is content with a log that only its own key vouches for
     #[arg(long)]
     local: bool,
@@ -46,21 +56,26 @@ enum Which {
 }
 
 /// Checks a bundle, if that is what is asked for.
-pub(super) fn bundle(args: &VerifyArgs) -> Option<Result<u8, Error>> {
+pub(super) fn bundle(args: &VerifyArgs, around: &Surroundings<'_>) -> Option<Result<u8, Error>> {
     let path = args.bundle.as_ref()?;
-    Some(check(args).and_then(|check| super::bundle::verify(path, &check, args.local, args.json)))
+    let demands = Demands::new(args.at.as_deref(), args.max_unanchored.as_deref(), args.local, None, around);
+    let checked = demands.and_then(|demands| Ok((check(args, false, &demands, around)?, demands)));
+    Some(checked.and_then(|(check, demands)| super::bundle::verify(path, &check, &demands, args.json)))
 }
 
-pub(super) fn verify(reader: &Reader, args: &VerifyArgs) -> Result<u8, Error> {
-    let report = match reader.verify(&check(args)?) {
+/// `own` says that it is the own log, whose witnesses the layers name.
+pub(super) fn verify(reader: &Reader, args: &VerifyArgs, own: bool, around: &Surroundings<'_>) -> Result<u8, Error> {
+    let demands = Demands::new(args.at.as_deref(), args.max_unanchored.as_deref(), args.local, Some(reader), around)?;
+    let mut report = match reader.verify(&check(args, own, &demands, around)?) {
         Err(error) if error.kind() == audit::Kind::Damaged => return tampered(&error),
         other => other.map_err(cannot)?,
     };
-    let ending = ending(&report, args.local);
-    finish(print(&if args.json { in_json(&report, ending) } else { in_words(&report) }), ending)
+    assurance::together(&mut report);
+    let ending = demands.ending(&report);
+    finish(print(&if args.json { in_json(&report, &demands) } else { in_words(&report, &demands) }), ending)
 }
 
-fn check(args: &VerifyArgs) -> Result<Check, Error> {
+fn check(args: &VerifyArgs, own: bool, demands: &Demands, around: &Surroundings<'_>) -> Result<Check, Error> {
     let against = args.against.as_ref().map(|path| {
         std::fs::read_to_string(path)
             .map_err(|error| Error::new(CANNOT_CHECK, format!("`{}` cannot be read: {error}", text::escape(path.as_os_str().as_bytes()))))
@@ -71,16 +86,8 @@ fn check(args: &VerifyArgs) -> Result<Check, Error> {
         Which::None => audit::Signatures::None,
     };
     let signers = args.allowed_signers.as_ref().map(|path| signers(path, args.user_verified)).transpose()?;
-    Ok(Check { signatures, against: against.transpose()?, signers })
-}
-
-/// What a report comes to.
-pub(super) fn ending(report: &Report, local: bool) -> u8 {
-    match (report.wrong, report.anchored, local) {
-        (1.., ..) => TAMPERED,
-        (0, Some(_), _) | (0, None, true) => SOUND,
-        (0, None, false) => NOT_ANCHORED,
-    }
+    let witnesses = assurance::policy(args.policy.as_ref(), own, demands.at(), around)?;
+    Ok(Check { signatures, against: against.transpose()?, signers, witnesses })
 }
 
 fn signers(path: &Path, user_verified: bool) -> Result<Signers, Error> {

@@ -169,7 +169,7 @@ fn security_control(event: &mut Map<String, Value>, told: &Told) {
         Some("rejected") => (2, "Denied", 25, "Rejected"),
         Some("pending") => (2, "Denied", 14, "Delayed"),
         Some("expired" | "cancelled") => (2, "Denied", 26, "Unauthorized"),
-        Some("unreachable") => (2, "Denied", 27, "Error"),
+        Some("unreachable" | "halted") => (2, "Denied", 27, "Error"),
         Some(_) => (2, "Denied", 2, "Blocked"),
     };
     let mut put = |name: &str, value: Value| drop(event.insert(name.to_owned(), value));
