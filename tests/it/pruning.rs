@@ -190,6 +190,7 @@ fn an_archive_of_another_history_is_never_replaced() {
         assert_eq!(ran.code(), 2, "{ran}");
         assert!(ran.err().contains("is no archive that an earlier attempt left"), "{ran}");
         assert_eq!(fs::read(archive(&world, "0-256.tar")).unwrap(), kept);
+        open(&world).unwrap().append(&allowed(99, "kubectl", 1), at(300)).unwrap();
         filled(&world, 5);
     }
     assert_eq!(prune(&world, &["--archives", "elsewhere"]).code(), 0);
