@@ -60,12 +60,12 @@ pub struct Report {
     pub signatures: u64,
     /// Up to which size a checkpoint kept elsewhere vouches for the log.
     pub anchored: Option<u64>,
+    /// The checkpoint that enough witnesses vouch for, where they were to be looked at.
+    pub witnessed: Option<Witnessed>,
     /// How many disclosures are kept, and how many were erased with a record of it.
     pub disclosures: u64,
     /// See [`Self::disclosures`].
     pub erased: u64,
-    /// The checkpoint that enough witnesses vouch for, where they were to be looked at.
-    pub witnessed: Option<Witnessed>,
     /// What was found of approvals, where they were checked.
     pub approvals: Option<Approvals>,
     /// Commands that started, and whose end is not recorded: how many, and the first entries.

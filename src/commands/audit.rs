@@ -93,10 +93,10 @@ pub struct Surroundings<'a> {
     pub boot_id: &'a str,
     /// What the layers say about the log.
     pub settings: &'a LogSettings,
-    /// Who calls, as records tell it.
-    pub actor: &'a serde_json::Value,
     /// Whose files the layers may name.
     pub uid: u32,
+    /// Who calls, as records tell it.
+    pub actor: &'a serde_json::Value,
     /// `COLUMNS`, if it is set.
     pub columns: Option<usize>,
     /// Whether `NO_COLOR` is set to anything, or `TERM` is `dumb`.
@@ -273,8 +273,8 @@ pub fn run_here(args: AuditArgs) -> Result<u8, Error> {
         now: super::surroundings::now()?,
         boot_id: &crate::sys::clock::boot_id(),
         settings: &around.policy.log_settings(),
-        actor: &crate::record::story::actor(&around.context),
         uid: around.context.who.uid,
+        actor: &crate::record::story::actor(&around.context),
         columns: set("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok()),
         no_colour: set("NO_COLOR").is_some() || set("TERM").is_some_and(|term| term == "dumb"),
     };
