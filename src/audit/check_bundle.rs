@@ -144,6 +144,7 @@ impl Walk {
             Part::Checkpoint => {
                 self.kept(text()?, WITHIN)?;
                 self.begin()?;
+                text()?.clone_into(&mut self.found.report.checkpoint);
             }
             Part::Countersigned(size) => {
                 self.kept(text()?, WITHIN)?;

@@ -218,7 +218,7 @@ impl Entries<'_> {
         }
     }
 
-    fn included(&self, seq: u64, leaf: &Hash) -> Result<(), Error> {
+    pub(super) fn included(&self, seq: u64, leaf: &Hash) -> Result<(), Error> {
         let (size, root) = (self.size(), self.head.frontier.root());
         let proof = inclusion(seq, size, &mut |level, index| self.reader.node(level, index))?;
         verify_inclusion(leaf, seq, size, &proof, &root)

@@ -62,6 +62,10 @@ impl Room {
         self.directory.join("audit.lock")
     }
 
+    pub(super) fn search_index(&self) -> PathBuf {
+        self.directory.join("audit.search")
+    }
+
     pub(super) fn ballast(&self) -> PathBuf {
         self.directory.join("audit.ballast")
     }

@@ -104,7 +104,7 @@ impl Reader {
     }
 
     /// The root over the first `size` entries, as the stored tree has it.
-    fn root(&self, size: u64) -> Result<Hash, Error> {
+    pub(super) fn root(&self, size: u64) -> Result<Hash, Error> {
         range_root(0, size, &mut |level, index| self.node(level, index))
     }
 

@@ -20,7 +20,7 @@ use super::reader::Reader;
 use super::verify::Check;
 use crate::approval::Stamp;
 use crate::key::Vkey;
-use crate::record::{Archived, Body, Draft, Kind as RecordKind, TILE_HEIGHT, TILE_WIDTH, hex};
+use crate::record::{Archived, Body, Checkpoint, Draft, Kind as RecordKind, Note, TILE_HEIGHT, TILE_WIDTH, hex};
 use crate::sys::durable::{self, Expected};
 
 /// One archive holds no more entries: what deletes them is one commit, and commands wait for it.
@@ -157,7 +157,7 @@ fn write(reader: &Reader, entries: &Range<u64>, readme: &'static str, path: &Pat
         }
         durable::inspect(directory, Expected::Directory).map_err(|refused| unsafe_path(directory, refused))?;
     }
-    if path.symlink_metadata().is_ok() && !is_left_over(reader, entries, path) {
+    if path.symlink_metadata().is_ok() && !is_left_over(reader, entries, path)? {
         return Err(Error::at(Kind::Refused, path, "is there already, and is no archive that an earlier attempt left"));
     }
     let mut unfinished = path.to_owned().into_os_string();
@@ -181,11 +181,15 @@ fn write(reader: &Reader, entries: &Range<u64>, readme: &'static str, path: &Pat
     Ok(Written { sha256, bytes, size: found.report.size })
 }
 
-/// Whether a file holds only entries that the log holds too: an earlier attempt wrote it and came no further.
-fn is_left_over(reader: &Reader, entries: &Range<u64>, path: &Path) -> bool {
-    let found = checked(path).ok().map(|(found, _)| found).filter(|found| found.report.wrong == 0);
-    let same_log = |found: &Bundled| reader.head().is_ok_and(|head| found.report.key == head.log_key.to_string());
-    found.is_some_and(|found| found.held.first().is_some_and(|(first, _)| *first >= entries.start) && same_log(&found))
+/// Whether a file holds only entries that the log holds too: an earlier attempt wrote it and came no further. One of another history
+/// is kept, whatever became of the log.
+fn is_left_over(reader: &Reader, entries: &Range<u64>, path: &Path) -> Result<bool, Error> {
+    let Some(found) = checked(path).ok().map(|(found, _)| found).filter(|found| found.report.wrong == 0) else { return Ok(false) };
+    let head = reader.head()?;
+    let checkpoint = Note::parse(&found.report.checkpoint).ok().and_then(|note| Checkpoint::parse(note.text()).ok());
+    let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.size <= head.frontier.size()) else { return Ok(false) };
+    let still_there = found.held.first().is_some_and(|(first, _)| *first >= entries.start);
+    Ok(still_there && found.report.key == head.log_key.to_string() && reader.root(checkpoint.size)? == checkpoint.root)
 }
 
 /// Verifies an archive; its SHA-256.

@@ -19,6 +19,18 @@ use crate::record::{Hash, hex};
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+    /// Where the search index of the own log is.
+    index: Option<PathBuf>,
+    watch: Watch,
+}
+
+/// Who is told how far long work is: so many entries of so many.
+struct Watch(Box<dyn Fn(u64, u64)>);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 impl Reader {
@@ -29,7 +41,9 @@ impl Reader {
         if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
             return Err(Error::at(Kind::Unusable, &path, "is a symbolic link").hint("`--db PATH` reads the log that it leads to"));
         }
-        Self::open(&path)
+        let mut reader = Self::open(&path)?;
+        reader.index = Some(reader.path.with_file_name("audit.search"));
+        Ok(reader)
     }
 
     /// Opens a database file: the live one, or a copy of it.
@@ -42,7 +56,23 @@ impl Reader {
         expect_files(&path)?;
         let connection = open_connection(&path)?;
         expect_schema(&connection, &path)?;
-        Ok(Self { connection, path })
+        Ok(Self { connection, path, index: None, watch: Watch(Box::new(|_, _| {})) })
+    }
+
+    /// Tells how far long work is: so many entries of so many.
+    #[must_use]
+    pub fn watched(mut self, watch: impl Fn(u64, u64) + 'static) -> Self {
+        self.watch = Watch(Box::new(watch));
+        self
+    }
+
+    pub(super) fn told(&self, done: u64, of: u64) {
+        (self.watch.0)(done, of);
+    }
+
+    /// Where the search index is; none for what is not the own log.
+    pub(super) fn index(&self) -> Option<&Path> {
+        self.index.as_deref()
     }
 
     pub(super) fn connection(&self) -> &Connection {

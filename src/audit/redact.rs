@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use super::disclosed;
 use super::error::{Error, Kind};
 use super::log::{Held, Log, Unstored, write_entries};
+use super::search_index::forget;
 use super::show::Wanted;
 use crate::approval::Stamp;
 use crate::record::disclosure::{erasable, erase, open};
@@ -68,7 +69,9 @@ impl Log {
             Ok(all.map(|(plan, stored)| Redacted { seq: plan.seq, fields: plan.fields, recorded: stored.seq }).collect())
         })?;
         let busy: i64 = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(failed)?;
-        Ok((done, busy == 0))
+        // The words of it are in the search index too; the next search makes that anew.
+        let forgotten = forget(&self.room.search_index()).is_ok();
+        Ok((done, busy == 0 && forgotten))
     }
 }
 

@@ -46,7 +46,7 @@ impl Reader {
         }
     }
 
-    fn select(&self, condition: &str, params: impl Params) -> Result<Vec<Found>, Error> {
+    pub(super) fn select(&self, condition: &str, params: impl Params) -> Result<Vec<Found>, Error> {
         let failed = |error| self.failed(&error);
         let mut statement = self.connection().prepare(&format!("SELECT seq,body,sig FROM entry WHERE {condition}")).map_err(failed)?;
         let rows = statement.query_map(params, |row| {

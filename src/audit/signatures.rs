@@ -4,9 +4,10 @@ use std::thread::JoinHandle;
 
 use super::verify::Report;
 use crate::key::PublicKey;
-use crate::record::signed_bytes;
+use crate::record::write_signed;
 
-const BATCH: usize = 256;
+/// What is handed to a worker at once, in bytes.
+const BATCH: usize = 128 * 1024;
 const SAMPLES: u64 = 1000;
 
 /// Which record signatures to check.
@@ -21,22 +22,31 @@ pub enum Signatures {
     None,
 }
 
+/// Entries of which the signatures are to be checked: what was signed stands one after the other.
+#[derive(Default)]
+struct Batch {
+    signed: Vec<u8>,
+    jobs: Vec<Job>,
+}
+
 struct Job {
     seq: u64,
-    body: Vec<u8>,
-    signature: Vec<u8>,
+    /// Where what was signed ends.
+    end: usize,
+    /// None where it has another length than a signature.
+    signature: Option<[u8; 64]>,
     key: PublicKey,
 }
 
 /// Takes entries, and gives back those whose signature does not hold.
-type Worker = (SyncSender<Vec<Job>>, JoinHandle<Vec<u64>>);
+type Worker = (SyncSender<Batch>, JoinHandle<Vec<u64>>);
 
 /// The check of record signatures, on all cores beside the walk.
 pub(super) struct Signed {
     /// One of so many is checked; 0 for none.
     one_of: u64,
     random: RandomState,
-    batch: Vec<Job>,
+    batch: Batch,
     count: u64,
     workers: Vec<Worker>,
     next: usize,
@@ -55,7 +65,7 @@ impl Signed {
             let worker = std::thread::Builder::new().spawn(move || check(&receiver)).ok()?;
             Some((sender, worker))
         });
-        Self { one_of, random: RandomState::new(), batch: Vec::new(), count: 0, workers: workers.collect(), next: 0 }
+        Self { one_of, random: RandomState::new(), batch: Batch::default(), count: 0, workers: workers.collect(), next: 0 }
     }
 
     pub(super) fn entry(&mut self, seq: u64, body: &[u8], signature: &[u8], key: PublicKey) {
@@ -63,8 +73,9 @@ impl Signed {
             return;
         }
         self.count += 1;
-        self.batch.push(Job { seq, body: body.to_vec(), signature: signature.to_vec(), key });
-        if self.batch.len() == BATCH {
+        write_signed(&mut self.batch.signed, body);
+        self.batch.jobs.push(Job { seq, end: self.batch.signed.len(), signature: signature.try_into().ok(), key });
+        if self.batch.signed.len() >= BATCH {
             self.send();
         }
     }
@@ -101,7 +112,17 @@ impl Signed {
     }
 }
 
-fn check(jobs: &Receiver<Vec<Job>>) -> Vec<u64> {
-    let failing = jobs.iter().flatten().filter(|job| !job.key.verifies(&signed_bytes(&job.body), &job.signature));
-    failing.map(|job| job.seq).collect()
+fn check(batches: &Receiver<Batch>) -> Vec<u64> {
+    let mut failing = Vec::new();
+    for batch in batches {
+        let mut from = 0;
+        for job in &batch.jobs {
+            let signed = &batch.signed[from..job.end];
+            from = job.end;
+            if !job.signature.is_some_and(|signature| job.key.verifies(signed, &signature)) {
+                failing.push(job.seq);
+            }
+        }
+    }
+    failing
 }

@@ -9,6 +9,7 @@ use super::indices::Indices;
 use super::nodes::Nodes;
 use super::pruned::Start;
 use super::reader::Reader;
+use super::search_check::{SearchCheck, Searchable};
 use super::signatures::{Signatures, Signed};
 use super::unfinished::Unfinished;
 use super::witnessed::{Expected, Witnessed};
@@ -70,6 +71,8 @@ pub struct Report {
     pub approvals: Option<Approvals>,
     /// Commands that started, and whose end is not recorded: how many, and the first entries.
     pub unfinished: (u64, Vec<u64>),
+    /// What became of the search index, where the own log has one.
+    pub searchable: Option<Searchable>,
 }
 
 impl Report {
@@ -109,6 +112,7 @@ impl Reader {
         let mut statement = self.connection().prepare(QUERY).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
+            self.told(walk.next, walk.head.frontier.size());
             match Entry::of(row) {
                 Some(entry) => walk.entry(&entry)?,
                 None => walk.report.wrong(Some(walk.frontier.size()), "has columns of other types than gate writes"),
@@ -151,6 +155,7 @@ struct Walk<'a> {
     beside: Beside,
     unfinished: Unfinished,
     signed: Signed,
+    searchable: SearchCheck,
     /// Checkpoints that have to hold when the tree has their size, largest first.
     checkpoints: Vec<(Checkpoint, &'static str)>,
 }
@@ -177,6 +182,7 @@ impl<'a> Walk<'a> {
             beside: Beside::default(),
             unfinished: Unfinished::default(),
             signed,
+            searchable: SearchCheck::start(reader, &head.origin),
             checkpoints,
         })
     }
@@ -195,12 +201,15 @@ impl<'a> Walk<'a> {
         } else {
             self.body(entry);
         }
-        let nodes = &mut self.nodes;
+        let (nodes, searchable) = (&mut self.nodes, &mut self.searchable);
         let (mut fault, mut failure) = (None, None);
-        self.frontier.append(leaf, |level, index, hash| match nodes.holds(level, index, &hash) {
-            Ok(true) => {}
-            Ok(false) => fault = Some((level, index)),
-            Err(error) => failure = Some(error),
+        self.frontier.append(leaf, |level, index, hash| {
+            searchable.node(level, index, hash);
+            match nodes.holds(level, index, &hash) {
+                Ok(true) => {}
+                Ok(false) => fault = Some((level, index)),
+                Err(error) => failure = Some(error),
+            }
         });
         if let Some(error) = failure {
             return Err(error);
@@ -251,6 +260,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.indices.expect(entry.seq, &body);
+        self.searchable.entry(self.reader, entry.seq, entry.body, &body);
         self.beside.expect(entry.seq, entry.body, &body);
         self.unfinished.see(entry.seq, &body);
     }
@@ -284,6 +294,7 @@ impl<'a> Walk<'a> {
         self.indices.finish(self.reader, first, &mut self.report)?;
         self.beside.finish(self.reader, first, size, &mut self.report)?;
         self.signed.finish(&mut self.report);
+        self.searchable.finish(self.reader, &mut self.report);
         self.report.unfinished = self.unfinished.finish();
         Ok(self.report)
     }

@@ -1,17 +1,16 @@
 //! Witnesses are asked to countersign the log's end, and what they know of it decides whether anything runs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::surroundings::log_failed;
 use crate::approval::Stamp;
-use crate::audit::{Expected, Log, Place, Reader, Witnessed};
+use crate::audit::{self, Expected, Log, Place, Reader, Witnessed};
 use crate::error::Error;
 use crate::policy::LogSettings;
 use crate::record::{Answer, Checkpoint, Draft, Kind, LONGEST_ANSWER, LONGEST_POLICY, Note, TlogPolicy, Witness, add_checkpoint, cosigned};
-use crate::sys::durable::{self, Expected as Wanted, Refused};
 use crate::sys::files::{self, Owner};
 use crate::sys::http::Http;
 use crate::text;
@@ -21,9 +20,6 @@ const CLOCKS: u64 = 600;
 
 /// A witness is asked once more where it named another size, and where the log grew meanwhile.
 const TRIES: u32 = 4;
-
-/// What the mark may hold, in bytes.
-const LONGEST_MARK: u64 = 4096;
 
 /// What is needed to ask, and to judge what was said.
 pub(super) struct Anchoring<'a> {
@@ -119,14 +115,14 @@ impl<'a> Anchoring<'a> {
                 log.keep_countersigned(note).map_err(failed)?;
             }
         }
-        let mut halted = self.mark()?;
+        let mut conflicts = None;
         for (witness, said) in witnesses.iter().zip(&said) {
             if let Said::Knows(conflict) = said {
-                halted = Some(self.halt(log, witness, conflict, halted.is_some())?);
+                conflicts = Some(self.halt(log, witness, conflict)?);
             }
         }
         let last = reader.last_anchor(&self.expected).map_err(failed)?;
-        Ok(Anchored { said: witnesses.iter().cloned().zip(said).collect(), size, last, halted })
+        Ok(Anchored { said: witnesses.iter().cloned().zip(said).collect(), size, last, halted: conflicts.or_else(|| halted(log)) })
     }
 
     fn ask_one(&self, http: &Http, witness: &Witness) -> Said {
@@ -188,11 +184,8 @@ impl<'a> Anchoring<'a> {
         }
     }
 
-    /// Why nothing may run: the mark that a witness knew more, or the age of the last anchor. Nobody is asked.
+    /// Why nothing may run: the age of the last anchor. Nobody is asked.
     pub(super) fn standing(&self) -> Result<Option<String>, Error> {
-        if let Some(mark) = self.mark()? {
-            return Ok(Some(mark));
-        }
         let Some(limit) = self.settings.max_unanchored else { return Ok(None) };
         let last = Reader::live(self.place).and_then(|reader| reader.last_anchor(&self.expected)).map_err(|error| log_failed(&error))?;
         let said = format!("`max_unanchored` is {} s", limit.as_secs());
@@ -205,37 +198,13 @@ impl<'a> Anchoring<'a> {
         })
     }
 
-    /// Forgets that a witness knew more; somebody looked at it.
-    pub(super) fn resume(&self) -> Result<(), Error> {
-        let path = self.mark_path();
-        durable::remove(&path).map_err(|error| Error::internal(format!("`{}` cannot be removed: {error}", shown(&path))))
-    }
-
-    fn mark_path(&self) -> PathBuf {
-        self.place.directory.join("anchor.halt")
-    }
-
-    /// What the mark says that a witness knew more. One that cannot be read is one all the same.
-    pub(super) fn mark(&self) -> Result<Option<String>, Error> {
-        let path = self.mark_path();
-        match durable::inspect(&path, Wanted::File) {
-            Err(Refused::Absent) => return Ok(None),
-            Err(Refused::Io(error)) => return Err(Error::internal(format!("`{}` cannot be examined: {error}", shown(&path)))),
-            Ok(_) | Err(Refused::Unsafe(_)) => {}
-        }
-        let text = durable::read_private(&path, LONGEST_MARK).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        Ok(Some(text.map_or_else(|| format!("`{}` is there and cannot be read", shown(&path)), |text| text.trim_end().to_owned())))
-    }
-
-    /// Leaves the mark, and an entry of it; once, until somebody looked.
-    fn halt(&self, log: &mut Log, witness: &Witness, conflict: &Conflict, marked: bool) -> Result<String, Error> {
+    /// Halts everything and leaves an entry of it; once, until somebody looked.
+    fn halt(&self, log: &mut Log, witness: &Witness, conflict: &Conflict) -> Result<String, Error> {
         let words = conflict.words(&witness.name);
-        if marked {
+        if halted(log).is_some() {
             return Ok(words);
         }
-        let path = self.mark_path();
-        let written = durable::write_private(&path, format!("{words}\n").as_bytes());
-        written.map_err(|error| Error::internal(format!("`{}` cannot be written: {error}", shown(&path))))?;
+        audit::halt(self.place, &words).map_err(|error| log_failed(&error))?;
         let told = json!({ "name": witness.key.name(), "ours": conflict.ours, "theirs": conflict.theirs });
         let fields = Map::from_iter([
             ("error".to_owned(), Value::from("a witness knows another history")),
@@ -245,6 +214,11 @@ impl<'a> Anchoring<'a> {
         log.append(&[Draft::new(Kind::AuditFailure, None, fields)], self.now).map_err(|error| log_failed(&error))?;
         Ok(words)
     }
+}
+
+/// What the mark says that stops everything until somebody looks.
+fn halted(log: &Log) -> Option<String> {
+    log.ready().err().filter(|error| error.kind() == audit::Kind::Halted).map(|error| error.to_string())
 }
 
 /// Records have no nulls.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use clap::{Args, Subcommand};
 
@@ -11,6 +12,7 @@ use crate::error::Error;
 use crate::policy::LogSettings;
 use crate::sys::harden::Hardened;
 use crate::text;
+use progress::Progress;
 
 mod anchor;
 mod assurance;
@@ -19,11 +21,13 @@ mod bundle;
 mod export;
 mod init;
 mod list;
+mod progress;
 mod prove;
 mod prune;
 mod redact;
 mod report;
 mod resume;
+mod search;
 mod ship;
 mod show;
 mod stats;
@@ -56,6 +60,8 @@ enum What {
     Init(init::InitArgs),
     /// Lists requests, the newest first
     List(list::ListArgs),
+    /// Finds entries by words, user, rule, program or decision, the newest first, and proves them
+    Search(search::SearchArgs),
     /// Shows one entry, or all entries of a request, and proves them
     Show(show::ShowArgs),
     /// Shows the last entries, and follows new ones
@@ -144,7 +150,8 @@ pub fn run(args: AuditArgs, around: &Surroundings<'_>) -> Result<u8, Error> {
         What::List(list) => list::list(&reader, &list, around),
         What::Show(show) => show::show(&reader, &show),
         What::Tail(tail) => tail::tail(&reader, &tail),
-        What::Verify(verify) => verify::verify(&reader, &verify, args.db.is_none(), around),
+        What::Search(search) => search::search(reader, &search, around),
+        What::Verify(verify) => verify::verify(reader, &verify, args.db.is_none(), around),
         What::Prove(prove) => prove::prove(&reader, &prove),
         What::Bundle(bundle) => bundle::bundle(&reader, &bundle, around),
         What::Checkpoint => checkpoint(&reader),
@@ -218,6 +225,13 @@ fn since(when: &str, now: Stamp) -> Result<i64, Error> {
         Error::new(crate::exit_codes::USAGE, format!("`{}` is not a time", text::escape(when.as_bytes())))
             .hint("say how long ago (90s, 30m, 2h, 7d) or a date (2026-01-31, 2026-01-31T12:00Z)")
     })
+}
+
+/// The same reader, which tells a terminal how far long work is.
+fn watched(reader: Reader) -> (Reader, Option<Rc<Progress>>) {
+    let Some(progress) = Progress::start().map(Rc::new) else { return (reader, None) };
+    let watching = Rc::clone(&progress);
+    (reader.watched(move |done, of| watching.tell(done, of)), Some(progress))
 }
 
 fn json_of(entry: &Found) -> String {

@@ -157,10 +157,7 @@ impl<'a> Teller<'a> {
     fn anchored(&self, log: &mut Log) -> Result<Option<String>, Error> {
         let settings = self.around.policy.log_settings();
         let Some(anchoring) = Anchoring::new(&self.place, &settings, self.around.context.who.uid, now()?)? else { return Ok(None) };
-        let anchored = match anchoring.mark()? {
-            Some(why) => return Ok(Some(why)),
-            None => anchoring.ask(log, WITNESS_PATIENCE)?,
-        };
+        let anchored = anchoring.ask(log, WITNESS_PATIENCE)?;
         for (witness, said) in &anchored.said {
             if let Said::Nothing(why) = said {
                 note(&format!("witness {}: {}", witness.name, text::escape(why.as_bytes())));

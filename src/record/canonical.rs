@@ -128,31 +128,35 @@ impl<'a> Reader<'a> {
     fn name(&mut self) -> Result<&'a str, NotCanonical> {
         self.eat(b'"', "no name")?;
         let from = self.at;
-        while let Some(byte) = self.next() {
-            match byte {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(&self.text[from..self.at - 1]);
-                }
-                b' '..=b'~' if byte != b'\\' => self.at += 1,
-                _ => return Err(self.wrong("a name that is not plain ASCII")),
+        self.skip(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
+        match self.next() {
+            Some(b'"') => {
+                self.at += 1;
+                Ok(&self.text[from..self.at - 1])
             }
+            Some(_) => Err(self.wrong("a name that is not plain ASCII")),
+            None => Err(self.wrong("a name without end")),
         }
-        Err(self.wrong("a name without end"))
     }
 
     fn string(&mut self) -> Result<(), NotCanonical> {
         self.at += 1;
-        while let Some(byte) = self.next() {
+        loop {
+            self.skip(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            let Some(byte) = self.next() else { return Err(self.wrong("a string without end")) };
             self.at += 1;
             match byte {
                 b'"' => return Ok(()),
                 b'\\' => self.escape()?,
-                0..=0x1f => return Err(self.wrong("a raw control character")),
-                _ => {}
+                _ => return Err(self.wrong("a raw control character")),
             }
         }
-        Err(self.wrong("a string without end"))
+    }
+
+    /// Goes on to the first byte that is not one of these.
+    fn skip(&mut self, one_of: impl Fn(u8) -> bool) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| !one_of(*byte)).unwrap_or(rest.len());
     }
 
     /// The one escape that RFC 8785 has for a character; every other spelling is refused.

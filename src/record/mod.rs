@@ -18,6 +18,7 @@ mod pruned;
 mod shown;
 mod signature;
 pub mod story;
+pub mod terms;
 mod tiles;
 mod time;
 mod tlog_policy;
@@ -42,7 +43,7 @@ pub use proof::{BadProof, consistency, inclusion, verify_consistency, verify_inc
 pub use pruned::Archived;
 pub(crate) use shown::bytes_text;
 pub use shown::{ascii_json, command_line};
-pub use signature::{PAYLOAD_TYPE, signed_bytes};
+pub use signature::{PAYLOAD_TYPE, signed_bytes, write_signed};
 pub use tiles::{Row, TILE_HEIGHT, TILE_WIDTH, Tile, bundled_entries, complete_root, entry_bundle, tile_hashes};
 pub use tlog_policy::{Countersigned, LONGEST_POLICY, NotAPolicy, TlogPolicy, Witness};
 pub use tlog_proof::{NotAProof, TlogProof, Unproved};

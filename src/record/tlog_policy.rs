@@ -22,7 +22,7 @@ pub struct TlogPolicy {
     logs: Vec<Vkey>,
     witnesses: Vec<Witness>,
     groups: Vec<Group>,
-    quorum: Option<Member>,
+    quorum: Member,
 }
 
 /// Somebody who countersigns.
@@ -44,6 +44,8 @@ struct Group {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Member {
+    /// `none`, which vouches for nothing.
+    Nobody,
     Witness(usize),
     Group(usize),
 }
@@ -107,13 +109,14 @@ impl TlogPolicy {
                 Err(_) => found.forged.push(index),
             }
         }
-        found.quorum = self.quorum.and_then(|quorum| self.time(quorum, &found.by));
+        found.quorum = self.time(self.quorum, &found.by);
         found
     }
 
     /// The latest time for which a member vouches: of a group that of the least of those that it takes.
     fn time(&self, member: Member, by: &[(usize, u64)]) -> Option<u64> {
         match member {
+            Member::Nobody => None,
             Member::Witness(index) => by.iter().find(|(witness, _)| *witness == index).map(|(_, time)| *time),
             Member::Group(index) => {
                 let group = self.groups.get(index)?;
@@ -132,7 +135,7 @@ struct Reading {
     witnesses: Vec<Witness>,
     groups: Vec<Group>,
     names: BTreeMap<Vec<u8>, Name>,
-    quorum: Option<Option<Member>>,
+    quorum: Option<Member>,
 }
 
 struct Name {
@@ -220,12 +223,8 @@ impl Reading {
             return Err("is a second `quorum` line".to_owned());
         }
         let known = || self.names.get(name).map(|known| known.member);
-        let member = if name == NONE {
-            None
-        } else {
-            Some(known().ok_or_else(|| format!("names `{}`, which no line before defines", text::escape(name)))?)
-        };
-        self.quorum = Some(member);
+        let member = if name == NONE { Some(Member::Nobody) } else { known() };
+        self.quorum = Some(member.ok_or_else(|| format!("names `{}`, which no line before defines", text::escape(name)))?);
         Ok(())
     }
 

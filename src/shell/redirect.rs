@@ -133,6 +133,10 @@ impl<'a> Reader<'a> {
             if &line[tabs..] == delimiter {
                 break;
             }
+            // bash ends a text inside `$(…)` there too, and reads on behind the word as code.
+            if self.substitutions > 0 && line[tabs..].starts_with(delimiter) && line.contains(&b')') {
+                return Err("a text with a line that may end it");
+            }
             if !quoted && line.ends_with(b"\\") {
                 return Err("a line that goes on, in a text");
             }

@@ -43,6 +43,7 @@ mod pruning;
 mod reading_laws;
 mod record;
 mod report;
+mod search;
 mod shell;
 mod shell_corpus;
 mod shell_names;

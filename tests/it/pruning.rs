@@ -11,7 +11,7 @@ use crate::bundle::{blocks, files, run_blocks, summed};
 use crate::keeping::{RUNS, SECRET, stands};
 use crate::log::{allowed, at, database, filled, open};
 use crate::proofs::countersign;
-use crate::world::{Ran, World};
+use crate::world::{Ran, World, must};
 
 /// A log of 1 + 3 x 200 old entries, with a change of the record key after 301 and a real command at its end.
 fn long() -> World {
@@ -170,6 +170,31 @@ fn what_was_erased_is_in_no_bundle_archive_or_export() {
     let ran = sound_archive(&world, "0-256.tar");
     assert!(ran.out().contains("redacted: 1"), "{ran}");
     assert!(!stands(&world.state().join("archives"), SECRET.as_bytes()));
+}
+
+#[test]
+fn an_archive_of_another_history_is_never_replaced() {
+    let world = World::new().user_policy(RUNS);
+    filled(&world, 100);
+    let older = world.root().join("older");
+    must(std::process::Command::new("cp").arg("-a").arg(world.state()).arg(&older));
+    // The log goes on, and is archived; then an older copy is put back, and goes on in another way.
+    filled(&world, 1);
+    assert_eq!(prune(&world, &[]).code(), 0);
+    let kept = fs::read(archive(&world, "0-256.tar")).unwrap();
+    must(std::process::Command::new("cp").arg("-a").arg(world.state().join("archives")).arg(&older));
+    fs::remove_dir_all(world.state()).unwrap();
+    must(std::process::Command::new("cp").arg("-a").arg(&older).arg(world.state()));
+    for _ in 0..2 {
+        let ran = prune(&world, &[]);
+        assert_eq!(ran.code(), 2, "{ran}");
+        assert!(ran.err().contains("is no archive that an earlier attempt left"), "{ran}");
+        assert_eq!(fs::read(archive(&world, "0-256.tar")).unwrap(), kept);
+        open(&world).unwrap().append(&allowed(99, "kubectl", 1), at(300)).unwrap();
+        filled(&world, 5);
+    }
+    assert_eq!(prune(&world, &["--archives", "elsewhere"]).code(), 0);
+    sound(&world);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, Surroundings, TAMPERED, finish, print, wrong};
-use crate::audit::{Log, ascii_json};
+use super::{CANNOT_CHECK, NOT_ANCHORED, SOUND, Surroundings, TAMPERED, finish, own, print};
+use crate::audit::ascii_json;
 use crate::commands::anchor::{Anchored, Anchoring, Said, moment};
 use crate::error::Error;
 use crate::text;
@@ -16,9 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Args)]
 pub(super) struct AnchorArgs {
-    /// Lets commands run again that a witness's answer stopped, unless it says the same once more
-    #[arg(long)]
-    resume: bool,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -28,10 +25,7 @@ pub(super) fn anchor(args: &AnchorArgs, around: &Surroundings<'_>) -> Result<u8,
     let anchoring = Anchoring::new(around.place, around.settings, around.uid, around.now)?.ok_or_else(|| {
         Error::config("no layer names witnesses").hint("write `witnesses = \"/PATH\"` below `[log]` into a policy.toml; see gate-policy(5)")
     })?;
-    if args.resume {
-        anchoring.resume()?;
-    }
-    let mut log = Log::open(around.place, around.now, around.boot_id).map_err(wrong)?;
+    let mut log = own(around)?;
     let anchored = anchoring.ask(&mut log, PATIENCE)?;
     let done = anchored.last.as_ref().is_some_and(|last| last.size >= anchored.size);
     let ending = match (&anchored.halted, done) {
@@ -71,7 +65,7 @@ fn in_words(anchored: &Anchored, done: bool) -> String {
     }
     if let Some(why) = &anchored.halted {
         say(format!("nothing runs: {why}"));
-        say("find out what became of the log; then `gate audit anchor --resume` lets commands run again".to_owned());
+        say("find out what became of the log; then `gate audit resume --reason TEXT` lets commands run again".to_owned());
     }
     words
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use super::progress::Progress;
 use super::{SOUND, Surroundings, finish, since, wrong};
 use crate::audit::{Proved, Reader};
 use crate::error::Error;
@@ -58,7 +59,12 @@ pub(super) fn export(reader: &Reader, args: &ExportArgs, around: &Surroundings<'
     let mut out = output(args, format)?;
     let mut entries = reader.proved(args.from).map_err(wrong)?;
     let mut version = reader.version().map_err(wrong)?;
+    // Lines on a terminal are progress enough.
+    let progress = Progress::start().filter(|_| args.out.is_some() || !io::stdout().is_terminal());
     loop {
+        if let Some(progress) = &progress {
+            progress.tell(entries.next(), entries.size());
+        }
         // What was read before a changed entry is sound, and stays written.
         let found = entries.bundle();
         let stop = |entry: &Proved| args.to.is_some_and(|to| entry.seq > to);
@@ -79,6 +85,9 @@ pub(super) fn export(reader: &Reader, args: &ExportArgs, around: &Surroundings<'
             continue;
         }
         let written = out.flush();
+        if let Some(progress) = &progress {
+            progress.clear();
+        }
         if written.is_err() || done || !args.follow {
             return finish(written, SOUND);
         }

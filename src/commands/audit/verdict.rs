@@ -1,6 +1,6 @@
 use super::TAMPERED;
 use super::assurance::{Demands, anchored};
-use crate::audit::{Report, ascii_json};
+use crate::audit::{Report, Searchable, ascii_json};
 use crate::commands::anchor::moment;
 use crate::text;
 
@@ -44,6 +44,13 @@ pub(super) fn in_words(report: &Report, demands: &Demands) -> String {
     if report.unfinished.0 > 0 {
         let first: Vec<String> = report.unfinished.1.iter().map(u64::to_string).collect();
         say(format!("unfinished: {} commands started and have no recorded end, at entry {}", report.unfinished.0, first.join(", ")));
+    }
+    match report.searchable {
+        Some(Searchable::Compared) => say("search index: it says what the entries say".to_owned()),
+        Some(Searchable::Removed) => {
+            say("search index: it did not say what the entries say, and was removed; the next search makes it anew".to_owned());
+        }
+        None => {}
     }
     say(format!("log {}", report.origin));
     say(format!("key {}", report.key));
@@ -103,6 +110,7 @@ pub(super) fn in_json(report: &Report, demands: &Demands) -> String {
         "problems": problems,
         "wrong": report.wrong,
         "unfinished": report.unfinished.0,
+        "search_index": report.searchable.map(|found| if found == Searchable::Compared { "compared" } else { "removed" }),
     });
     format!("{}\n", ascii_json(&value))
 }

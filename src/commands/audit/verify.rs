@@ -64,9 +64,13 @@ pub(super) fn bundle(args: &VerifyArgs, around: &Surroundings<'_>) -> Option<Res
 }
 
 /// `own` says that it is the own log, whose witnesses the layers name.
-pub(super) fn verify(reader: &Reader, args: &VerifyArgs, own: bool, around: &Surroundings<'_>) -> Result<u8, Error> {
-    let demands = Demands::new(args.at.as_deref(), args.max_unanchored.as_deref(), args.local, Some(reader), around)?;
-    let mut report = match reader.verify(&check(args, own, &demands, around)?) {
+pub(super) fn verify(reader: Reader, args: &VerifyArgs, own: bool, around: &Surroundings<'_>) -> Result<u8, Error> {
+    let demands = Demands::new(args.at.as_deref(), args.max_unanchored.as_deref(), args.local, Some(&reader), around)?;
+    let check = check(args, own, &demands, around)?;
+    let (reader, progress) = super::watched(reader);
+    let report = reader.verify(&check);
+    drop((reader, progress));
+    let mut report = match report {
         Err(error) if error.kind() == audit::Kind::Damaged => return tampered(&error),
         other => other.map_err(cannot)?,
     };
