@@ -144,7 +144,10 @@ fn the_caller_s_descriptors_stay_and_none_of_gate_s_leaks() {
             let zero = libc::open(c"/dev/zero".as_ptr(), libc::O_RDONLY);
             libc::dup2(zero, 5);
             libc::dup2(zero, 200);
-            libc::close(zero);
+            // Other tests decide which number is the lowest free one.
+            if zero != 5 {
+                libc::close(zero);
+            }
         }
     });
     assert_eq!(ran.out(), "0\n1\n2\n200\n5\n/dev/zero\n");
