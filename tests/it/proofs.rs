@@ -1,8 +1,6 @@
 //! Proofs that stand alone: whoever knows the log's key checks one entry without the log, and with tools of others.
 
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +13,7 @@ use gate::record::{
 use serde_json::{Value, json};
 
 use crate::log::{database, filled, place};
-use crate::world::World;
+use crate::world::{self, World};
 
 /// The log's key, as `gate audit verify` says it.
 pub fn log_key(world: &World) -> String {
@@ -160,19 +158,7 @@ fn go_verifies_every_proof_and_the_consistency_of_checkpoints() {
         "newer": newer,
         "consistency": consistency.out(),
     });
-    let go = |input: &Value| {
-        let mut go = Command::new("go")
-            .args(["run", "./tests/go/proof"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        go.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
-        let out = go.wait_with_output().unwrap();
-        (out.status.success(), String::from_utf8(out.stdout).unwrap())
-    };
+    let go = |input: &Value| world::go("proof", &[], &input.to_string());
     let (agrees, said) = go(&input);
     assert!(agrees, "{said}");
     assert_eq!(said, "22 proofs hold, and one from 7 to 22\n");
@@ -333,12 +319,7 @@ fn a_log_published_as_tiles_is_one_that_the_go_project_reads() {
     let ran = world.run(export);
     assert_eq!((ran.code(), ran.out()), (0, String::new()), "{ran}");
     let key = log_key(&world);
-    let go = || {
-        let mut go = Command::new("go");
-        go.args(["run", "./tests/go/tiles"]).arg(&site).arg(&key).current_dir(env!("CARGO_MANIFEST_DIR"));
-        let out = go.envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")]).output().unwrap();
-        (out.status.success(), String::from_utf8(out.stdout).unwrap())
-    };
+    let go = || world::go("tiles", &[site.to_str().unwrap(), &key], "");
     assert_eq!(go(), (true, "901 entries stand in the tiles\n".to_owned()));
     let ran = world.run(export);
     assert_eq!(ran.code(), 64, "nothing is written over: {ran}");

@@ -1,8 +1,6 @@
 //! `gate audit verify`: whatever is changed, removed, moved or put in is found, and no more is said than what vouches for it.
 
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::log::{allowed, at, database, draft, filled, open, place};
-use crate::world::{Ran, World};
+use crate::world::{self, Ran, World};
 
 fn verify(world: &World) -> Ran {
     world.run(["audit", "verify", "--local"])
@@ -366,19 +364,7 @@ fn the_go_projects_own_code_agrees_with_the_note_the_tree_and_every_proof() {
         "inclusion": inclusions,
         "consistency": consistencies,
     });
-    let go = |input: &Value| {
-        let mut go = Command::new("go")
-            .args(["run", "./tests/go/check"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        go.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
-        let out = go.wait_with_output().unwrap();
-        (out.status.success(), String::from_utf8(out.stdout).unwrap())
-    };
+    let go = |input: &Value| world::go("check", &[], &input.to_string());
     let (agrees, said) = go(&input);
     assert!(agrees, "{said}");
     assert_eq!(said, "37 inclusion and 37 consistency proofs hold\n");

@@ -349,6 +349,22 @@ pub fn set_mode(path: &Path, mode: u32) {
     }
 }
 
+/// Runs a program of `tests/go`, which is built on the Go project's own packages; says whether it agrees, and what it said.
+pub fn go(program: &str, args: &[&str], input: &str) -> (bool, String) {
+    let mut go = Command::new("go")
+        .args(["run", &format!("./tests/go/{program}")])
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    go.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let out = go.wait_with_output().unwrap();
+    (out.status.success(), String::from_utf8(out.stdout).unwrap())
+}
+
 /// Runs a preparing command that must succeed.
 pub fn must(command: &mut Command) {
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));

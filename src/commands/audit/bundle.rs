@@ -84,15 +84,7 @@ fn in_words(found: &Bundled, demands: &Demands) -> String {
         words.push_str(&text::escape(line.as_bytes()));
         words.push('\n');
     };
-    for problem in &report.problems {
-        match problem.seq {
-            Some(seq) => say(format!("tampered: entry {seq} {}", problem.what)),
-            None => say(format!("tampered: {}", problem.what)),
-        }
-    }
-    if report.wrong > report.problems.len() as u64 {
-        say(format!("tampered: {} more", report.wrong - report.problems.len() as u64));
-    }
+    super::verdict::problems(report).into_iter().for_each(&mut say);
     let held: Vec<String> = found.held.iter().map(|(first, last)| range(*first, *last)).collect();
     if report.wrong == 0 {
         let count: u64 = found.held.iter().map(|(first, last)| last - first + 1).sum();

@@ -11,15 +11,7 @@ pub(super) fn in_words(report: &Report, demands: &Demands) -> String {
         words.push_str(&text::escape(line.as_bytes()));
         words.push('\n');
     };
-    for problem in &report.problems {
-        match problem.seq {
-            Some(seq) => say(format!("tampered: entry {seq} {}", problem.what)),
-            None => say(format!("tampered: {}", problem.what)),
-        }
-    }
-    if report.wrong > report.problems.len() as u64 {
-        say(format!("tampered: {} more", report.wrong - report.problems.len() as u64));
-    }
+    problems(report).into_iter().for_each(&mut say);
     if report.wrong == 0 {
         let signatures = match report.signatures {
             0 => "no record signature checked".to_owned(),
@@ -55,6 +47,16 @@ pub(super) fn in_words(report: &Report, demands: &Demands) -> String {
     say(format!("log {}", report.origin));
     say(format!("key {}", report.key));
     words
+}
+
+/// What is wrong, in lines.
+pub(super) fn problems(report: &Report) -> Vec<String> {
+    let told = report.problems.iter().map(|problem| match problem.seq {
+        Some(seq) => format!("tampered: entry {seq} {}", problem.what),
+        None => format!("tampered: {}", problem.what),
+    });
+    let more = report.wrong.saturating_sub(report.problems.len() as u64);
+    told.chain((more > 0).then(|| format!("tampered: {more} more"))).collect()
 }
 
 /// Who vouches for the log, in lines: as much as was asked for, or what is missing and how to get it.
