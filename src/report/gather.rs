@@ -166,8 +166,8 @@ impl Gathering {
         let case = case(entry, &decision, took);
         let effect = text(&decision, "effect");
         let outcome = Outcome::of(&effect, &case.result);
-        // A question that a rule answered is no person's time.
-        let took = took.filter(|_| outcome.asked());
+        // What a rule answered, and what nobody could be asked, is no person's time.
+        let took = took.filter(|_| outcome.asked() && case.result != "unreachable");
         self.totals.add(outcome, took);
         *self.results.of(&format!("{effect} {}", case.result)) += 1;
         let mut rules = case.rules.clone();
