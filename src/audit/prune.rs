@@ -17,6 +17,7 @@ use super::log::{Held, Log, Unstored, write_entries};
 use super::place::unsafe_path;
 use super::pruned::listed;
 use super::reader::Reader;
+use super::search_index::forget;
 use super::verify::Check;
 use crate::approval::Stamp;
 use crate::key::Vkey;
@@ -79,6 +80,8 @@ impl Log {
     fn take_out(&mut self, pruning: &Pruning, entries: &Range<u64>, written: &Written, now: Stamp) -> Result<u64, Error> {
         let _held = Held::take(&self.lock, &self.room.lock())?;
         let boot_id = self.boot_id.clone();
+        // What leaves the log leaves its index as well; the next search makes that anew.
+        forget(&self.room.search_index())?;
         let (seq, drafts, stored) = self.under_head(|transaction, head, keys| {
             if first(transaction)? != entries.start || changed_since(transaction, written.size)? {
                 return Err(Error::new(Kind::Refused, "entries were erased or archived meanwhile; nothing was deleted")

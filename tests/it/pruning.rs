@@ -238,7 +238,11 @@ fn retention_decides_and_nothing_goes_that_is_wanted_elsewhere() {
     assert_eq!(ran.code(), 2, "{ran}");
     assert!(ran.err().contains("entry 0 was not sent to `copy` yet"), "{ran}");
     assert_eq!(world.run(["audit", "ship"]).code(), 0);
+    assert_eq!(world.run(["audit", "search", "kubectl"]).code(), 0);
+    let index = world.state().join("audit.search");
+    assert!(index.exists());
     assert_eq!(world.run(["audit", "prune"]).code(), 0);
+    assert!(!index.exists(), "words that left the log stay in its index");
     sound(&world);
     assert!(world.run(["audit", "list"]).code() == 0 && archive(&world, "0-256.tar").exists());
     // A sink that is new gets what is there.
