@@ -32,6 +32,8 @@ pub mod channel;
 
 pub mod config;
 
+pub mod server;
+
 // Second floor: what a person or a program calls.
 pub mod exit_codes;
 

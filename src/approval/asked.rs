@@ -9,14 +9,27 @@ pub struct ApprovalRequest {
     asked: Asked,
     nonce: [u8; 16],
     created: Stamp,
+    justification: String,
+    text: String,
     digest: Digest,
 }
 
 impl ApprovalRequest {
     /// Puts request and terms together and computes the digest over both.
-    pub fn new(request: Request, asked: Asked, nonce: [u8; 16], created: Stamp) -> Self {
-        let digest = Digest::of(&super::canonical::canonical(&request, &asked, &nonce, created));
-        Self { request, asked, nonce, created, digest }
+    pub fn new(request: Request, asked: Asked, nonce: [u8; 16], created: Stamp, justification: String) -> Self {
+        let text = super::canonical::canonical(&request, &asked, &nonce, created, &justification);
+        let digest = Digest::of(text.as_bytes());
+        Self { request, asked, nonce, created, justification, text, digest }
+    }
+
+    /// The canonical text that the digest is taken over: what a server is told, and what reviewers are shown.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the requester gave as justification before anybody was asked; may be empty.
+    pub fn justification(&self) -> &str {
+        &self.justification
     }
 
     /// What was asked.

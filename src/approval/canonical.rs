@@ -7,18 +7,18 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::digest::{Stamp, sha256};
-use crate::policy::{Asked, Hidden, Justification, Terms};
+use crate::policy::{Asked, Hidden, Justification, Reason, Terms};
 use crate::request::{Environment, Fact, Request, Stdin};
 use crate::text::hex;
 
 /// Everything that approvers decide about, in one canonical text.
-pub(super) fn canonical(request: &Request, asked: &Asked, nonce: &[u8; 16], created: Stamp) -> Vec<u8> {
+pub(super) fn canonical(request: &Request, asked: &Asked, nonce: &[u8; 16], created: Stamp, justified: &str) -> String {
     let context = request.context();
     let program = request.program();
     let argv: Vec<Value> = request.argv().bytes().enumerate().map(|(at, word)| word_value(at, word, &asked.hidden, nonce)).collect();
     let mut all = Map::new();
     let mut set = |name: &str, value: Value| all.insert(name.to_owned(), value);
-    set("v", 1.into());
+    set("v", 2.into());
     set("request", request.id().to_string().into());
     set("argv", argv.into());
     set("program", json!({ "path": bytes(program.path.as_os_str().as_bytes()), "real": bytes(program.real.as_os_str().as_bytes()) }));
@@ -39,17 +39,21 @@ pub(super) fn canonical(request: &Request, asked: &Asked, nonce: &[u8; 16], crea
     set("stdin", stdin(&context.stdin));
     set("host", context.host.as_str().into());
     set("uid", context.who.uid.into());
+    set("user", context.who.user.as_deref().unwrap_or_default().into());
     set("loginuid", context.who.login_uid.map_or_else(|| "none".into(), Value::from));
     set("asker", context.asker.to_string().into());
     set("policy", hex(&asked.policy_digest).into());
-    set("rules", asked.reasons.iter().map(|reason| Value::from(reason.rule.as_str())).collect());
+    set("ancestry", context.ancestry.iter().map(|process| bytes(process.name.as_bytes())).collect());
+    set("rules", asked.reasons.iter().map(reason).collect());
+    set("target", asked.target.iter().map(|(name, is)| json!({ "name": name, "fact": fact(is) })).collect());
+    set("justification", justified.into());
     set("risk", asked.risk.word().into());
     set("terms", terms_value(&asked.terms));
     set("how", how(asked));
     set("nonce", hex(nonce).into());
     set("created_ns", created.wall.to_string().into());
     set("lifetime_s", asked.terms.within.as_secs().into());
-    Value::Object(all).to_string().into_bytes()
+    Value::Object(all).to_string()
 }
 
 /// Terms as they are recorded and signed: exactly what the policy wrote, defaults filled in.
@@ -97,7 +101,29 @@ fn word_value(at: usize, word: &[u8], hidden: &[Hidden], nonce: &[u8; 16]) -> Va
         return bytes(word);
     }
     let committed = [nonce.as_slice(), &at.to_be_bytes(), word].concat();
-    json!({ "commitment": hex(&sha256(&committed)), "len": word.len() })
+    let mut shown = Vec::new();
+    let mut from = 0;
+    for span in hidden.iter().filter(|span| span.word == at) {
+        shown.extend_from_slice(word.get(from..span.start).unwrap_or_default());
+        shown.extend_from_slice(format!("<hidden, {} bytes>", span.end.saturating_sub(span.start)).as_bytes());
+        from = span.end;
+    }
+    shown.extend_from_slice(word.get(from..).unwrap_or_default());
+    json!({ "commitment": hex(&sha256(&committed)), "len": word.len(), "shown": bytes(&shown) })
+}
+
+/// A rule that took part, with all that it says to people.
+fn reason(reason: &Reason) -> Value {
+    json!({
+        "id": reason.rule,
+        "layer": reason.layer.to_string(),
+        "effect": reason.effect.word(),
+        "risk": reason.risk.word(),
+        "data": reason.data,
+        "reason": reason.text,
+        "instead": reason.instead.as_deref().unwrap_or_default(),
+        "preview": reason.preview,
+    })
 }
 
 fn environment(environment: &Environment) -> String {

@@ -9,6 +9,7 @@ mod evidence;
 mod grant;
 mod review;
 mod sshsig;
+mod submitted;
 mod verify;
 
 pub use allowed_signers::{AllowedSigners, BadLine, NotVouched, Signer, Wanted};
@@ -19,4 +20,5 @@ pub use evidence::{Evidence, NAMESPACE, Statement};
 pub use grant::{Basis, Grant};
 pub use review::{Answer, Approver, Refusal, Review};
 pub use sshsig::{MAX_ARMOR, Sshsig};
+pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Rule, Said, Submitted, Word};
 pub use verify::verify;

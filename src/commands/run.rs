@@ -195,7 +195,7 @@ impl<'a> Teller<'a> {
     /// Asks people, and turns what they say into a grant, or into a refusal that is recorded.
     fn ask(&mut self, request: Request, asked: Asked, args: &RunArgs) -> Result<Result<Grant, Error>, Error> {
         let grounds = (asked.reasons.clone(), asked.hidden.clone(), asked.policy_digest);
-        let asked = ApprovalRequest::new(request, asked, random()?, now()?);
+        let asked = ApprovalRequest::new(request, asked, random()?, now()?, String::new());
         let draft = self.drafted(|setting| story::asked(&asked, setting));
         let mut log = self.open()?;
         log.append(&[draft], now()?).map_err(|error| self.failed(&error))?;

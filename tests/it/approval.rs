@@ -64,7 +64,7 @@ impl Parts {
     pub fn made(&self) -> ApprovalRequest {
         let argv = Argv::new(self.words.clone()).unwrap();
         let request = Request::new(self.id, argv, self.program.clone(), self.context.clone());
-        ApprovalRequest::new(request, self.asked.clone(), self.nonce, self.created)
+        ApprovalRequest::new(request, self.asked.clone(), self.nonce, self.created, String::new())
     }
 }
 

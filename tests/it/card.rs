@@ -72,7 +72,7 @@ fn delete_namespace() -> Story {
 impl Story {
     fn ask(self) -> ApprovalRequest {
         let request = Request::new(RequestId::new(1, &[1; 10]), Argv::new(self.words).unwrap(), self.program, self.context);
-        ApprovalRequest::new(request, self.asked, [9; 16], now())
+        ApprovalRequest::new(request, self.asked, [9; 16], now(), String::new())
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms and the floor of each; a room may import rooms of lower floors only, but for the command line and what it calls.
-const FLOORS: [(&str, u8); 19] = [
+const FLOORS: [(&str, u8); 20] = [
     ("exit_codes", 0),
     ("text", 0),
     ("key", 0),
@@ -21,6 +21,8 @@ const FLOORS: [(&str, u8); 19] = [
     ("config", 8),
     ("audit", 8),
     ("channel", 8),
+    // It keeps a log of its own.
+    ("server", 9),
     ("error", 9),
     ("commands", 10),
     ("cli", 10),

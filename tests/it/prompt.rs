@@ -61,7 +61,7 @@ fn the_question_is_asked_by_the_process_that_another_test_starts() {
     let request = Request::new(RequestId::new(1, &[1; 10]), Argv::new(words).unwrap(), program, context);
     let mut nonce = [0; 16];
     nonce[..4].copy_from_slice(&std::process::id().to_le_bytes());
-    let asked = ApprovalRequest::new(request, asked, nonce, gate::sys::clock::now().unwrap());
+    let asked = ApprovalRequest::new(request, asked, nonce, gate::sys::clock::now().unwrap(), String::new());
     let answered = match gate::channel::ask(&asked, &[], &gate::channel::Settings::default()) {
         gate::channel::Answered::Reviews(reviews) => {
             let review = &reviews[0];

@@ -1,0 +1,5 @@
+//! The approval server: requests come in, people who sign on decide, hosts get signed decisions.
+
+pub mod model;
+pub mod settings;
+pub mod store;

@@ -1,0 +1,158 @@
+//! What the server keeps: requests and where they stand, reviews, and the events that every change leaves.
+
+use serde_json::Value;
+
+use crate::approval::{Answer, Approver, Digest, Submitted};
+use crate::policy::{Assurance, Channel};
+
+/// Nanoseconds since 1970, by the server's clock.
+pub type Wall = i64;
+
+/// Where a request stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// People are asked.
+    Pending,
+    /// Enough of them approved; it may be consumed once, until its end.
+    Approved,
+    /// Somebody rejected it.
+    Rejected,
+    /// Nobody decided in time, or the approval was not used in time.
+    Expired,
+    /// The requester gave up.
+    Cancelled,
+    /// The approval was used.
+    Consumed,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Cancelled, Self::Consumed];
+
+    /// The word of the interface.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Consumed => "consumed",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+
+    /// Whether nothing can happen to it any more.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::Pending | Self::Approved)
+    }
+}
+
+/// Who asks, as the server proved it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Requester {
+    /// How it was proved: `login`, `host`, `mtls`, `github`, `kubernetes`, `oidc`.
+    pub way: String,
+    /// What the way calls it: a key's name, a workload's subject, a login's id.
+    pub name: String,
+    /// The person that it belongs to, who therefore never decides; none for a machine that is nobody's.
+    pub person: Option<Approver>,
+}
+
+/// A request as the server keeps it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// `req_` and a ULID.
+    pub id: String,
+    /// What the same command of the same asker has too; free again some time after it is over.
+    pub key: String,
+    /// Who asks.
+    pub requester: Requester,
+    /// What is asked: the very text that the digest is taken over.
+    pub submitted: Submitted,
+    /// The number that is shown to the requester, and that a reviewer types; none where there is nobody to show it to.
+    pub number: Option<String>,
+    /// How often a wrong number was typed.
+    pub wrong_numbers: u32,
+    /// SHA-256 of what only the requester knows, and shows to consume or cancel.
+    pub client_nonce_sha256: [u8; 32],
+    /// The host's signed checkpoint that came with it.
+    pub checkpoint: Option<String>,
+    /// Where it stands, as last written: see [`Self::at`].
+    pub state: State,
+    /// Goes up with every change.
+    pub version: u64,
+    /// When it came.
+    pub created: Wall,
+    /// Until when people may decide.
+    pub expires: Wall,
+    /// When it was decided.
+    pub decided: Option<Wall>,
+    /// Until when the approval may be used.
+    pub valid_until: Option<Wall>,
+    /// What people said, in their order.
+    pub reviews: Vec<KeptReview>,
+    /// How the command ended, as the host told it afterwards.
+    pub outcome: Option<Value>,
+}
+
+impl Kept {
+    /// Where it stands at a moment: what ran out is expired, whether or not somebody wrote that down.
+    pub fn at(&self, now: Wall) -> State {
+        match self.state {
+            State::Pending if now >= self.expires => State::Expired,
+            State::Approved if self.valid_until.is_some_and(|until| now >= until) => State::Expired,
+            state => state,
+        }
+    }
+
+    /// What approvers decide about.
+    pub fn digest(&self) -> Digest {
+        self.submitted.digest()
+    }
+}
+
+/// A review as the server keeps it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct KeptReview {
+    /// Who.
+    pub approver: Approver,
+    /// What to call them; never used to decide anything.
+    pub name: String,
+    /// What they said.
+    pub answer: Answer,
+    /// How surely it was them.
+    pub assurance: Assurance,
+    /// When that was proved: for `fresh`.
+    pub proved: Wall,
+    /// By which way.
+    pub channel: Channel,
+    /// Why, in their words.
+    pub comment: String,
+    /// The slots of the terms that they may fill, as their groups were when they decided.
+    pub slots: Vec<String>,
+    /// When.
+    pub at: Wall,
+    /// What shows it to others: `{"statement": BASE64, "sshsig": …}` or `{"statement": BASE64, "webauthn": …}`.
+    pub evidence: Option<Value>,
+}
+
+/// What happened, in the order in which it did: the one source of live updates, webhooks and the server's log.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Event {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// When.
+    pub at: Wall,
+    /// `request.created`, `request.reviewed`, `request.approved`, `request.rejected`, `request.expired`, `request.cancelled`,
+    /// `request.consumed`, `request.outcome`, `request.escalated`, `login`, `logout`, …
+    pub kind: String,
+    /// The request's id, where it is of one.
+    pub request: Option<String>,
+    /// What else there is to say; no secrets.
+    pub data: Value,
+}
