@@ -15,4 +15,10 @@ pub struct Settings {
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
     pub teams: std::collections::BTreeMap<String, Vec<String>>,
+    /// Identity providers by which people sign on.
+    #[serde(default)]
+    pub issuer: Vec<super::identity::settings::IssuerSettings>,
+    /// Issuers whose workloads may ask.
+    #[serde(default)]
+    pub workload: Vec<super::identity::settings::WorkloadSettings>,
 }
