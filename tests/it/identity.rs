@@ -7,7 +7,7 @@ use gate::server::identity::{Identity, session};
 use gate::server::store::Store;
 use proptest::prelude::*;
 
-use crate::identity_support::{Browser, Relying, SECOND, owner, runtime, secret_file, settings};
+use crate::identity_support::{Browser, Relying, SECOND, now, owner, runtime, secret_file, settings};
 
 /// Signs somebody on at the trial's provider, from wherever the browser is sent to it.
 fn sign_on(relying: &Relying, browser: &mut Browser, path: &str, who: &str) -> crate::identity_support::Seen {
@@ -28,7 +28,7 @@ fn a_person_who_signs_on_comes_back_where_they_were_with_name_groups_and_teams()
     assert_eq!((on.name.as_str(), on.email.as_str()), ("Alice Archer", "alice@example.com"));
     assert_eq!(on.groups.names, ["sre", "payments"]);
     assert_eq!(on.slots, [format!("person:{}/dev/idp#alice", relying.url), "team:payments".to_owned(), "team:sre".to_owned()]);
-    assert_eq!(on.assurance(relying.now()), Assurance::SecondPerson);
+    assert_eq!(on.assurance(now()), Assurance::SecondPerson);
     let events = runtime().block_on(relying.party.store.events(0, 10)).unwrap();
     assert_eq!(events.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(), ["login"]);
 }
@@ -38,13 +38,13 @@ fn a_session_ends_when_nobody_uses_it_and_in_any_case_after_half_a_day() {
     let relying = Relying::dev();
     let mut browser = Browser::new();
     sign_on(&relying, &mut browser, "/login", "bob");
-    let start = relying.now();
+    let start = now();
     let hour = 3600 * SECOND;
     assert!(relying.session_at(&browser, start + hour - 10 * SECOND).is_some());
     assert!(relying.session_at(&browser, start + 2 * hour - 30 * SECOND).is_some(), "using it keeps it");
     assert!(relying.session_at(&browser, start + 3 * hour).is_none(), "an hour of rest ends it");
     sign_on(&relying, &mut browser, "/login", "bob");
-    let start = relying.now();
+    let start = now();
     for half in 1..24 {
         assert!(relying.session_at(&browser, start + half * hour / 2).is_some(), "{half}");
     }
@@ -77,7 +77,7 @@ fn a_session_that_the_browser_made_up_is_none() {
     let two = format!("gate_session={cookie}; gate_session=other");
     let mut headers = HeaderMap::new();
     headers.insert("cookie", two.parse().unwrap());
-    let read = session::read(&relying.party.identity, &relying.party.store, &headers, relying.now());
+    let read = session::read(&relying.party.identity, &relying.party.store, &headers, now());
     assert!(runtime().block_on(read).unwrap().is_none(), "of two cookies nobody knows which");
 }
 
@@ -93,7 +93,7 @@ fn a_second_factor_counts_for_five_minutes_and_the_same_person_must_bring_it() {
     assert!(refused.body.contains("Another person signed on"), "{refused:?}");
     assert_eq!(relying.session(&browser).unwrap().on().person.subject, "alice", "the session stays as it was");
     sign_on(&relying, &mut browser, "/auth/step-up?return=/", "alice+mfa");
-    let (session, now) = (relying.session(&browser).unwrap(), relying.now());
+    let (session, now) = (relying.session(&browser).unwrap(), now());
     assert_eq!(session.on().assurance(now), Assurance::FreshMfa);
     assert!(session.on().proved.unwrap() <= now);
     assert_eq!(session.on().assurance(now + 301 * SECOND), Assurance::SecondPerson);
@@ -102,7 +102,9 @@ fn a_second_factor_counts_for_five_minutes_and_the_same_person_must_bring_it() {
 #[test]
 fn a_sign_on_never_leads_to_another_host() {
     let relying = Relying::dev();
-    for away in ["https://evil.example/", "//evil.example", "/\\evil.example", "evil", "/%0d%0aset-cookie:a=b", "/a b", "\\\\evil", "javascript:1"] {
+    for away in
+        ["https://evil.example/", "//evil.example", "/\\evil.example", "evil", "/%0d%0aset-cookie:a=b", "/a b", "\\\\evil", "javascript:1"]
+    {
         let mut browser = Browser::new();
         let away = crate::identity_support::percent(away).replace("%250d", "%0d").replace("%250a", "%0a");
         let seen = sign_on(&relying, &mut browser, &format!("/login?return={away}"), "bob");
@@ -139,7 +141,9 @@ fn what_changes_something_must_come_from_the_own_page_with_the_session_s_token()
     let session = relying.session(&browser).unwrap();
     let vouches = |pairs: &[(&'static str, &str)]| {
         let mut headers = HeaderMap::new();
-        pairs.iter().for_each(|(name, value)| drop(headers.insert(*name, value.parse().unwrap())));
+        for (name, value) in pairs {
+            headers.insert(*name, value.parse().unwrap());
+        }
         session.vouches(&relying.party.identity, &headers, None)
     };
     let token = session.csrf();
@@ -231,10 +235,14 @@ fn a_configuration_that_could_trust_the_wrong_party_is_refused() {
     refused(format!("{good}{}", issuer("other", "https://id.example", "")), "same url");
     refused(issuer("corp", "https://id.example", "[[issuer.assurance]]\nassurance = \"passkey\"\nacr = [\"x\"]"), "can prove `fresh-mfa`");
     refused(issuer("corp", "https://id.example", "[[issuer.assurance]]\nassurance = \"fresh-mfa\""), "one of `acr`, `amr`, `acrs`");
-    refused(issuer("corp", "https://id.example", "[[issuer.assurance]]\nassurance = \"fresh-mfa\"\nacr = [\"x\"]\nmax_age = \"30d\""), "`24h`");
+    refused(
+        issuer("corp", "https://id.example", "[[issuer.assurance]]\nassurance = \"fresh-mfa\"\nacr = [\"x\"]\nmax_age = \"30d\""),
+        "`24h`",
+    );
     refused(format!("teams.sre = [\"group:elsewhere:sre\"]\n{good}"), "`group:elsewhere:sre`");
     refused(format!("teams.sre = [\"alice@example.com\"]\n{good}"), "`alice@example.com`");
-    let workload = |more: &str| format!("[[workload]]\nname = \"ci\"\nway = \"github\"\nurl = \"https://ci.example\"\naudience = \"gate\"\n{more}\n");
+    let workload =
+        |more: &str| format!("[[workload]]\nname = \"ci\"\nway = \"github\"\nurl = \"https://ci.example\"\naudience = \"gate\"\n{more}\n");
     assert_eq!(read(&workload("allow = [{ repository_id = \"1\" }]")), Ok(()));
     refused(workload("allow = [{}]"), "needs claims");
     refused(workload("allow = []"), "needs claims");

@@ -7,7 +7,7 @@ use gate::server::identity::{Error, SignedOn, backchannel, groups_now};
 use gate::server::model::Wall;
 use serde_json::{Value, json};
 
-use crate::identity_support::{Browser, Draft, Key, Liar, Relying, SECOND, Seen, issuer, runtime};
+use crate::identity_support::{Browser, Draft, Key, Liar, Relying, SECOND, Seen, issuer, now, runtime};
 
 const FACTOR: &str = "groups_age = \"5m\"\n[[issuer.assurance]]\nassurance = \"fresh-mfa\"\nacr = [\"phr\"]\nmax_age = \"5m\"";
 
@@ -70,7 +70,7 @@ fn header(name: &'static str, value: Value) -> impl Fn(&mut Draft) + Send + 'sta
 }
 
 fn seconds() -> i64 {
-    gate::sys::clock::now().unwrap().wall / SECOND
+    now() / SECOND
 }
 
 #[test]
@@ -261,13 +261,13 @@ fn a_code_is_worth_one_sign_on() {
 fn a_step_up_counts_only_where_the_token_proves_it() {
     let stage = Stage::new(FACTOR);
     let (mut browser, on) = stage.signed_on();
-    assert_eq!(on.assurance(stage.relying.now()), Assurance::SecondPerson);
+    assert_eq!(on.assurance(now()), Assurance::SecondPerson);
     let mut refuses = |lie: Box<dyn Fn(&mut Draft) + Send>| {
         stage.liar.lies(lie);
         let seen = stage.step_up(&mut browser);
         assert_eq!(seen.status, 403, "{seen:?}");
         let on = stage.relying.session(&browser).unwrap().into_signed_on();
-        assert_eq!(on.assurance(stage.relying.now()), Assurance::SecondPerson);
+        assert_eq!(on.assurance(now()), Assurance::SecondPerson);
     };
     refuses(Box::new(|_| {}));
     refuses(Box::new(claim("acr", json!("pwd"))));
@@ -285,8 +285,8 @@ fn a_step_up_counts_only_where_the_token_proves_it() {
     }));
     stage.liar.lies(claim("acr", json!("phr")));
     stage.step_up(&mut browser);
-    let now = stage.relying.now();
-    assert_eq!(stage.relying.session(&browser).unwrap().on().assurance(now), Assurance::FreshMfa);
+    let at = now();
+    assert_eq!(stage.relying.session(&browser).unwrap().on().assurance(at), Assurance::FreshMfa);
     let asked = browser.went.iter().rev().find(|url| url.contains("/authorize")).unwrap();
     assert!(asked.contains("acr_values=phr") && asked.contains("max_age=60"), "{asked}");
 }
@@ -298,17 +298,17 @@ fn a_second_factor_that_the_provider_dates_long_ago_counts_for_nothing() {
         draft.claims["acr"] = json!("phr");
         draft.claims["auth_time"] = json!(seconds() - 301);
     });
-    assert_eq!(stage.signed_on().1.assurance(stage.relying.now()), Assurance::SecondPerson);
+    assert_eq!(stage.signed_on().1.assurance(now()), Assurance::SecondPerson);
 }
 
 #[test]
 fn groups_are_read_again_when_somebody_decides() {
     let stage = Stage::new("scopes = [\"openid\", \"offline_access\"]");
     let (_, on) = stage.signed_on();
-    let now = stage.relying.now();
+    let at = now();
     stage.liar.lies(claim("groups", json!(["night-shift"])));
-    assert_eq!(stage.groups(&on, now + 60 * SECOND).unwrap().groups.names, ["ops"], "young enough");
-    let read = stage.groups(&on, now + 301 * SECOND).unwrap();
+    assert_eq!(stage.groups(&on, at + 60 * SECOND).unwrap().groups.names, ["ops"], "young enough");
+    let read = stage.groups(&on, at + 301 * SECOND).unwrap();
     assert_eq!(read.groups.names, ["night-shift"]);
 }
 
@@ -316,22 +316,22 @@ fn groups_are_read_again_when_somebody_decides() {
 fn groups_that_cannot_be_read_again_are_no_groups_and_it_says_so() {
     let stage = Stage::new("");
     let (_, on) = stage.signed_on();
-    let now = stage.relying.now();
+    let at = now();
     stage.liar.down.lock().unwrap().push("token");
-    let read = stage.groups(&on, now + 301 * SECOND).unwrap();
+    let read = stage.groups(&on, at + 301 * SECOND).unwrap();
     assert!(read.groups.names.is_empty() && read.groups.missing.is_some(), "{read:?}");
     assert_eq!(read.slots, [format!("person:{}#ann", stage.liar.url)]);
     stage.liar.down.lock().unwrap().clear();
-    assert_eq!(stage.groups(&on, now + 302 * SECOND).unwrap().groups.names, ["ops"]);
+    assert_eq!(stage.groups(&on, at + 302 * SECOND).unwrap().groups.names, ["ops"]);
 }
 
 #[test]
 fn a_refresh_token_is_used_once_though_several_decide_at_once() {
     let stage = Stage::new("");
     let (_, on) = stage.signed_on();
-    let now = stage.relying.now() + 301 * SECOND;
+    let at = now() + 301 * SECOND;
     let (identity, store) = (&stage.relying.party.identity, &stage.relying.party.store);
-    let read = runtime().block_on(futures_util::future::join_all((0..8).map(|_| groups_now(identity, store, on.clone(), now))));
+    let read = runtime().block_on(futures_util::future::join_all((0..8).map(|_| groups_now(identity, store, on.clone(), at))));
     assert!(read.iter().all(|read| read.as_ref().is_ok_and(|on| on.groups.names == ["ops"])), "{read:?}");
     assert_eq!(stage.liar.asked("refreshed"), 1);
 }
@@ -342,7 +342,7 @@ fn a_person_whose_sign_on_the_provider_ended_is_signed_off() {
     let (browser, on) = stage.signed_on();
     // The refresh token that the server has is no longer the one that the provider expects.
     stage.liar.asked.lock().unwrap().push("refreshed".to_owned());
-    let read = stage.groups(&on, stage.relying.now() + 301 * SECOND);
+    let read = stage.groups(&on, now() + 301 * SECOND);
     assert!(matches!(read, Err(Error::Ended)), "{read:?}");
     assert!(stage.relying.session(&browser).is_none());
 }
@@ -352,7 +352,7 @@ fn a_refreshed_token_about_somebody_else_gives_no_groups() {
     let stage = Stage::new("");
     let (_, on) = stage.signed_on();
     stage.liar.lies(claim("sub", json!("bob")));
-    let read = stage.groups(&on, stage.relying.now() + 301 * SECOND).unwrap();
+    let read = stage.groups(&on, now() + 301 * SECOND).unwrap();
     assert!(read.groups.names.is_empty() && read.groups.missing.unwrap().contains("somebody else"));
 }
 
@@ -421,7 +421,7 @@ fn entra_is_asked_for_an_authentication_context_and_must_show_it() {
     assert_eq!(stage.step_up(&mut browser).status, 403);
     stage.liar.lies(lie(json!(["c2", "c1"])));
     stage.step_up(&mut browser);
-    assert_eq!(stage.relying.session(&browser).unwrap().on().assurance(stage.relying.now()), Assurance::FreshMfa);
+    assert_eq!(stage.relying.session(&browser).unwrap().on().assurance(now()), Assurance::FreshMfa);
     let asked = browser.went.iter().rev().find(|url| url.contains("/authorize")).unwrap();
     let asked = reqwest::Url::parse(asked).unwrap();
     let claims: Value = serde_json::from_str(&asked.query_pairs().find(|(name, _)| name == "claims").unwrap().1).unwrap();
@@ -440,8 +440,8 @@ fn a_provider_signs_people_off_by_a_token_that_is_right_and_new() {
         claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         stage.liar.logout_token(&claims)
     };
-    let now = stage.relying.now();
-    let told = |token: &str| runtime().block_on(backchannel(&stage.relying.party.identity, &stage.relying.party.store, token, now));
+    let at = now();
+    let told = |token: &str| runtime().block_on(backchannel(&stage.relying.party.identity, &stage.relying.party.store, token, at));
     for changes in [
         json!({ "nonce": "n" }),
         json!({ "events": null }),

@@ -111,10 +111,6 @@ impl Relying {
         Self { url, party, directory }
     }
 
-    pub fn now(&self) -> Wall {
-        gate::sys::clock::now().unwrap().wall
-    }
-
     /// The browser's session at a moment.
     pub fn session_at(&self, browser: &Browser, now: Wall) -> Option<Session> {
         let mut headers = HeaderMap::new();
@@ -123,8 +119,12 @@ impl Relying {
     }
 
     pub fn session(&self, browser: &Browser) -> Option<Session> {
-        self.session_at(browser, self.now())
+        self.session_at(browser, now())
     }
+}
+
+pub fn now() -> Wall {
+    gate::sys::clock::now().unwrap().wall
 }
 
 /// What all servers of the tests run on.
@@ -198,7 +198,11 @@ impl Browser {
             let (name, value) = set.split(';').next().unwrap().split_once('=').unwrap();
             let key = (Self::place(url), name.to_owned());
             let gone = value.is_empty() || set.to_ascii_lowercase().contains("max-age=0") || set.contains("01 Jan 1970");
-            if gone { self.cookies.remove(&key) } else { self.cookies.insert(key, value.to_owned()) };
+            if gone {
+                self.cookies.remove(&key)
+            } else {
+                self.cookies.insert(key, value.to_owned())
+            };
         }
         let location = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
         let location = location.map(|to| Url::parse(url).unwrap().join(&to).unwrap().to_string());
@@ -342,7 +346,7 @@ impl Liar {
     }
 
     fn draft(&self, nonce: &str) -> Draft {
-        let now = gate::sys::clock::now().unwrap().wall / SECOND;
+        let now = now() / SECOND;
         let claims = json!({ "iss": self.url, "aud": "gate", "sub": "ann", "name": "Ann", "groups": ["ops"], "nonce": nonce,
             "iat": now, "exp": now + 900, "auth_time": now, "sid": "s1" });
         let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": "one" });
@@ -375,7 +379,9 @@ impl Liar {
     pub fn logout_token(&self, claims: &Value) -> String {
         let mut draft = self.draft("");
         let all = draft.claims.as_object_mut().unwrap();
-        ["nonce", "name", "groups", "auth_time", "sid", "sub"].into_iter().for_each(|name| drop(all.remove(name)));
+        for name in ["nonce", "name", "groups", "auth_time", "sid", "sub"] {
+            all.remove(name);
+        }
         all.extend(claims.as_object().unwrap().clone());
         all.retain(|_, value| !value.is_null());
         draft.header["typ"] = json!("logout+jwt");
@@ -452,7 +458,8 @@ async fn token(State(liar): State<Arc<Liar>>, headers: HeaderMap, Form(fields): 
     };
     let draft = liar.draft(&nonce);
     let refresh = format!("refresh-{}", liar.asked("refreshed"));
-    Json(json!({ "token_type": "Bearer", "access_token": "access", "refresh_token": refresh, "id_token": liar.sign(&draft) })).into_response()
+    Json(json!({ "token_type": "Bearer", "access_token": "access", "refresh_token": refresh, "id_token": liar.sign(&draft) }))
+        .into_response()
 }
 
 async fn userinfo(State(liar): State<Arc<Liar>>) -> Response {

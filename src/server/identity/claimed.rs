@@ -18,9 +18,12 @@ const TYP: [&str; 1] = ["jwt"];
 /// What the token endpoint gave.
 #[derive(Deserialize)]
 pub(super) struct Tokens {
-    pub(super) id_token: Option<String>,
-    pub(super) access_token: Option<String>,
-    pub(super) refresh_token: Option<String>,
+    #[serde(rename = "id_token")]
+    pub(super) id: Option<String>,
+    #[serde(rename = "access_token")]
+    pub(super) access: Option<String>,
+    #[serde(rename = "refresh_token")]
+    pub(super) refresh: Option<String>,
 }
 
 /// Asks the token endpoint, as the client that the provider knows.

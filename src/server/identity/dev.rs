@@ -184,7 +184,11 @@ fn asked_right(provider: &DevProvider, fields: &Fields) -> Result<(), &'static s
         return Err("another client asks");
     }
     let complete = is("response_type", "code") && is("code_challenge_method", "S256");
-    if complete && fields.contains_key("code_challenge") && fields.contains_key("state") { Ok(()) } else { Err("the question is incomplete") }
+    if complete && fields.contains_key("code_challenge") && fields.contains_key("state") {
+        Ok(())
+    } else {
+        Err("the question is incomplete")
+    }
 }
 
 async fn choose(State(provider): State<Arc<DevProvider>>, Query(fields): Query<Fields>) -> Response {
@@ -192,7 +196,7 @@ async fn choose(State(provider): State<Arc<DevProvider>>, Query(fields): Query<F
         return told(400, "This sign-on cannot go on", why);
     }
     let people = PEOPLE.iter().map(|(subject, name, groups)| (*subject, *name, groups.join(", "))).collect();
-    page(&People { style: style(), fields: fields.into_iter().collect(), people }, 200, "")
+    page(&People { style: style(), fields: fields.into_iter().collect(), who: people }, 200, "")
 }
 
 async fn chosen(State(provider): State<Arc<DevProvider>>, Form(fields): Form<Fields>) -> Response {

@@ -156,13 +156,21 @@ fn location(identity: &Identity, provider: &Provider, end: &str, start: &Start) 
     }
     let age = start.max_age.map(|age| age.to_string());
     query.extend(age.as_deref().map(|age| ("max_age", age)));
-    let acr: Vec<&str> = provider.demands.iter().filter_map(|demand| if let Shown::Acr(acr) = &demand.by { Some(acr) } else { None }).flatten().map(String::as_str).collect();
+    let acr: Vec<&str> = provider
+        .demands
+        .iter()
+        .filter_map(|demand| if let Shown::Acr(acr) = &demand.by { Some(acr) } else { None })
+        .flatten()
+        .map(String::as_str)
+        .collect();
     let acr = acr.join(" ");
     if start.factor && !acr.is_empty() {
         query.push(("acr_values", &acr));
     }
     let acrs = provider.demands.iter().find_map(|demand| if let Shown::Acrs(acrs) = &demand.by { Some(acrs) } else { None });
-    let claims = acrs.map(|acrs| json!({ "id_token": { "acrs": { "essential": true, "value": acrs }, "auth_time": { "essential": true } } }).to_string());
+    let claims = acrs.map(|acrs| {
+        json!({ "id_token": { "acrs": { "essential": true, "value": acrs }, "auth_time": { "essential": true } } }).to_string()
+    });
     if start.factor {
         query.extend(claims.as_deref().map(|claims| ("claims", claims)));
     }
@@ -198,20 +206,19 @@ pub async fn finish(
     }
     let code = answered.code.as_deref().ok_or_else(|| Error::Refused("the answer has no code".to_owned()))?;
     let callback = identity.callback();
-    let fields =
-        [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", &callback), ("code_verifier", &start.verifier)];
+    let fields = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", &callback), ("code_verifier", &start.verifier)];
     let tokens = claimed::tokens(provider, &fields, now).await.map_err(|error| match error {
         Error::Ended => Error::Refused("the provider refused the code".to_owned()),
         error => error,
     })?;
-    let id_token = tokens.id_token.as_deref().ok_or_else(|| Error::Refused("the provider gave no ID token".to_owned()))?;
+    let id_token = tokens.id.as_deref().ok_or_else(|| Error::Refused("the provider gave no ID token".to_owned()))?;
     let claims = claimed::id_token(provider, id_token, now).await?;
     if !claims.text("nonce").is_some_and(|nonce| same(nonce, &start.nonce)) {
         return Err(Error::Refused("the token belongs to another sign-on".to_owned()));
     }
     let person = who::person(provider.kind, provider.issuer().url(), &claims)?;
     let (proved, factor_until) = proofs(provider, &start, &claims, &person, now)?;
-    let read = groups::first(provider, &claims, tokens.access_token.as_deref(), now).await;
+    let read = groups::first(provider, &claims, tokens.access.as_deref(), now).await;
     let id = session::new_id()?;
     let seal = |text: &Option<String>| text.as_deref().map(|text| identity.sealer.seal(&id, text)).transpose();
     let on = KeptSignOn {
@@ -225,7 +232,7 @@ pub async fn finish(
         factor_until,
         id_token: identity.sealer.seal(&id, id_token)?,
     };
-    let beside = KeptGroups { groups: read, refresh: seal(&tokens.refresh_token)?, access: seal(&tokens.access_token)? };
+    let beside = KeptGroups { groups: read, refresh: seal(&tokens.refresh)?, access: seal(&tokens.access)? };
     if let Some(before) = &start.session {
         session::end(store, before, now).await?;
     }
@@ -237,7 +244,13 @@ pub async fn finish(
 }
 
 /// What the token proves beyond who it is; refused where it is less than was demanded. A claim that is missing proves nothing.
-fn proofs(provider: &Provider, start: &Start, claims: &Claims, person: &Approver, now: Wall) -> Result<(Option<Wall>, Option<Wall>), Error> {
+fn proofs(
+    provider: &Provider,
+    start: &Start,
+    claims: &Claims,
+    person: &Approver,
+    now: Wall,
+) -> Result<(Option<Wall>, Option<Wall>), Error> {
     let proved = who::proved(claims, now)?;
     let factor_until = who::factor_until(&provider.demands, claims, proved);
     if let Some((issuer, subject)) = &start.person

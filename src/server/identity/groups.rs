@@ -26,7 +26,9 @@ async fn of_token(provider: &Provider, claims: &Claims, access_token: Option<&st
     match (who::groups(claim, claims.get(claim), who::overage(claims)), access_token) {
         (Found::Here(names), _) => Ok(names),
         (Found::Elsewhere, Some(token)) => listed(&claimed::member_objects(provider, token).await?),
-        (Found::Elsewhere, None) => Err(Error::Refused("there are more groups than fit the token, and nothing to read them with".to_owned())),
+        (Found::Elsewhere, None) => {
+            Err(Error::Refused("there are more groups than fit the token, and nothing to read them with".to_owned()))
+        }
         (Found::Nothing, Some(token)) => of_userinfo(provider, token, subject, now).await,
         (Found::Nothing, None) => Ok(Vec::new()),
     }
@@ -92,15 +94,15 @@ async fn again(
             let tokens = claimed::tokens(provider, &fields, now).await?;
             // A provider that rotates has just made the old one worthless: the new one is kept before anything else can fail.
             let seal = |token: &str| identity.sealer.seal(&on.id, token);
-            if let Some(next) = &tokens.refresh_token {
+            if let Some(next) = &tokens.refresh {
                 kept.refresh = Some(seal(next)?);
             }
-            if let Some(next) = &tokens.access_token {
+            if let Some(next) = &tokens.access {
                 kept.access = Some(seal(next)?);
             }
             put(store, item, &kept).await?;
-            let access = tokens.access_token.or(access);
-            match &tokens.id_token {
+            let access = tokens.access.or(access);
+            match &tokens.id {
                 Some(token) => {
                     let claims = claimed::id_token(provider, token, now).await?;
                     if who::person(provider.kind, provider.issuer().url(), &claims)? != on.person {

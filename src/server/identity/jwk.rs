@@ -122,11 +122,15 @@ impl Key {
 
 impl Material {
     fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        let plain = |kind: &'static dyn VerificationAlgorithm, key: &[u8]| UnparsedPublicKey::new(kind, key).verify(message, signature).is_ok();
+        let plain =
+            |kind: &'static dyn VerificationAlgorithm, key: &[u8]| UnparsedPublicKey::new(kind, key).verify(message, signature).is_ok();
         match self {
             Self::Rsa { n, e } => {
-                let kind =
-                    if algorithm == Algorithm::Ps256 { &signature::RSA_PSS_2048_8192_SHA256 } else { &signature::RSA_PKCS1_2048_8192_SHA256 };
+                let kind = if algorithm == Algorithm::Ps256 {
+                    &signature::RSA_PSS_2048_8192_SHA256
+                } else {
+                    &signature::RSA_PKCS1_2048_8192_SHA256
+                };
                 RsaPublicKeyComponents { n, e }.verify(kind, message, signature).is_ok()
             }
             Self::P256(point) => plain(&signature::ECDSA_P256_SHA256_FIXED, point),

@@ -88,7 +88,8 @@ impl Issuer {
         if metadata.issuer != self.url {
             return Err(Error::Refused("the provider's metadata is of another issuer".to_owned()));
         }
-        let ends = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.userinfo_endpoint, &metadata.end_session_endpoint];
+        let ends =
+            [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.userinfo_endpoint, &metadata.end_session_endpoint];
         for end in ends.into_iter().flatten().chain([&metadata.jwks_uri]) {
             secure(end).map_err(|error| Error::Refused(error.0))?;
         }

@@ -66,7 +66,8 @@ impl RawWish {
         if !(1..=253).contains(&self.host.len()) {
             return Err(refused("`host` names the host, in 253 bytes at most"));
         }
-        let scope = Scope::parse(self.scope.as_deref().unwrap_or("request")).ok_or_else(|| refused("`scope` is `request` or `request+decide`"))?;
+        let scope =
+            Scope::parse(self.scope.as_deref().unwrap_or("request")).ok_or_else(|| refused("`scope` is `request` or `request+decide`"))?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.code_challenge.len() != 43 || !self.code_challenge.chars().all(plain) {
             return Err(refused("`code_challenge` is the SHA-256 of a verifier, in base64url"));
@@ -108,7 +109,14 @@ struct Granted {
 }
 
 /// The person said yes on the page: where the browser takes the code.
-pub(super) async fn grant_code(store: &dyn Store, wish: Wish, on: &SignedOn, redirect: &Url, state: &str, now: Wall) -> Result<String, Error> {
+pub(super) async fn grant_code(
+    store: &dyn Store,
+    wish: Wish,
+    on: &SignedOn,
+    redirect: &Url,
+    state: &str,
+    now: Wall,
+) -> Result<String, Error> {
     let code = word()?;
     let data = serde_json::to_string(&Granted { wish, sign_on: on.id.clone() }).unwrap_or_default();
     let owner = teams::owner(&on.person);
@@ -117,7 +125,13 @@ pub(super) async fn grant_code(store: &dyn Store, wish: Wish, on: &SignedOn, red
 }
 
 /// The command line brings the code, and what only it knows.
-pub(super) async fn redeem(identity: &Identity, store: &dyn Store, code: &str, verifier: &str, now: Wall) -> Result<(String, Login), Error> {
+pub(super) async fn redeem(
+    identity: &Identity,
+    store: &dyn Store,
+    code: &str,
+    verifier: &str,
+    now: Wall,
+) -> Result<(String, Login), Error> {
     let unknown = || Error::Refused("the code is not known, or was used".to_owned());
     let item = store.take(LOGIN_CODE, &kept(code), now).await?.ok_or_else(unknown)?;
     let granted: Granted = serde_json::from_str(&item.data).map_err(|_| unknown())?;
@@ -139,7 +153,7 @@ async fn finish(
     let on = session::sign_on(identity, store, &sign_on, now).await?.ok_or(Error::Ended)?;
     if let Some(key) = &wish.key {
         let vkey = Vkey::parse(key).map_err(|_| Error::Refused("the host's key cannot be read".to_owned()))?;
-        tokens::bind(store, &vkey.public(), &on.person, &wish.host, now).await?;
+        tokens::bind(store, &vkey, &on.person, &wish.host, now).await?;
     }
     let (token, login) = tokens::issue(store, &on, wish.scope, device, &wish.host, now).await?;
     let told = json!({ "issuer": on.person.issuer, "subject": on.person.subject, "name": on.name, "host": wish.host,

@@ -62,8 +62,7 @@ pub struct Identity {
 impl Identity {
     /// Reads the sections `[[issuer]]`, `[[workload]]` and `[teams]`. `owner` may own the files with secrets; `seal` seals what providers entrust.
     pub fn new(settings: &Settings, owner: Owner, seal: [u8; 32]) -> Result<Self, BadSetting> {
-        let providers: Vec<Provider> =
-            settings.issuer.iter().map(|one| Provider::new(one.clone(), owner)).collect::<Result<_, _>>()?;
+        let providers: Vec<Provider> = settings.issuer.iter().map(|one| Provider::new(one.clone(), owner)).collect::<Result<_, _>>()?;
         let workloads: Vec<Workload> = settings.workload.iter().map(|one| Workload::new(one.clone())).collect::<Result<_, _>>()?;
         Self::with(&settings.url, providers, workloads, settings, seal)
     }

@@ -90,13 +90,7 @@ async fn ask_cli<H: Host>(State(host): State<Arc<H>>, headers: HeaderMap, query:
     page(&shown, 200, &target.origin().ascii_serialization())
 }
 
-fn question<'a>(
-    wish: &Wish,
-    session: &'a Session,
-    code: &'a str,
-    fields: Vec<(&'static str, &'a str)>,
-    action: &'static str,
-) -> Let<'a> {
+fn question<'a>(wish: &Wish, session: &'a Session, code: &'a str, fields: Vec<(&'static str, &'a str)>, action: &'static str) -> Let<'a> {
     Let {
         style: style(),
         host: crate::text::escape(wish.host.as_bytes()),

@@ -53,7 +53,7 @@ pub(super) struct Code {
 pub(super) struct People {
     pub style: &'static str,
     pub fields: Vec<(String, String)>,
-    pub people: Vec<(&'static str, &'static str, String)>,
+    pub who: Vec<(&'static str, &'static str, String)>,
 }
 
 /// The style sheet, for the templates.

@@ -28,7 +28,9 @@ impl Teams {
                 });
                 parsed.ok_or_else(|| {
                     let shown = crate::text::escape(member.as_bytes());
-                    BadSetting(format!("team `{team}`: `{shown}` is neither `group:ISSUERNAME:GROUP` of an issuer nor `person:ISSUER#SUBJECT`"))
+                    BadSetting(format!(
+                        "team `{team}`: `{shown}` is neither `group:ISSUERNAME:GROUP` of an issuer nor `person:ISSUER#SUBJECT`"
+                    ))
                 })
             });
             read.insert(team.clone(), members.collect::<Result<_, _>>()?);

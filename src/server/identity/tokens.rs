@@ -8,7 +8,7 @@ use super::session::{self, SignedOn};
 use super::web::{kept, random, same, word};
 use super::{Identity, teams};
 use crate::approval::Approver;
-use crate::key::PublicKey;
+use crate::key::Vkey;
 use crate::server::model::Wall;
 use crate::server::store::{Item, Store};
 use crate::text::hex;
@@ -164,26 +164,18 @@ pub(super) async fn rests_on(store: &dyn Store, person: &Approver, sign_on: &str
 }
 
 /// Binds a host's key to a person. A key that is another person's already stays theirs: else its owner could decide what they asked for.
-pub(super) async fn bind(store: &dyn Store, key: &PublicKey, person: &Approver, host: &str, now: Wall) -> Result<(), Error> {
-    // A hundred years, in nanoseconds, which is more than is left of them.
+pub(super) async fn bind(store: &dyn Store, key: &Vkey, person: &Approver, host: &str, now: Wall) -> Result<(), Error> {
     const NEVER: Wall = Wall::MAX;
     let owner = teams::owner(person);
-    let data = serde_json::to_string(&(&person.issuer, &person.subject)).unwrap_or_default();
-    let item = Item { kind: HOST_KEY, key: hex(&key.0), owner: owner.clone(), handle: host.to_owned(), data, expires: NEVER };
+    let item =
+        Item { kind: HOST_KEY, key: key.to_string(), owner: owner.clone(), handle: host.to_owned(), data: String::new(), expires: NEVER };
     if store.put_new(item, now).await? {
         return Ok(());
     }
-    match store.item(HOST_KEY, &hex(&key.0), now).await? {
+    match store.item(HOST_KEY, &key.to_string(), now).await? {
         Some(bound) if bound.owner == owner => Ok(()),
         _ => Err(Error::Refused("this host's key belongs to another person already".to_owned())),
     }
-}
-
-/// The person that a host's key belongs to.
-pub async fn person_of_host(store: &dyn Store, key: &PublicKey, now: Wall) -> Result<Option<Approver>, Error> {
-    let Some(item) = store.item(HOST_KEY, &hex(&key.0), now).await? else { return Ok(None) };
-    let read = serde_json::from_str::<(String, String)>(&item.data).ok();
-    Ok(read.map(|(issuer, subject)| Approver { issuer, subject }))
 }
 
 impl KeptLogin {

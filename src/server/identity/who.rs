@@ -47,7 +47,8 @@ fn is_id(text: &str) -> bool {
 
 /// What to call them.
 pub(super) fn name(claims: &Claims) -> String {
-    let named = ["name", "preferred_username", "email", "sub"].into_iter().find_map(|name| claims.text(name).filter(|text| !text.is_empty()));
+    let named =
+        ["name", "preferred_username", "email", "sub"].into_iter().find_map(|name| claims.text(name).filter(|text| !text.is_empty()));
     named.unwrap_or_default().chars().take(LONGEST).collect()
 }
 

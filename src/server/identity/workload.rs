@@ -33,7 +33,8 @@ impl Workload {
     /// Checks a section `[[workload]]`.
     pub fn new(settings: WorkloadSettings) -> Result<Self, BadSetting> {
         let called = settings.name.clone();
-        Self::checked(settings).map_err(|BadSetting(why)| BadSetting(format!("workload `{}`: {why}", crate::text::escape(called.as_bytes()))))
+        Self::checked(settings)
+            .map_err(|BadSetting(why)| BadSetting(format!("workload `{}`: {why}", crate::text::escape(called.as_bytes()))))
     }
 
     fn checked(settings: WorkloadSettings) -> Result<Self, BadSetting> {
