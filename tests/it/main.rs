@@ -32,6 +32,8 @@ mod keeping;
 mod keys;
 mod killed;
 mod log;
+mod pages;
+mod pages_samples;
 mod policy_authors;
 mod policy_keys;
 mod policy_keys_reading;
