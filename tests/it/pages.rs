@@ -8,7 +8,7 @@ use askama::Template;
 use gate::approval::Answer;
 use gate::policy::Assurance;
 use gate::server::model::{Kept, State};
-use gate::server::pages::html::{CardPage, Failed, Grants, History, Inbox, Issuer, Page, PasskeyView, People, Settings, SignOn, Team};
+use gate::server::pages::html::{CardPage, Failed, Grants, History, Inbox, Page, PasskeyView, People, Settings, Team};
 use gate::server::pages::view::{Around, Field, Moment, card, row};
 use gate::server::pages::viewer::{May, Viewer};
 use gate::server::pages::{assets, headers, words};
@@ -55,8 +55,12 @@ fn states() -> Vec<(&'static str, String)> {
         "target": [{ "name": "cluster", "fact": { "is": ["staging-eu-1"], "files": [] } }, { "name": "namespace", "fact": { "is": ["payments"], "files": [] } }] }));
     let earlier = over(&then, State::Consumed, vec![review("grace", Answer::Approve, "team:sre", "")], Some(0), 180_000);
     let get = with(json!({ "argv": ["kubectl", "--context", "prod-eu-1", "scale", "deploy/api", "--replicas=0"], "risk": "high" }));
-    let push = with(json!({ "argv": ["git", "push", "--force", "origin", "main"], "risk": "medium", "target": [], "asker": "ci:github-actions", "host": "runner-7" }));
-    let psql = with(json!({ "argv": ["psql", "-h", "db.internal", "-c", "UPDATE invoices SET state = 'paid' WHERE state = 'open' AND created < now() - interval '90 days'"], "risk": "low", "asker": "person" }));
+    let push = with(
+        json!({ "argv": ["git", "push", "--force", "origin", "main"], "risk": "medium", "target": [], "asker": "ci:github-actions", "host": "runner-7" }),
+    );
+    let psql = with(
+        json!({ "argv": ["psql", "-h", "db.internal", "-c", "UPDATE invoices SET state = 'paid' WHERE state = 'open' AND created < now() - interval '90 days'"], "risk": "low", "asker": "person" }),
+    );
     let recent = [
         over(&get, State::Rejected, vec![review("linus", Answer::Reject, "team:sre", "not now")], None, 400),
         over(&push, State::Consumed, vec![review("linus", Answer::Approve, "team:sre", "")], Some(1), 1900),
@@ -65,21 +69,41 @@ fn states() -> Vec<(&'static str, String)> {
     let pending = kept(&told());
     let half = Kept { reviews: vec![first.clone()], version: 2, ..kept(&told()) };
     let approved = over(&told(), State::Approved, vec![first.clone(), review("grace", Answer::Approve, "team:sre", "")], None, 120);
-    let rejected = over(&told(), State::Rejected, vec![first.clone(), review("grace", Answer::Reject, "team:sre", "v1 still serves refunds.\nAsk again on Thursday.")], None, 300);
+    let rejected = over(
+        &told(),
+        State::Rejected,
+        vec![first.clone(), review("grace", Answer::Reject, "team:sre", "v1 still serves refunds.\nAsk again on Thursday.")],
+        None,
+        300,
+    );
     let consumed = over(&told(), State::Consumed, vec![first, review("grace", Answer::Approve, "team:sre", "")], Some(0), 200);
     let hard = kept(&with(json!({ "argv": hostile(), "stdin": "unseen", "program_sha256": "unpinned", "uid": 0, "user": "root",
         "justification": "<img src=x onerror=alert(1)>", "host": "host<b>", "asker": "agent:<i>evil</i>" })));
     let long: String = "x".repeat(200_000);
     let long = kept(&with(json!({ "argv": ["printf", "%s", long] })));
-    let rows = |mine: &'static str| [(&get, "req_1"), (&told(), "req_2"), (&push, "req_3"), (&psql, "req_4")].map(|(told, id)| row(&Kept { id: id.to_owned(), ..kept(told) }, NOW, if id == "req_3" { mine } else { "" }));
+    let rows = |mine: &'static str| {
+        [(&get, "req_1"), (&told(), "req_2"), (&push, "req_3"), (&psql, "req_4")]
+            .map(|(told, id)| row(&Kept { id: id.to_owned(), ..kept(told) }, NOW, if id == "req_3" { mine } else { "" }))
+    };
     let history = [&approved, &consumed, &rejected, &recent[1], &recent[2]].map(|kept| row(kept, NOW, ""));
-    let passkeys = vec![PasskeyView { id: "abc".to_owned(), name: "laptop".to_owned(), about: "synced passkey".to_owned(), at: Moment::new(NOW - 90_000 * SECOND, NOW),
-        line: "gate-approver-1.eyJpc3N1ZXIiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWJqZWN0IjoiZ3JhY2UifQ".to_owned() }];
+    let passkeys = vec![PasskeyView {
+        id: "abc".to_owned(),
+        name: "laptop".to_owned(),
+        about: "synced passkey".to_owned(),
+        at: Moment::new(NOW - 90_000 * SECOND, NOW),
+        line: "gate-approver-1.eyJpc3N1ZXIiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWJqZWN0IjoiZ3JhY2UifQ".to_owned(),
+    }];
     let member = |name: &str, is: &str| Field { name: name.to_owned(), is: is.to_owned() };
-    let teams = || vec![
-        Team { name: "sre".to_owned(), members: vec![member("group sre-oncall", "of corp"), member("grace", "at https://id.example")], mine: true },
-        Team { name: "payments".to_owned(), members: vec![member("group payments-leads", "of corp")], mine: false },
-    ];
+    let teams = || {
+        vec![
+            Team {
+                name: "sre".to_owned(),
+                members: vec![member("group sre-oncall", "of corp"), member("grace", "at https://id.example")],
+                mine: true,
+            },
+            Team { name: "payments".to_owned(), members: vec![member("group payments-leads", "of corp")], mine: false },
+        ]
+    };
     vec![
         ("card-pending", page_of(&pending, Some(&earlier), &recent, decide(Assurance::SecondPerson, true))),
         ("card-half", page_of(&half, Some(&earlier), &recent[..1], decide(Assurance::Passkey, false))),
@@ -91,7 +115,10 @@ fn states() -> Vec<(&'static str, String)> {
         ("card-consumed", page_of(&consumed, None, &[], May::Look(""))),
         ("card-hostile", page_of(&hard, None, &[], decide(Assurance::FreshMfa, true))),
         ("card-long", page_of(&long, None, &[], decide(Assurance::Hardware, false))),
-        ("inbox", Inbox { page: frame("/inbox"), rows: rows("your own request").to_vec(), next: Some("req_1".to_owned()) }.render().unwrap()),
+        (
+            "inbox",
+            Inbox { page: frame("/inbox"), rows: rows("your own request").to_vec(), next: Some("req_1".to_owned()) }.render().unwrap(),
+        ),
         ("inbox-empty", Inbox { page: frame("/inbox"), rows: vec![], next: None }.render().unwrap()),
         ("history", History { page: frame("/history"), rows: history.to_vec(), next: None }.render().unwrap()),
         ("people", People { page: frame("/people"), teams: teams() }.render().unwrap()),
@@ -99,8 +126,16 @@ fn states() -> Vec<(&'static str, String)> {
         ("grants", Grants { page: frame("/grants") }.render().unwrap()),
         ("settings", Settings { page: frame("/settings"), passkeys }.render().unwrap()),
         ("settings-empty", Settings { page: frame("/settings"), passkeys: vec![] }.render().unwrap()),
-        ("sign-on", SignOn { page: Page::new("", None, NOW), issuers: vec![Issuer { name: "corp".to_owned(), href: "/auth/login/corp".to_owned() }, Issuer { name: "partners".to_owned(), href: "/auth/login/partners".to_owned() }], why: "Your session ended." }.render().unwrap()),
-        ("error", Failed { page: frame(""), title: "There is no such request", detail: "It may have been removed, or the link is not whole.".to_owned() }.render().unwrap()),
+        (
+            "error",
+            Failed {
+                page: Page::new("", None, NOW),
+                title: "There is no such request",
+                detail: "It may have been removed, or the link is not whole.".to_owned(),
+            }
+            .render()
+            .unwrap(),
+        ),
     ]
 }
 
@@ -142,7 +177,9 @@ fn a_page_with_its_style_and_script_is_small() {
 #[test]
 fn a_hostile_argument_stays_one_visible_argument() {
     let html = plain(&with(json!({ "argv": hostile() })));
-    for (what, found) in [("an escape", '\u{1b}'), ("a turn of direction", '\u{202e}'), ("a zero-width space", '\u{200b}'), ("a return", '\r')] {
+    for (what, found) in
+        [("an escape", '\u{1b}'), ("a turn of direction", '\u{202e}'), ("a zero-width space", '\u{200b}'), ("a return", '\r')]
+    {
         assert!(!html.contains(found), "{what}");
     }
     assert_eq!(html.matches("<script").count(), 1, "only the page's own");
@@ -151,7 +188,12 @@ fn a_hostile_argument_stays_one_visible_argument() {
     let command = html.split("id=\"cmd\"").nth(1).unwrap().split("</ol>").next().unwrap();
     assert_eq!(command.matches("<li>").count(), hostile().as_array().unwrap().len());
     // What a person must not miss is marked; a hidden secret is not to be imitated.
-    for marked in ["<mark class=\"e\">\\x1b</mark>", "<mark class=\"e\">\\u202e</mark>", "<mark class=\"e\">\\xff</mark>", "<mark class=\"h\">hidden, 9 bytes</mark>"] {
+    for marked in [
+        "<mark class=\"e\">\\x1b</mark>",
+        "<mark class=\"e\">\\u202e</mark>",
+        "<mark class=\"e\">\\xff</mark>",
+        "<mark class=\"h\">hidden, 9 bytes</mark>",
+    ] {
         assert!(command.contains(marked), "{marked}");
     }
     assert!(!command.contains("hidden, 5 bytes</mark>"));
@@ -180,7 +222,9 @@ fn the_number_that_is_typed_is_nowhere_on_the_page() {
 
 #[test]
 fn pages_may_load_nothing_of_others_and_stand_in_no_frame() {
-    let of = |issuers: &[String], name: &str| headers::headers(issuers).iter().find(|(is, _)| is == name).unwrap().1.to_str().unwrap().to_owned();
+    let of = |issuers: &[String], name: &str| {
+        headers::headers(issuers).iter().find(|(is, _)| is == name).unwrap().1.to_str().unwrap().to_owned()
+    };
     assert_eq!(
         of(&[], "content-security-policy"),
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; \

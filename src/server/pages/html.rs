@@ -30,8 +30,13 @@ impl<'a> Page<'a> {
     }
 }
 
-const PAGES: [(&str, &str); 5] =
-    [("/inbox", "Inbox"), ("/history", "History"), ("/people", "Who may decide"), ("/grants", "Standing grants"), ("/settings", "Settings")];
+const PAGES: [(&str, &str); 5] = [
+    ("/inbox", "Inbox"),
+    ("/history", "History"),
+    ("/people", "Who may decide"),
+    ("/grants", "Standing grants"),
+    ("/settings", "Settings"),
+];
 
 /// What the frame asks of each page.
 trait Framed {
@@ -170,29 +175,6 @@ pub struct Settings<'a> {
 }
 
 impl Framed for Settings<'_> {}
-
-/// A provider that people sign on with.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Issuer {
-    /// What to call it.
-    pub name: String,
-    /// The path that starts to sign on.
-    pub href: String,
-}
-
-/// Sign-on.
-#[derive(Template)]
-#[template(path = "serve/sign_on.html")]
-pub struct SignOn<'a> {
-    /// The frame.
-    pub page: Page<'a>,
-    /// The providers.
-    pub issuers: Vec<Issuer>,
-    /// Why one has to sign on; may be empty.
-    pub why: &'static str,
-}
-
-impl Framed for SignOn<'_> {}
 
 /// Something that went wrong.
 #[derive(Template)]

@@ -240,7 +240,8 @@ pub fn row(kept: &Kept, now: Wall, not_mine: &'static str) -> Row {
     let said = kept.submitted.said();
     let state = kept.at(now);
     let until = if state == State::Approved { kept.valid_until.unwrap_or(kept.expires) } else { kept.expires };
-    let decided = |wanted| kept.reviews.iter().filter(move |review| review.answer == wanted).map(|review| text::escape(review.name.as_bytes()));
+    let decided =
+        |wanted| kept.reviews.iter().filter(move |review| review.answer == wanted).map(|review| text::escape(review.name.as_bytes()));
     let by: Vec<String> = if state == State::Rejected { decided(Answer::Reject).collect() } else { decided(Answer::Approve).collect() };
     let ended = outcome(kept);
     Row {
@@ -345,12 +346,15 @@ fn facts(said: &Said) -> Vec<Field> {
     let mut out = vec![
         Field { name: "program".to_owned(), is: path(&said.program) },
         Field { name: "its SHA-256".to_owned(), is: text::escape(said.program_sha256.as_bytes()) },
-        field("input", match said.stdin {
-            "tty" => "the terminal",
-            "empty" => "empty",
-            "file" => "a file, compared before it runs",
-            _ => "a pipe that nobody can see",
-        }),
+        field(
+            "input",
+            match said.stdin {
+                "tty" => "the terminal",
+                "empty" => "empty",
+                "file" => "a file, compared before it runs",
+                _ => "a pipe that nobody can see",
+            },
+        ),
     ];
     out.extend(said.facts.iter().map(|(name, is)| field(name, is)));
     out.extend(said.pinned.iter().map(|(file, digest)| Field { name: path(file), is: compare::short(digest) }));
@@ -398,24 +402,40 @@ fn slot_name(slot: &str) -> String {
     let plain = |text: &str| text::escape(text.as_bytes());
     match slot.split_once(':') {
         Some(("team", name)) => format!("team {}", plain(name)),
-        Some(("person", who)) => who.rsplit_once('#').map_or_else(|| plain(who), |(issuer, subject)| format!("{} at {}", plain(subject), plain(issuer))),
+        Some(("person", who)) => {
+            who.rsplit_once('#').map_or_else(|| plain(who), |(issuer, subject)| format!("{} at {}", plain(subject), plain(issuer)))
+        }
         _ => plain(slot),
     }
 }
 
+/// Who stands in which slot. One person fills one slot: who can fill the fewest is placed first.
 fn slots(kept: &Kept) -> Vec<SlotView> {
     let terms = &kept.submitted.said().terms;
-    let approved = || kept.reviews.iter().filter(|review| review.answer == Answer::Approve);
+    let mut approved: Vec<&KeptReview> = kept.reviews.iter().filter(|review| review.answer == Answer::Approve).collect();
     let name = |review: &KeptReview| text::escape(review.name.as_bytes());
     if terms.approvers.is_empty() {
-        return vec![SlotView { name: "anybody who signs on".to_owned(), wanted: terms.threshold, by: approved().map(name).collect() }];
+        return vec![SlotView {
+            name: "anybody who signs on".to_owned(),
+            wanted: terms.threshold,
+            by: approved.into_iter().map(name).collect(),
+        }];
     }
-    let slot = |slot: &String| SlotView {
-        name: slot_name(slot),
-        wanted: terms.threshold,
-        by: approved().filter(|review| review.slots.contains(slot)).map(name).collect(),
+    let may = |slot: &String, review: &KeptReview| {
+        let after = Duration::from_nanos(review.at.saturating_sub(kept.created).max(0).unsigned_abs());
+        let added = terms.escalate.iter().filter(|step| after >= step.after).flat_map(|step| &step.approvers);
+        review.slots.contains(slot) || added.into_iter().any(|slot| review.slots.contains(slot))
     };
-    terms.approvers.iter().map(slot).collect()
+    approved.sort_by_key(|review| terms.approvers.iter().filter(|slot| may(slot, review)).count());
+    let empty = |slot: &String| SlotView { name: slot_name(slot), wanted: terms.threshold, by: Vec::new() };
+    let mut slots: Vec<SlotView> = terms.approvers.iter().map(empty).collect();
+    for review in approved {
+        let free = terms.approvers.iter().zip(&mut slots).find(|(slot, view)| view.by.len() < view.wanted as usize && may(slot, review));
+        if let Some((_, view)) = free {
+            view.by.push(name(review));
+        }
+    }
+    slots
 }
 
 fn review(review: &KeptReview, now: Wall) -> ReviewView {

@@ -56,7 +56,10 @@ fn words(argv: &[Word], out: &mut Vec<String>) {
         out.push(format!("Look-alikes stand in {} more words.", alike.len() - NAMED));
     }
     if !turned.is_empty() {
-        out.push(format!("Letters that are written from right to left stand in {}; here they stand in the order in which they run.", named(&turned)));
+        out.push(format!(
+            "Letters that are written from right to left stand in {}; here they stand in the order in which they run.",
+            named(&turned)
+        ));
     }
 }
 
