@@ -66,6 +66,7 @@ pub fn kept(told: &Value) -> Kept {
         created: NOW - 48 * SECOND,
         expires: NOW + 852 * SECOND,
         decided: None,
+        consumed: None,
         valid_until: None,
         reviews: Vec::new(),
         outcome: None,

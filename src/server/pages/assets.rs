@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -32,7 +31,7 @@ pub fn js() -> &'static str {
 }
 
 /// Answers `GET /assets/{name}`. The name changes with the bytes, so what it names never changes.
-pub async fn get(Path(name): Path<String>) -> Response {
+pub fn get(name: &str) -> Response {
     let is = |path: &str| path.strip_prefix("/assets/").is_some_and(|known| known == name);
     let (kind, bytes) = if is(css()) {
         ("text/css; charset=utf-8", CSS)

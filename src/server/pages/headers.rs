@@ -8,10 +8,11 @@ const PERMISSIONS: &str = "publickey-credentials-get=(self), publickey-credentia
 
 /// The headers of pages. Signing out posts a form that is sent on to the issuer, so the issuers' origins are where forms may lead.
 pub fn headers(issuers: &[String]) -> Vec<(HeaderName, HeaderValue)> {
+    let origins: Vec<&str> = issuers.iter().map(String::as_str).filter(|origin| is_origin(origin)).collect();
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; \
-         form-action 'self'{}; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'",
-        issuers.iter().filter(|origin| is_origin(origin)).map(|origin| format!(" {origin}")).collect::<String>()
+         form-action {}; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'",
+        [&["'self'"], origins.as_slice()].concat().join(" ")
     );
     let mut out = vec![
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
