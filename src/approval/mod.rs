@@ -2,8 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod allowed_signers;
+mod approvers;
+mod approvers_file;
 mod asked;
+mod attestation;
 mod canonical;
+mod cbor;
+mod change;
 mod digest;
 mod evidence;
 mod grant;
@@ -11,14 +16,20 @@ mod review;
 mod sshsig;
 mod submitted;
 mod verify;
+mod webauthn;
 
 pub use allowed_signers::{AllowedSigners, BadLine, NotVouched, Signer, Wanted};
+pub use approvers::{APPROVERS_NAMESPACE, Approvers, BadApprovers, Enrolled, Expected, NotProved, Proved};
+pub use approvers_file::{ApproversFile, LONGEST_APPROVERS};
 pub use asked::{ApprovalRequest, Past};
+pub use attestation::Attesters;
 pub use canonical::terms_value;
+pub use change::{Act, Change, NewKey, SignedChange};
 pub use digest::{Digest, Stamp, sha256};
-pub use evidence::{Evidence, NAMESPACE, Statement};
+pub use evidence::{Bound, Evidence, NAMESPACE, Seen, Signed, Statement};
 pub use grant::{Basis, Grant};
 pub use review::{Answer, Approver, Refusal, Review};
 pub use sshsig::{MAX_ARMOR, Sshsig};
 pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Rule, Said, Submitted, Word};
 pub use verify::verify;
+pub use webauthn::{Assertion, PasskeyKey, Registration, RelyingParty, Unproved};

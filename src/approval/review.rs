@@ -22,6 +22,21 @@ pub enum Answer {
     Reject,
 }
 
+impl Answer {
+    /// The word of the interface.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Approve, Self::Reject].into_iter().find(|answer| answer.word() == word)
+    }
+}
+
 /// One approver's answer to one digest.
 #[derive(Clone, Debug)]
 pub struct Review {
