@@ -100,7 +100,7 @@ impl CoseKey {
         }
     }
 
-    /// Whether the signature, in the form that WebAuthn gives it, is this key's over this message.
+    /// Whether the signature, in the form that `WebAuthn` gives it, is this key's over this message.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let by = |algorithm: &'static dyn VerificationAlgorithm, key: &[u8]| {
             UnparsedPublicKey::new(algorithm, key).verify(message, signature).is_ok()

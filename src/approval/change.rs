@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::attestation::Attesters;
 use super::digest::sha256;
-use super::evidence::{Signed, unhex};
+use super::evidence::Signed;
 use super::review::Approver;
 use super::webauthn::{Registration, RelyingParty};
 use crate::key::ssh::SshKey;
-use crate::text::hex;
+use crate::text::{hex, unhex};
 
 /// A change does at most so much at once.
 const MOST_ACTS: usize = 8;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::review::{Answer, Approver};
 use super::sshsig::MAX_ARMOR;
 use super::webauthn::Assertion;
-use crate::text::hex;
+use crate::text::{hex, unhex};
 
 /// What approvers sign for, so that no signature made for something else is an approval.
 pub const NAMESPACE: &str = "approval@gate";
@@ -141,6 +141,7 @@ impl Statement {
     }
 
     /// The same by an approver who was shown this state of the log.
+    #[must_use]
     pub fn having_seen(self, seen: Seen) -> Self {
         Self { seen: Some(seen), ..self }
     }
@@ -231,15 +232,4 @@ impl Statement {
     pub fn seen(&self) -> Option<&Seen> {
         self.seen.as_ref()
     }
-}
-
-/// Reads lower-case hex.
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }

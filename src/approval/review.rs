@@ -56,6 +56,8 @@ pub struct Review {
     pub at: Stamp,
     /// What exactly they answered.
     pub digest: Digest,
+    /// The slots that they may fill, as a server has it: `team:NAME`, `person:ISSUER#SUBJECT`.
+    pub slots: Vec<String>,
     /// What shows it to others, where they signed it.
     pub evidence: Option<Evidence>,
 }

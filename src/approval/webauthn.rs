@@ -11,9 +11,8 @@ use serde_json::json;
 use super::attestation::{Attesters, attested};
 use super::cbor::{self, CoseKey};
 use super::digest::sha256;
-use super::evidence::unhex;
 use super::review::Approver;
-use crate::text::hex;
+use crate::text::{hex, unhex};
 
 /// What a browser says about an asking is at most so long, in bytes.
 const LONGEST_CLIENT_DATA: usize = 4096;

@@ -1,7 +1,7 @@
 //! The approvers file: who may approve by which keys, every change signed by those who were there before.
 
 use gate::approval::{
-    APPROVERS_NAMESPACE, Act, Answer, Approver, Approvers, ApproversFile, Attesters, Bound, Evidence, Expected, NAMESPACE, NewKey, NotProved,
+    APPROVERS_NAMESPACE, Act, Answer, Approver, Approvers, ApproversFile, Attesters, Bound, Evidence, Awaited, NAMESPACE, NewKey, NotProved,
     Signed, Statement, Unproved,
 };
 use gate::key::ssh::{SshKey, Unusable};
@@ -62,8 +62,8 @@ fn statement(approver: Approver, answer: Answer) -> Statement {
     Statement::new("01932c07", [1; 32], answer, approver, 100, bound).unwrap()
 }
 
-fn expected(approver: &Approver) -> Expected<'_> {
-    Expected {
+fn awaited(approver: &Approver) -> Awaited<'_> {
+    Awaited {
         request: "01932c07",
         digest: &[1; 32],
         answer: Answer::Approve,
@@ -88,9 +88,9 @@ fn by_bob(authenticator: &Authenticator) -> Evidence {
 fn people_prove_their_answers_by_the_keys_that_they_are_enrolled_with() {
     let two = two();
     let approvers = two.file.approvers();
-    let proved = approvers.prove(&by_ada(&two.ada), &expected(&ada()), 500).unwrap();
+    let proved = approvers.prove(&by_ada(&two.ada), &awaited(&ada()), 500).unwrap();
     assert_eq!((proved.assurance(), proved.counter()), (Assurance::Hardware, None));
-    let proved = approvers.prove(&by_bob(&two.bob), &expected(&bob()), 500).unwrap();
+    let proved = approvers.prove(&by_bob(&two.bob), &awaited(&bob()), 500).unwrap();
     assert_eq!((proved.assurance(), proved.counter()), (Assurance::Passkey, Some(1)));
     assert_eq!(proved.statement().answer(), Answer::Approve);
     for evidence in [by_ada(&two.ada), by_bob(&two.bob)] {
@@ -106,49 +106,49 @@ fn evidence_of_anything_else_proves_nothing() {
     let mut two = two();
     let approvers = two.file.approvers().clone();
     let (ada, bob) = (ada(), bob());
-    let refused = |evidence: &Evidence, expected: &Expected<'_>, at| approvers.prove(evidence, expected, at).unwrap_err();
+    let refused = |evidence: &Evidence, awaited: &Awaited<'_>, at| approvers.prove(evidence, awaited, at).unwrap_err();
     let good = by_bob(&two.bob);
-    assert_eq!(refused(&good, &Expected { digest: &[2; 32], ..expected(&bob) }, 500), NotProved::Request);
-    assert_eq!(refused(&good, &Expected { request: "01932c08", ..expected(&bob) }, 500), NotProved::Request);
-    assert_eq!(refused(&good, &Expected { answer: Answer::Reject, ..expected(&bob) }, 500), NotProved::Answer);
-    assert_eq!(refused(&good, &expected(&ada), 500), NotProved::Approver);
-    assert_eq!(refused(&good, &Expected { nonce: Some(&[6; 16]), ..expected(&bob) }, 500), NotProved::Nonce);
-    assert_eq!(refused(&good, &expected(&bob), 1001), NotProved::Expired);
-    assert_eq!(refused(&good, &Expected { counter: Some(1), ..expected(&bob) }, 500), NotProved::Passkey(Unproved::Counter));
-    assert_eq!(refused(&good, &expected(&bob), 15), NotProved::Time, "not enrolled yet");
+    assert_eq!(refused(&good, &Awaited { digest: &[2; 32], ..awaited(&bob) }, 500), NotProved::Request);
+    assert_eq!(refused(&good, &Awaited { request: "01932c08", ..awaited(&bob) }, 500), NotProved::Request);
+    assert_eq!(refused(&good, &Awaited { answer: Answer::Reject, ..awaited(&bob) }, 500), NotProved::Answer);
+    assert_eq!(refused(&good, &awaited(&ada), 500), NotProved::Approver);
+    assert_eq!(refused(&good, &Awaited { nonce: Some(&[6; 16]), ..awaited(&bob) }, 500), NotProved::Nonce);
+    assert_eq!(refused(&good, &awaited(&bob), 1001), NotProved::Expired);
+    assert_eq!(refused(&good, &Awaited { counter: Some(1), ..awaited(&bob) }, 500), NotProved::Passkey(Unproved::Counter));
+    assert_eq!(refused(&good, &awaited(&bob), 15), NotProved::Time, "not enrolled yet");
 
     // Ada's name over Bob's key, and Bob's name over Ada's.
     let theirs = Evidence { signed: Signed::Webauthn(two.bob.assert(&by_ada(&two.ada).statement)), ..by_ada(&two.ada) };
-    assert_eq!(refused(&theirs, &expected(&ada), 500), NotProved::Approver);
+    assert_eq!(refused(&theirs, &awaited(&ada), 500), NotProved::Approver);
     let statement = good.statement.clone();
     let theirs = Evidence { signed: Signed::Sshsig(two.ada.sign(1, NAMESPACE, &statement)), statement };
-    assert_eq!(refused(&theirs, &expected(&bob), 500), NotProved::Approver);
+    assert_eq!(refused(&theirs, &awaited(&bob), 500), NotProved::Approver);
 
     // A signature of another statement, of nobody, untouched, unverified, or for another purpose.
     let mut other = good.clone();
     other.signed = by_bob(&Authenticator::new(2)).signed;
-    assert_eq!(refused(&other, &expected(&bob), 500), NotProved::Passkey(Unproved::Signature));
-    assert_eq!(refused(&by_bob(&Authenticator::new(3)), &expected(&bob), 500), NotProved::Unknown);
-    assert_eq!(refused(&by_ada(&Token::new()), &expected(&ada), 500), NotProved::Unknown);
+    assert_eq!(refused(&other, &awaited(&bob), 500), NotProved::Passkey(Unproved::Signature));
+    assert_eq!(refused(&by_bob(&Authenticator::new(3)), &awaited(&bob), 500), NotProved::Unknown);
+    assert_eq!(refused(&by_ada(&Token::new()), &awaited(&ada), 500), NotProved::Unknown);
     two.bob.flags = PRESENT;
-    assert_eq!(refused(&by_bob(&two.bob), &expected(&bob), 500), NotProved::Passkey(Unproved::NotVerified));
+    assert_eq!(refused(&by_bob(&two.bob), &awaited(&bob), 500), NotProved::Passkey(Unproved::NotVerified));
     two.bob.flags = crate::authenticator::VERIFIED | PRESENT;
     two.bob.origin = "https://evil.test".into();
-    assert_eq!(refused(&by_bob(&two.bob), &expected(&bob), 500), NotProved::Passkey(Unproved::Origin));
+    assert_eq!(refused(&by_bob(&two.bob), &awaited(&bob), 500), NotProved::Passkey(Unproved::Origin));
     let touched = |flags, namespace: &str| {
         let statement = by_ada(&two.ada).statement;
         Evidence { signed: Signed::Sshsig(two.ada.sign(flags, namespace, &statement)), statement }
     };
-    assert_eq!(refused(&touched(0, NAMESPACE), &expected(&ada), 500), NotProved::NotTouched);
-    assert_eq!(refused(&touched(4, NAMESPACE), &expected(&ada), 500), NotProved::NotTouched);
-    assert_eq!(refused(&touched(1, NAMESPACE), &Expected { user_verified: true, ..expected(&ada) }, 500), NotProved::NotVerified);
-    assert!(approvers.prove(&touched(5, NAMESPACE), &Expected { user_verified: true, ..expected(&ada) }, 500).is_ok());
-    assert_eq!(refused(&touched(1, APPROVERS_NAMESPACE), &expected(&ada), 500), NotProved::Namespace(APPROVERS_NAMESPACE.into()));
+    assert_eq!(refused(&touched(0, NAMESPACE), &awaited(&ada), 500), NotProved::NotTouched);
+    assert_eq!(refused(&touched(4, NAMESPACE), &awaited(&ada), 500), NotProved::NotTouched);
+    assert_eq!(refused(&touched(1, NAMESPACE), &Awaited { user_verified: true, ..awaited(&ada) }, 500), NotProved::NotVerified);
+    assert!(approvers.prove(&touched(5, NAMESPACE), &Awaited { user_verified: true, ..awaited(&ada) }, 500).is_ok());
+    assert_eq!(refused(&touched(1, APPROVERS_NAMESPACE), &awaited(&ada), 500), NotProved::Namespace(APPROVERS_NAMESPACE.into()));
     let mut moved = by_ada(&two.ada);
     moved.statement = String::from_utf8(moved.statement).unwrap().replace(r#""at":"100""#, r#""at":"101""#).into_bytes();
-    assert_eq!(refused(&moved, &expected(&ada), 500), NotProved::Ssh(Unusable::Wrong));
+    assert_eq!(refused(&moved, &awaited(&ada), 500), NotProved::Ssh(Unusable::Wrong));
     let nothing = Evidence { statement: b"{}".to_vec(), ..good };
-    assert_eq!(refused(&nothing, &expected(&bob), 500), NotProved::Statement);
+    assert_eq!(refused(&nothing, &awaited(&bob), 500), NotProved::Statement);
 }
 
 #[test]
@@ -204,9 +204,9 @@ fn a_key_that_was_removed_shows_what_it_signed_before_and_nothing_after() {
     let spare = Token::new();
     let file = signed(two.file.clone(), vec![ssh(ada(), &spare), Act::Remove { approver: ada(), key: fingerprint(&two.ada) }], 400, &two);
     let approvers = file.approvers();
-    assert!(approvers.prove(&by_ada(&two.ada), &expected(&ada()), 399).is_ok());
-    assert_eq!(approvers.prove(&by_ada(&two.ada), &expected(&ada()), 400), Err(NotProved::Time));
-    assert!(approvers.prove(&by_ada(&spare), &expected(&ada()), 400).is_ok());
+    assert!(approvers.prove(&by_ada(&two.ada), &awaited(&ada()), 399).is_ok());
+    assert_eq!(approvers.prove(&by_ada(&two.ada), &awaited(&ada()), 400), Err(NotProved::Time));
+    assert!(approvers.prove(&by_ada(&spare), &awaited(&ada()), 400).is_ok());
     let proposed = file.propose(vec![ssh(eve(), &Token::new())], 500).unwrap();
     assert!(proposed.clone().sign(by_token(&proposed, &two.ada)).unwrap_err().to_string().contains("not enrolled at that time"));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gate::approval::{Answer, Approver, Bound, Evidence, NAMESPACE, Review, Seen, Signed, Stamp, Statement, verify};
+use gate::approval::{Answer, Answers, Approver, Bound, Evidence, NAMESPACE, Review, Seen, Signed, Stamp, Statement, Trust, verify};
 use gate::policy::{Assurance, Channel};
 use gate::record::{Checkpoint, Draft, Note, story};
 use serde_json::Value;
@@ -61,9 +61,10 @@ fn decision(parts: &Parts, evidence: Option<Evidence>) -> [Draft; 2] {
         justification: String::new(),
         at: when,
         digest: asked.digest(),
+        slots: Vec::new(),
         evidence,
     };
-    let grant = verify(asked, &[review], &approver, when).unwrap();
+    let grant = verify(asked, Answers { terminal: &[review], receipt: None }, Trust { requester: &approver }, when).unwrap();
     story::granted(&grant, (1, 1), story::Setting { files: &[], moved: &[], salt: &salt })
 }
 
