@@ -5,7 +5,9 @@
 
 mod agent;
 mod approval;
+mod approvers;
 mod attacks;
+mod authenticator;
 mod bad_input;
 mod batch;
 mod bundle;
@@ -35,6 +37,9 @@ mod keeping;
 mod keys;
 mod killed;
 mod log;
+mod pages;
+mod pages_samples;
+mod passkeys;
 mod policy_authors;
 mod policy_keys;
 mod policy_keys_reading;
@@ -47,6 +52,8 @@ mod reading_laws;
 mod record;
 mod report;
 mod search;
+mod serve_requests;
+mod serving;
 mod shell;
 mod shell_corpus;
 mod shell_names;
