@@ -1,5 +1,7 @@
 //! The approval server: requests come in, people who sign on decide, hosts get signed decisions.
 
+pub mod listen;
 pub mod model;
 pub mod settings;
+pub mod stop;
 pub mod store;
