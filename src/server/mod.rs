@@ -1,6 +1,9 @@
 //! The approval server: requests come in, people who sign on decide, hosts get signed decisions.
 
+pub mod health;
+pub mod journal;
 pub mod listen;
+pub mod logs;
 pub mod model;
 pub mod settings;
 pub mod stop;

@@ -67,6 +67,11 @@ fn categories(kind: Kind, told: &Told) -> (&'static str, Vec<&'static str>) {
         Kind::Redact | Kind::Prune => ("configuration", vec!["deletion"]),
         Kind::Anchor | Kind::Heartbeat => ("configuration", vec!["info"]),
         Kind::AuditFailure => ("configuration", vec!["error"]),
+        Kind::Review | Kind::RequestState | Kind::BreakGlass => ("process", vec!["info"]),
+        Kind::Login => ("authentication", vec!["start"]),
+        Kind::Logout => ("authentication", vec!["end"]),
+        Kind::Stop => ("configuration", vec!["change"]),
+        Kind::Server => ("configuration", vec!["info"]),
     }
 }
 
