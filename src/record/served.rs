@@ -75,13 +75,13 @@ pub fn created(happened: Happened<'_>, asked: Asked<'_>) -> Draft {
 pub fn reviewed(happened: Happened<'_>, asked: Asked<'_>, answered: Answered<'_>) -> Draft {
     let mut draft = about(Kind::Review, happened, asked);
     let mut review = person(answered);
-    review.insert("answer".into(), answer_word(answered.answer).into());
+    review.insert("answer".into(), answered.answer.word().into());
     review.insert("slots".into(), answered.slots.into());
     if let Some(evidence) = answered.evidence {
         review.insert("evidence".into(), plain(evidence));
     }
     if !answered.comment.is_empty() {
-        draft.disclosures.push(disclosure::conceal(&mut review, "comment", answered.comment.into(), seed(happened, "comment")));
+        draft.disclosures.push(disclosure::conceal(&mut review, "comment", answered.comment.into(), seed(happened, Kind::Review, "comment")));
     }
     draft.fields.insert("review".into(), Value::Object(review));
     fitting(draft, happened)
@@ -194,7 +194,7 @@ fn command(happened: Happened<'_>, asked: Asked<'_>, draft: &mut Draft) -> Value
     if let Some(cwd) = &said.cwd {
         line.insert("cwd".into(), bytes_value(cwd));
     }
-    draft.disclosures.push(disclosure::conceal_line(&mut command, line, seed(happened, "line")));
+    draft.disclosures.push(disclosure::conceal_line(&mut command, line, seed(happened, draft.kind, "line")));
     Value::Object(command)
 }
 
@@ -223,13 +223,6 @@ fn person(answered: Answered<'_>) -> Map<String, Value> {
     ])
 }
 
-fn answer_word(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Approve => "approve",
-        Answer::Reject => "reject",
-    }
-}
-
 /// A ULID and a UUID are the same sixteen bytes, and records spell them as a UUID.
 fn request_id(id: &str) -> Option<RequestId> {
     const ALPHABET: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -242,8 +235,8 @@ fn request_id(id: &str) -> Option<RequestId> {
 }
 
 /// A seed of its own for each thing that one record commits to: erasing one tells nothing of another.
-fn seed(happened: Happened<'_>, what: &str) -> [u8; 16] {
-    let hash = sha256(&[happened.salt, &happened.number.to_be_bytes(), happened.what.as_bytes(), b" ", what.as_bytes()]);
+fn seed(happened: Happened<'_>, kind: Kind, what: &str) -> [u8; 16] {
+    let hash = sha256(&[happened.salt, &happened.number.to_be_bytes(), kind.word().as_bytes(), b" ", what.as_bytes()]);
     std::array::from_fn(|at| hash[at])
 }
 

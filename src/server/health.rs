@@ -103,7 +103,7 @@ pub async fn only_what_is_recorded(State(recording): State<Arc<Recording>>, requ
         return next.run(request).await;
     }
     let title = "The server's log cannot be written, so nothing is decided";
-    let problem = json!({ "type": "https://gate.dev/problems/unavailable", "title": title, "status": 503 });
+    let problem = json!({ "type": "/problems/unavailable", "title": title, "status": 503 });
     let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "5")];
     (StatusCode::SERVICE_UNAVAILABLE, headers, problem.to_string()).into_response()
 }

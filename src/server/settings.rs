@@ -12,9 +12,9 @@ pub struct Settings {
     pub url: String,
     /// Database, log and keys.
     pub state: PathBuf,
-    /// Where and how it listens.
+    /// TLS, proxies, limits.
     #[serde(default)]
-    pub listen: super::listen::Listen,
+    pub http: super::listen::HttpSettings,
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
     pub teams: std::collections::BTreeMap<String, Vec<String>>,

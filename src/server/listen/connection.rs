@@ -76,7 +76,7 @@ impl Serving {
             .max_buf_size(MOST_HEADERS as usize)
             .serve_connection(io, self.service(from, certificate));
         let mut connection = pin!(connection);
-        self.until_the_end(connection.as_mut(), |connection| connection.graceful_shutdown()).await;
+        self.until_the_end(connection.as_mut(), http1::Connection::graceful_shutdown).await;
     }
 
     async fn http2(&self, io: TokioIo<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>, from: SocketAddr, certificate: Option<ClientName>) {
@@ -87,7 +87,7 @@ impl Serving {
             .max_header_list_size(MOST_HEADERS)
             .serve_connection(io, self.service(from, certificate));
         let mut connection = pin!(connection);
-        self.until_the_end(connection.as_mut(), |connection| connection.graceful_shutdown()).await;
+        self.until_the_end(connection.as_mut(), http2::Connection::graceful_shutdown).await;
     }
 
     /// Runs a connection; when the server ends, no further request is taken on it, and the open ones are answered.

@@ -23,7 +23,7 @@ use places::Places;
 pub use client_name::ClientName;
 pub use connection::MOST_BODY;
 pub use peer::{Network, Peer};
-pub use settings::Listen;
+pub use settings::HttpSettings;
 pub use tls::Tls;
 
 /// How long requests that are being answered may take once the server ends.
@@ -44,10 +44,10 @@ pub struct Front {
 
 impl Front {
     /// Binds. Without a certificate only a loopback address is bound, unless the settings say that a proxy stands before it.
-    pub async fn bind(address: SocketAddr, settings: &Listen) -> Result<Self, String> {
+    pub async fn bind(address: SocketAddr, settings: &HttpSettings) -> Result<Self, String> {
         let tls = settings.tls()?.map(Arc::new);
         if tls.is_none() && !settings.behind_proxy && !address.ip().is_loopback() {
-            return Err(format!("`{address}` is not a loopback address, and there is no `certificate` below `[listen]`"));
+            return Err(format!("`{address}` is not a loopback address, and there is no `certificate` below `[http]`"));
         }
         let listener = TcpListener::bind(address).await.map_err(|error| format!("`{address}` cannot be listened on: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;

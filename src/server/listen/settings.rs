@@ -5,10 +5,10 @@ use serde::Deserialize;
 use super::peer::Network;
 use super::tls::Tls;
 
-/// The section `[listen]`.
+/// The section `[http]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Listen {
+pub struct HttpSettings {
     /// Certificates in PEM, the server's own first; read again when the file changes, and at SIGHUP.
     pub certificate: Option<PathBuf>,
     /// Its private key in PEM; nobody but its owner and group may read it.
@@ -25,7 +25,7 @@ pub struct Listen {
     pub per_peer: usize,
 }
 
-impl Default for Listen {
+impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             certificate: None,
@@ -39,20 +39,20 @@ impl Default for Listen {
     }
 }
 
-impl Listen {
+impl HttpSettings {
     /// Reads the certificates that are named, if any; an error where the settings contradict each other.
     pub(super) fn tls(&self) -> Result<Option<Tls>, String> {
         if !self.behind_proxy && !self.proxies.is_empty() {
-            return Err("`proxies` below `[listen]` means nothing without `behind_proxy = true`".to_owned());
+            return Err("`proxies` below `[http]` means nothing without `behind_proxy = true`".to_owned());
         }
         match (&self.certificate, &self.key) {
             (Some(_), _) | (_, Some(_)) if self.behind_proxy => {
-                Err("`[listen]` has a certificate and says `behind_proxy = true`: one of them".to_owned())
+                Err("`[http]` has a certificate and says `behind_proxy = true`: one of them".to_owned())
             }
             (Some(certificate), Some(key)) => Tls::read(certificate.clone(), key.clone(), self.client_ca.clone()).map(Some),
-            (None, None) if self.client_ca.is_some() => Err("`client_ca` below `[listen]` needs `certificate` and `key`".to_owned()),
+            (None, None) if self.client_ca.is_some() => Err("`client_ca` below `[http]` needs `certificate` and `key`".to_owned()),
             (None, None) => Ok(None),
-            _ => Err("`[listen]` needs both `certificate` and `key`".to_owned()),
+            _ => Err("`[http]` needs both `certificate` and `key`".to_owned()),
         }
     }
 }
