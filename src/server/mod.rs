@@ -1,10 +1,14 @@
 //! The approval server: requests come in, people who sign on decide, hosts get signed decisions.
 
+pub mod api;
+pub mod app;
 pub mod health;
 pub mod journal;
 pub mod listen;
+pub mod live;
 pub mod logs;
 pub mod model;
+pub mod rules;
 pub mod settings;
 pub mod stop;
 pub mod store;

@@ -38,6 +38,7 @@ pub fn request(number: u8, now: Wall) -> Kept {
         expires: now + 60_000_000_000,
         decided: None,
         valid_until: None,
+        consumed: None,
         reviews: Vec::new(),
         outcome: None,
     }
