@@ -9,6 +9,7 @@ pub mod live;
 pub mod logs;
 pub mod model;
 pub mod rules;
+pub mod run;
 pub mod settings;
 pub mod stop;
 pub mod store;

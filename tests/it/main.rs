@@ -46,6 +46,7 @@ mod report;
 mod search;
 mod serve_journal;
 mod serve_listen;
+mod serve_running;
 mod serve_support;
 mod shell;
 mod shell_corpus;

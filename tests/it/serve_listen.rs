@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::serve_support::Authority;
+use super::serve_support::{Authority, plainly};
 use super::world::World;
 
 /// A server in this process that tells who asked.
@@ -63,12 +63,6 @@ impl Served {
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
-}
-
-/// A client without TLS.
-fn plainly() -> Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().build().unwrap()
 }
 
 /// A client that trusts an authority, and finds `gate.test` there.
