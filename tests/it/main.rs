@@ -48,6 +48,8 @@ mod serve_journal;
 mod serve_listen;
 mod serve_running;
 mod serve_support;
+mod serve_requests;
+mod serving;
 mod shell;
 mod shell_corpus;
 mod shell_names;

@@ -165,7 +165,8 @@ impl Server {
     /// A call that a host signs: status and body. No answer is status 0.
     pub fn call(&self, host: &Host, method: &str, path: &str, body: Option<&serde_json::Value>, key: Option<&str>) -> (u16, serde_json::Value) {
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let at = (gate::sys::clock::now().unwrap().wall / 1_000_000_000).to_string();
+        let now = gate::sys::clock::now().unwrap().wall;
+        let at = format!("{}.{:09}", now / 1_000_000_000, now % 1_000_000_000);
         let signature = STANDARD.encode(host.secret.sign(host_signs(method, path, &at, body.as_bytes()).as_bytes()));
         let signed = format!("Gate-Host key=\"{}\", at=\"{at}\", signature=\"{signature}\"", host.vkey);
         let mut request = plainly().request(method.parse().unwrap(), format!("{}{path}", self.url)).header("authorization", signed);
