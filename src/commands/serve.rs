@@ -52,10 +52,7 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::internal(format!("the server cannot run: {error}")))?;
-    let started = Started {
-        configuration: sha256(&bytes),
-        put_back: args.put_back.clone().map(PutBack),
-    };
+    let started = Started { configuration: sha256(&bytes), put_back: args.put_back.clone().map(PutBack) };
     let router = api::router(&app);
     runtime.block_on(run::run(app, router, started)).map(|()| 0).map_err(|why| Error::internal(text::visible(&why)))
 }

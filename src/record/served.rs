@@ -81,7 +81,12 @@ pub fn reviewed(happened: Happened<'_>, asked: Asked<'_>, answered: Answered<'_>
         review.insert("evidence".into(), plain(evidence));
     }
     if !answered.comment.is_empty() {
-        draft.disclosures.push(disclosure::conceal(&mut review, "comment", answered.comment.into(), seed(happened, Kind::Review, "comment")));
+        draft.disclosures.push(disclosure::conceal(
+            &mut review,
+            "comment",
+            answered.comment.into(),
+            seed(happened, Kind::Review, "comment"),
+        ));
     }
     draft.fields.insert("review".into(), Value::Object(review));
     fitting(draft, happened)

@@ -155,9 +155,19 @@ impl Gathering {
                 }
             }
             (Kind::ExecFail, _) => self.failed_starts += u64::from(in_span),
-            (Kind::Request | Kind::ExecStart | Kind::ExecReplace | Kind::ExecEnd | Kind::Heartbeat, _)
-            // What a decision tells once more, and what is of no command.
-            | (Kind::Review | Kind::RequestState | Kind::Login | Kind::Logout, _) => {}
+            // What begins or ends a command, what a decision tells once more, and what is of no command.
+            (
+                Kind::Request
+                | Kind::ExecStart
+                | Kind::ExecReplace
+                | Kind::ExecEnd
+                | Kind::Heartbeat
+                | Kind::Review
+                | Kind::RequestState
+                | Kind::Login
+                | Kind::Logout,
+                _,
+            ) => {}
             _ if in_span => self.events.add(event(body)),
             _ => {}
         }

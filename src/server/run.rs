@@ -52,9 +52,11 @@ fn log_directory(app: &App) -> PathBuf {
 
 /// Serves until it is told to end. The error is in words.
 pub async fn run(app: Arc<App>, router: Router, started: Started) -> Result<(), String> {
-    let address: SocketAddr = app.settings.listen.parse().map_err(|_| {
-        format!("`{}` is not an address and a port to listen at", text::escape(app.settings.listen.as_bytes()))
-    })?;
+    let address: SocketAddr = app
+        .settings
+        .listen
+        .parse()
+        .map_err(|_| format!("`{}` is not an address and a port to listen at", text::escape(app.settings.listen.as_bytes())))?;
     let (stopper, stop) = stop();
     signals(Arc::clone(&app), stopper)?;
     let (unwritten, written) = super::stop::stop();
@@ -64,9 +66,7 @@ pub async fn run(app: Arc<App>, router: Router, started: Started) -> Result<(), 
     let journal = Journal::start(log_place(&app), Arc::clone(&store), Arc::clone(&recording), started.put_back, written).await?;
     configured(&app, &started.configuration).await.map_err(|error| error.to_string())?;
     let health = Health::new(store, Arc::clone(&recording), stop.clone());
-    let router = router
-        .layer(middleware::from_fn_with_state(recording, health::only_what_is_recorded))
-        .merge(health::routes(health));
+    let router = router.layer(middleware::from_fn_with_state(recording, health::only_what_is_recorded)).merge(health::routes(health));
     let sweeping = tokio::spawn(sweep(Arc::clone(&app)));
     tokio::spawn(keep_certificates(front.tls(), stop.clone())?);
     let what = format!("serving at {}; decisions are signed with {}", front.address(), app.key.vkey);

@@ -72,7 +72,7 @@ fn client(authority: &Authority, address: SocketAddr) -> ClientBuilder {
     Client::builder().tls_certs_only([root]).no_proxy().resolve("gate.test", address).timeout(Duration::from_secs(30))
 }
 
-fn identity(signed: (String, String)) -> Identity {
+fn identity(signed: &(String, String)) -> Identity {
     Identity::from_pem(format!("{}{}", signed.0, signed.1).as_bytes()).unwrap()
 }
 
@@ -92,8 +92,8 @@ fn a_client_is_known_by_the_certificate_of_the_authority_that_is_listed_and_by_n
     let (own, clients, stranger) = (Authority::new(), Authority::new(), Authority::new());
     let served = served(&with_tls(&world, &own, Some(&clients)));
     let port = served.address.port();
-    let who = |client: ClientBuilder| Ok::<_, reqwest::Error>(client.build()?.get(format!("https://gate.test:{port}/who")).send()?.text()?);
-    let as_client = |signed| who(client(&own, served.address).identity(identity(signed)));
+    let who = |client: ClientBuilder| client.build()?.get(format!("https://gate.test:{port}/who")).send()?.text();
+    let as_client = |signed| who(client(&own, served.address).identity(identity(&signed)));
     assert_eq!(who(client(&own, served.address)).unwrap(), "127.0.0.1 nobody");
     let workload = "spiffe://example.org/ns/ci/sa/deploy";
     assert_eq!(as_client(clients.signed(&[], &[workload], "deploy")).unwrap(), format!("127.0.0.1 {workload}"));
@@ -112,7 +112,9 @@ fn a_changed_certificate_is_taken_up_and_half_a_change_is_not() {
     let world = World::new();
     let first = Authority::new();
     let served = served(&with_tls(&world, &first, None));
-    let get = |authority: &Authority| client(authority, served.address).build().unwrap().get(format!("https://gate.test:{}/who", served.address.port())).send();
+    let get = |authority: &Authority| {
+        client(authority, served.address).build().unwrap().get(format!("https://gate.test:{}/who", served.address.port())).send()
+    };
     assert_eq!(get(&first).unwrap().status(), 200);
     let tls = served.tls.as_ref().unwrap();
     assert!(!tls.changed());
@@ -185,7 +187,7 @@ fn more_connections_than_there_are_places_are_closed() {
     let ask = |stream: &mut TcpStream| {
         let _ = stream.write_all(b"GET /who HTTP/1.1\r\nhost: x\r\n\r\n");
         let mut answer = [0; 12];
-        stream.read(&mut answer).map(|read| read > 0 && answer.starts_with(b"HTTP/1.1 200")).unwrap_or_default()
+        stream.read(&mut answer).is_ok_and(|read| read > 0 && answer.starts_with(b"HTTP/1.1 200"))
     };
     let (mut first, mut second, mut third) = (open(), open(), open());
     assert!(ask(&mut first) && ask(&mut second) && !ask(&mut third));

@@ -32,7 +32,7 @@ pub fn request(number: u8, now: Wall) -> Kept {
     let text = parts.made().text().to_owned();
     let submitted = Submitted::parse(&text).unwrap();
     Kept {
-        id: format!("req_01J0000000000000000000{:04}", number),
+        id: format!("req_01J0000000000000000000{number:04}"),
         key: format!("{number:064}"),
         requester: Requester { way: "host".into(), name: "gate.test/h/1".into(), person: None },
         submitted,
@@ -163,7 +163,14 @@ impl Server {
     }
 
     /// A call that a host signs: status and body. No answer is status 0.
-    pub fn call(&self, host: &Host, method: &str, path: &str, body: Option<&serde_json::Value>, key: Option<&str>) -> (u16, serde_json::Value) {
+    pub fn call(
+        &self,
+        host: &Host,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+        key: Option<&str>,
+    ) -> (u16, serde_json::Value) {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let now = gate::sys::clock::now().unwrap().wall;
         let at = format!("{}.{:09}", now / 1_000_000_000, now % 1_000_000_000);
@@ -177,7 +184,9 @@ impl Server {
             request = request.header("idempotency-key", format!("\"{key}\""));
         }
         match request.send() {
-            Ok(answer) => (answer.status().as_u16(), answer.bytes().ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()),
+            Ok(answer) => {
+                (answer.status().as_u16(), answer.bytes().ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default())
+            }
             Err(_) => (0, serde_json::Value::Null),
         }
     }
@@ -210,7 +219,7 @@ impl Drop for Server {
 /// A client without TLS.
 pub fn plainly() -> reqwest::blocking::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::blocking::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap()
+    reqwest::blocking::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap()
 }
 
 /// An authority, and what it signed.

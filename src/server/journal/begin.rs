@@ -25,9 +25,10 @@ pub(super) async fn place(place: &Place, log: &mut Log, store: &dyn Store, accep
     let (from, wrong) = match last {
         None if done == 0 => return Ok(0),
         None => (0, Some(format!("the store says that {done} events are in the log, and the log has none of them"))),
-        Some((number, _)) if number < done => {
-            (number, Some(format!("the log has {number} events, and the store says that {done} are in it: an older copy of the log was put back")))
-        }
+        Some((number, _)) if number < done => (
+            number,
+            Some(format!("the log has {number} events, and the store says that {done} are in it: an older copy of the log was put back")),
+        ),
         Some((0, _)) => return Ok(0),
         Some((number, at)) => {
             let known = store.events(number - 1, 1).await.map_err(failed)?;

@@ -51,6 +51,7 @@ impl Journal {
         let (told, ready) = oneshot::channel();
         let work = move || match Writer::open(&place, store, &runtime, accepted) {
             Ok(mut writer) => {
+                recording.worked(0);
                 let _ = told.send(Ok(()));
                 writer.run(&runtime, &recording, &stop);
             }

@@ -52,7 +52,8 @@ fn of_request(event: &Event, happened: Happened<'_>, request: &Kept) -> Vec<Draf
 /// Whether the event is of this review: two people may answer in one moment.
 fn is_of(review: &KeptReview, event: &Event) -> bool {
     let text = |name: &str| event.data.get(name).or_else(|| event.data.get("approver")?.get(name)).and_then(serde_json::Value::as_str);
-    text("issuer").is_none_or(|issuer| issuer == review.approver.issuer) && text("subject").is_none_or(|subject| subject == review.approver.subject)
+    text("issuer").is_none_or(|issuer| issuer == review.approver.issuer)
+        && text("subject").is_none_or(|subject| subject == review.approver.subject)
 }
 
 fn answered(review: &KeptReview) -> Answered<'_> {

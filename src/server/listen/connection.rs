@@ -45,6 +45,9 @@ const HEADERS: Duration = Duration::from_secs(30);
 /// How long a body may take to arrive.
 const BODY: Duration = Duration::from_secs(20);
 
+/// How long a connection on which no handler is at work may take to end with the server: it may still be sending an answer.
+const UNANSWERED: Duration = Duration::from_secs(1);
+
 /// What all connections share.
 pub(super) struct Serving {
     pub(super) tls: Option<Arc<Tls>>,
@@ -68,54 +71,90 @@ impl Serving {
         }
     }
 
-    async fn http1(&self, io: TokioIo<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>, from: SocketAddr, certificate: Option<ClientName>) {
+    async fn http1(
+        &self,
+        io: TokioIo<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+        from: SocketAddr,
+        certificate: Option<ClientName>,
+    ) {
+        let answering = Answering::default();
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS)
             .max_headers(MOST_LINES)
             .max_buf_size(MOST_HEADERS as usize)
-            .serve_connection(io, self.service(from, certificate));
+            .serve_connection(io, self.service(from, certificate, &answering));
         let mut connection = pin!(connection);
-        self.until_the_end(connection.as_mut(), http1::Connection::graceful_shutdown).await;
+        self.until_the_end(connection.as_mut(), &answering, http1::Connection::graceful_shutdown).await;
     }
 
-    async fn http2(&self, io: TokioIo<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>, from: SocketAddr, certificate: Option<ClientName>) {
+    async fn http2(
+        &self,
+        io: TokioIo<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+        from: SocketAddr,
+        certificate: Option<ClientName>,
+    ) {
+        let answering = Answering::default();
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(HEADERS)
             .max_concurrent_streams(MOST_STREAMS)
             .max_header_list_size(MOST_HEADERS)
-            .serve_connection(io, self.service(from, certificate));
+            .serve_connection(io, self.service(from, certificate, &answering));
         let mut connection = pin!(connection);
-        self.until_the_end(connection.as_mut(), http2::Connection::graceful_shutdown).await;
+        self.until_the_end(connection.as_mut(), &answering, http2::Connection::graceful_shutdown).await;
     }
 
     /// Runs a connection; when the server ends, no further request is taken on it, and the open ones are answered.
-    async fn until_the_end<C: Future>(&self, mut connection: Pin<&mut C>, last: impl FnOnce(Pin<&mut C>)) {
+    async fn until_the_end<C: Future>(&self, mut connection: Pin<&mut C>, answering: &Answering, last: impl FnOnce(Pin<&mut C>)) {
         tokio::select! {
             _ = connection.as_mut() => return,
             () = self.stop.wait() => last(connection.as_mut()),
         }
-        let _ = connection.await;
+        // Whoever sent half a request only is not waited for.
+        if answering.none() {
+            let _ = timeout(UNANSWERED, connection).await;
+        } else {
+            let _ = connection.await;
+        }
     }
 
     fn service(
         &self,
         from: SocketAddr,
         certificate: Option<ClientName>,
+        answering: &Answering,
     ) -> impl Service<hyper::Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static> + use<> {
+        let answering = answering.clone();
         let (router, proxies, stop) = (TowerToHyperService::new(self.router.clone()), self.proxies.clone(), self.stop.clone());
         service_fn(move |request: hyper::Request<Incoming>| {
             let address = peer::address(from.ip(), request.headers(), &proxies);
             let known = Known { peer: Peer { address, certificate: certificate.clone() }, from, stop: stop.clone() };
-            let router = router.clone();
+            let (router, at_work) = (router.clone(), answering.one_more());
             async move {
-                Ok(match known.whole(request).await {
+                let answer = match known.whole(request).await {
                     Ok(request) => router.call(request).await.unwrap_or_else(|never| match never {}),
                     Err(refused) => refused,
-                })
+                };
+                drop(at_work);
+                Ok(answer)
             }
         })
+    }
+}
+
+/// How many handlers are at work on one connection.
+#[derive(Clone, Default)]
+struct Answering(Arc<()>);
+
+impl Answering {
+    fn one_more(&self) -> Arc<()> {
+        Arc::clone(&self.0)
+    }
+
+    /// The connection and its service have one each.
+    fn none(&self) -> bool {
+        Arc::strong_count(&self.0) <= 2
     }
 }
 

@@ -64,7 +64,8 @@ impl fmt::Display for Network {
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom(format!("`{}` is no address and no network", crate::text::escape(text.as_bytes()))))
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom(format!("`{}` is no address and no network", crate::text::escape(text.as_bytes()))))
     }
 }
 
