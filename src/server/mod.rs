@@ -8,6 +8,7 @@ pub mod listen;
 pub mod live;
 pub mod logs;
 pub mod model;
+pub mod pages;
 pub mod rules;
 pub mod run;
 pub mod settings;
