@@ -3,6 +3,7 @@
 pub mod api;
 pub mod app;
 pub mod health;
+pub mod identity;
 pub mod journal;
 pub mod listen;
 pub mod live;
