@@ -9,12 +9,14 @@ use clap::Args;
 use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::key::{SigningKey, Vkey};
-use crate::server::api;
-use crate::server::app::{App, DecisionKey};
+use crate::server::app::{self, App, DecisionKey};
+use crate::server::identity::Identity;
 use crate::server::live::Live;
+use crate::server::routes;
 use crate::server::settings::Settings;
 use crate::server::store::Sqlite;
 use crate::sys::durable::{self, Refused};
+use crate::sys::files::Owner;
 use crate::text;
 
 /// What a configuration may be long at most.
@@ -45,7 +47,8 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let key = decision_key(&settings)?;
     let store = Sqlite::open(&settings.state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
-    let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key });
+    let identity = Identity::new(&settings, Owner::own(), seal(&settings)?).map_err(|wrong| Error::config(format!("`{shown}`: {wrong}")))?;
+    let app = Arc::new(App { settings, store: Arc::new(store), identity, live: Live::default(), key });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::internal(format!("the server cannot run: {error}")))?;
     runtime.block_on(serve(app)).map(|()| 0)
@@ -65,7 +68,7 @@ async fn serve(app: Arc<App>) -> Result<(), Error> {
         told_to_end().await;
         ended.live.close();
     };
-    let served = axum::serve(listener, api::router(&app)).with_graceful_shutdown(told).await;
+    let served = axum::serve(listener, routes::router(&app)).with_graceful_shutdown(told).await;
     sweeping.abort();
     served.map_err(|error| Error::internal(format!("the server failed: {error}")))
 }
@@ -99,6 +102,21 @@ async fn sweep(app: &App) {
             note(&error.to_string());
         }
     }
+}
+
+/// The key that seals what providers entrust; made on the first start.
+fn seal(settings: &Settings) -> Result<[u8; 32], Error> {
+    let path = settings.state.join("seal.key");
+    let bytes = match durable::read_private(&path, 64) {
+        Ok(bytes) => bytes,
+        Err(Refused::Absent) => {
+            let bytes = app::random::<32>().map_err(|error| Error::internal(error.to_string()))?;
+            durable::write_private(&path, &bytes).map_err(|error| unusable(&path, &error.to_string()))?;
+            bytes.to_vec()
+        }
+        Err(refused) => return Err(unusable(&path, &format!("{refused:?}"))),
+    };
+    bytes.try_into().map_err(|_| unusable(&path, "it is no key"))
 }
 
 /// The key that signs decisions; made on the first start.

@@ -6,6 +6,7 @@ pub mod identity;
 pub mod live;
 pub mod model;
 pub mod pages;
+pub mod routes;
 pub mod rules;
 pub mod settings;
 pub mod store;

@@ -15,6 +15,7 @@ use crate::approval::{Approver, sha256};
 use crate::key::Vkey;
 use crate::policy::Assurance;
 use crate::server::app::{App, kept_as};
+use crate::server::identity::{self, SignedOn, groups_now, session};
 use crate::server::model::{Requester, Wall};
 use crate::server::store::Item;
 use crate::text::hex;
@@ -40,6 +41,15 @@ pub struct Person {
     pub proved: Wall,
     /// Whether this sign-on may decide.
     pub decides: bool,
+}
+
+impl Person {
+    /// A person with a session.
+    pub fn signed_on(on: SignedOn, now: Wall) -> Self {
+        let assurance = on.assurance(now);
+        // Who does not say when they proved it proved it at no time that is fresh.
+        Self { approver: on.person, name: on.name, slots: on.slots, assurance, proved: on.proved.unwrap_or_default(), decides: true }
+    }
 }
 
 /// Who calls: as a requester, as a person, or as both.
@@ -84,7 +94,31 @@ async fn caller(app: &App, method: &Method, target: &str, headers: &HeaderMap, b
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match given.and_then(|given| given.split_once(' ')) {
         Some(("Gate-Host", signed)) => host(app, method, target, signed, body).await,
+        None => browser(app, method, headers).await,
         _ => Err(Problem::unauthenticated("the header `Authorization` is missing, or of no kind that is known here")),
+    }
+}
+
+/// A browser with a session; what changes something has to come from the server's own page.
+async fn browser(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let now = app.now()?;
+    let session = session::read(&app.identity, &*app.store, headers, now).await.map_err(signed_off)?;
+    let session = session.ok_or_else(|| Problem::unauthenticated("the header `Authorization` is missing, and nobody is signed on"))?;
+    if method == Method::GET {
+        return Ok(Caller { requester: None, person: Some(Person::signed_on(session.into_signed_on(), now)) });
+    }
+    if !session.vouches(&app.identity, headers, None) {
+        return Err(Problem::forbidden("this did not come from the server's own page"));
+    }
+    // Groups are those of the moment of the decision.
+    let on = groups_now(&app.identity, &*app.store, session.into_signed_on(), now).await.map_err(signed_off)?;
+    Ok(Caller { requester: None, person: Some(Person::signed_on(on, now)) })
+}
+
+fn signed_off(error: identity::Error) -> Problem {
+    match error {
+        identity::Error::Ended => Problem::unauthenticated(error.to_string()),
+        _ => Problem::unavailable(),
     }
 }
 
