@@ -141,8 +141,8 @@ if (form) {
     if (busy) return;
     busy = true;
     for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+    const body = { review, digest, comment: words };
     try {
-      const body = { review, digest, comment: words };
       if (number?.value && review === "approve") body.number = number.value.trim();
       if (review === "approve" && /passkey|hardware/.test(assurance)) {
         const asked = await call(`/v1/requests/${id}/statement`, { answer: review });

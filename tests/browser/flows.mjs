@@ -38,7 +38,7 @@ const flows = {
   async both() {
     const alice = await somebody("alice", card);
     const carol = await somebody("carol", card);
-    await alice.click("#approve");
+    await alice.click("#approve", { force: true });
     has("without a number", await alice.textContent("#why"), "Type the number");
     is("without a number", await alice.getAttribute("#approve", "aria-disabled"), "true");
     await alice.fill("#number", "00");
@@ -99,7 +99,7 @@ const flows = {
   async plain() {
     const alice = await somebody("alice", card, { javaScriptEnabled: false });
     has("it is read", await alice.textContent("#cmd"), "payments");
-    await alice.click("#approve");
+    await alice.click("#approve", { force: true });
     is("approving does nothing", alice.url(), card);
     await alice.fill("#comment", "not today");
     await alice.click("#reject");
@@ -184,7 +184,7 @@ const flows = {
     const alice = await somebody("alice", card);
     await alice.fill("#number", "42");
     has("not read", await alice.textContent("#why"), "Read the command to its end");
-    await alice.click("#approve");
+    await alice.click("#approve", { force: true });
     is("the command is at hand", await alice.evaluate(() => document.activeElement.id), "cmd");
     await alice.keyboard.press("End");
     await alice.locator("#approve[aria-disabled=false]").waitFor();

@@ -56,8 +56,9 @@ pub(super) async fn request(State(app): State<Arc<App>>, here: Here, Path(id): P
     Ok(told(changes))
 }
 
+/// Browsers drop an event without data.
 fn change() -> Event {
-    Event::default().event("change").data("")
+    Event::default().event("change").data("-")
 }
 
 fn told(changes: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
