@@ -35,16 +35,22 @@ impl Failure {
     fn parts(&self) -> (StatusCode, &'static str, String) {
         let said = |detail: &str| detail.to_owned();
         match self {
-            Self::Missing => {
-                (StatusCode::NOT_FOUND, "There is no such page", said("It may have been removed, the link may not be whole, or it is not yours to see."))
-            }
+            Self::Missing => (
+                StatusCode::NOT_FOUND,
+                "There is no such page",
+                said("It may have been removed, the link may not be whole, or it is not yours to see."),
+            ),
             Self::SignedOff => (StatusCode::UNAUTHORIZED, "Your session ended", said("Sign on again; nothing was changed.")),
-            Self::Elsewhere => {
-                (StatusCode::FORBIDDEN, "This did not come from the server's own page", said("Nothing was changed. Open the page again and repeat it there."))
-            }
+            Self::Elsewhere => (
+                StatusCode::FORBIDDEN,
+                "This did not come from the server's own page",
+                said("Nothing was changed. Open the page again and repeat it there."),
+            ),
             Self::Bad(what) => (StatusCode::UNPROCESSABLE_ENTITY, "This cannot be taken", what.clone()),
             Self::Refused(why) => (StatusCode::CONFLICT, "Nothing was changed", said(why)),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "The server cannot do this now", said("Nothing was changed. Try again.")),
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "The server cannot do this now", said("Nothing was changed. Try again."))
+            }
         }
     }
 

@@ -7,9 +7,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::answers::{Failure, shown};
+use super::fill::row;
 use super::here::Here;
 use super::html::{Grants, History, Inbox, Page, People, Team};
-use super::view::{Field, Row, row};
+use super::view::{Field, Row};
 use crate::server::app::App;
 use crate::server::model::{Kept, State as Stands};
 use crate::server::store::Filter;

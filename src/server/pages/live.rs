@@ -10,7 +10,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::answers::Failure;
 use super::here::Here;
@@ -24,8 +24,7 @@ const TOGETHER: Duration = Duration::from_millis(100);
 
 /// Tells of changes of any request. What is told holds nothing of them.
 pub(super) async fn inbox(State(app): State<Arc<App>>, _here: Here) -> Response {
-    let end = Instant::now() + LONGEST;
-    let changes = stream::unfold((app.live.listen(), app), move |(mut all, app)| async move {
+    let changes = stream::unfold((app.live.listen(), app, Box::pin(sleep(LONGEST))), |(mut all, app, mut end)| async move {
         let changed = async {
             let heard = all.recv().await;
             sleep(TOGETHER).await;
@@ -33,9 +32,9 @@ pub(super) async fn inbox(State(app): State<Arc<App>>, _here: Here) -> Response 
             !matches!(heard, Err(RecvError::Closed))
         };
         tokio::select! {
-            true = changed => Some((Ok(change()), (all, app))),
+            true = changed => Some((Ok(change()), (all, app, end))),
             () = app.live.closing() => None,
-            () = sleep_until(end) => None,
+            () = &mut end => None,
             else => None,
         }
     });
@@ -45,12 +44,11 @@ pub(super) async fn inbox(State(app): State<Arc<App>>, _here: Here) -> Response 
 /// Tells of changes of one request.
 pub(super) async fn request(State(app): State<Arc<App>>, here: Here, Path(id): Path<String>) -> Result<Response, Failure> {
     here.request(&app, &id).await?;
-    let end = Instant::now() + LONGEST;
-    let changes = stream::unfold((app.live.wait_for(&id), app), move |(mut waiter, app)| async move {
+    let changes = stream::unfold((app.live.wait_for(&id), app, Box::pin(sleep(LONGEST))), |(mut waiter, app, mut end)| async move {
         tokio::select! {
-            () = waiter.changed() => Some((Ok(change()), (waiter, app))),
+            () = waiter.changed() => Some((Ok(change()), (waiter, app, end))),
             () = app.live.closing() => None,
-            () = sleep_until(end) => None,
+            () = &mut end => None,
         }
     });
     Ok(told(changes))

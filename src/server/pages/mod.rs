@@ -3,6 +3,7 @@
 mod answers;
 pub mod assets;
 pub mod compare;
+pub mod fill;
 pub mod headers;
 mod here;
 pub mod html;

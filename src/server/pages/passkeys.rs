@@ -58,7 +58,13 @@ pub(super) async fn page(State(app): State<Arc<App>>, here: Here) -> Result<Resp
     let view = |item: Item| {
         let kept: Kept = serde_json::from_str(&item.data).ok()?;
         let line = kept.registration.to_string();
-        Some(PasskeyView { id: item.key, name: text::escape(kept.name.as_bytes()), about: kept.about, at: Moment::new(kept.at, here.now), line })
+        Some(PasskeyView {
+            id: item.key,
+            name: text::escape(kept.name.as_bytes()),
+            about: kept.about,
+            at: Moment::new(kept.at, here.now),
+            line,
+        })
     };
     let passkeys = own(&app, here.person(), here.now).await?.into_iter().filter_map(view).collect();
     let page = Page::new("/settings", Some(&here.viewer), here.now);
@@ -115,7 +121,11 @@ pub(super) struct Made {
 }
 
 /// Registers a passkey.
-pub(super) async fn register(State(app): State<Arc<App>>, vouched: Result<Vouched, Failure>, Json(made): Json<Made>) -> Result<StatusCode, Response> {
+pub(super) async fn register(
+    State(app): State<Arc<App>>,
+    vouched: Result<Vouched, Failure>,
+    Json(made): Json<Made>,
+) -> Result<StatusCode, Response> {
     let registered = async {
         let Vouched(here) = vouched?;
         let bad = |what: &str| Failure::Bad(what.to_owned());
@@ -126,7 +136,8 @@ pub(super) async fn register(State(app): State<Arc<App>>, vouched: Result<Vouche
         let party = party(&app).ok_or(Failure::Refused("Passkeys need an address with https, or localhost."))?;
         let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| bad("The browser's answer cannot be read."));
         let (client_data, attestation_object) = (bytes(&made.client_data)?, bytes(&made.attestation_object)?);
-        let nonce = asked(&app, &here, &client_data).await?.ok_or_else(|| bad("This was not asked for, or was used already. Begin again."))?;
+        let nonce =
+            asked(&app, &here, &client_data).await?.ok_or_else(|| bad("This was not asked for, or was used already. Begin again."))?;
         let registration = Registration { nonce, client_data, attestation_object };
         let key = registration.verify(here.person(), &party, &Attesters::default(), here.now);
         let key = key.map_err(|why| Failure::Bad(format!("The passkey is not taken: {why}.")))?;
@@ -165,7 +176,11 @@ pub(super) struct Removed {
 }
 
 /// Removes one of one's own passkeys from this server; the approvers file still has to drop it.
-pub(super) async fn remove(State(app): State<Arc<App>>, vouched: Result<Vouched, Failure>, Json(which): Json<Removed>) -> Result<StatusCode, Response> {
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    vouched: Result<Vouched, Failure>,
+    Json(which): Json<Removed>,
+) -> Result<StatusCode, Response> {
     let removed = async {
         let Vouched(here) = vouched?;
         let mine = own(&app, here.person(), here.now).await?.into_iter().any(|item| item.key == which.id);

@@ -8,9 +8,10 @@ use axum::response::{Redirect, Response};
 use serde::Deserialize;
 
 use super::answers::{Failure, shown};
+use super::fill::card;
 use super::here::{Here, vouched};
 use super::html::{CardPage, Page};
-use super::view::{Around, card};
+use super::view::Around;
 use super::viewer::May;
 use crate::approval::{Answer, Said};
 use crate::policy::{Assurance, Channel};
