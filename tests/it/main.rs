@@ -6,6 +6,7 @@
 mod agent;
 mod approval;
 mod approvers;
+mod approvers_cli;
 mod attacks;
 mod authenticator;
 mod bad_input;
@@ -42,6 +43,7 @@ mod pages;
 mod pages_flows;
 mod pages_samples;
 mod passkeys;
+mod passkeys_elsewhere;
 mod policy_authors;
 mod policy_keys;
 mod policy_keys_reading;
