@@ -15,6 +15,7 @@ use crate::server::live::Live;
 use crate::server::run::{self, Started};
 use crate::server::settings::Settings;
 use crate::server::store::Sqlite;
+use crate::server::witness::Cosigner;
 use crate::sys::durable::{self, Refused};
 use crate::text;
 
@@ -48,8 +49,9 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     }
     let _ = rustls::crypto::ring::default_provider().install_default();
     let key = decision_key(&settings)?;
+    let cosigner = cosigner(&settings)?;
     let store = Sqlite::open(&settings.state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
-    let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key });
+    let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key, cosigner });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::internal(format!("the server cannot run: {error}")))?;
     let started = Started { configuration: sha256(&bytes), put_back: args.put_back.clone().map(PutBack) };
@@ -57,10 +59,23 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     runtime.block_on(run::run(app, router, started)).map(|()| 0).map_err(|why| Error::internal(text::visible(&why)))
 }
 
-/// The key that signs decisions; made on the first start.
+/// The key that signs decisions.
 fn decision_key(settings: &Settings) -> Result<DecisionKey, Error> {
+    let secret = kept_key(settings, "decision.key")?;
+    let vkey = Vkey::new(settings.name(), secret.public()).map_err(|_| Error::config("`url` cannot be the name of a key"))?;
+    Ok(DecisionKey { vkey, dev: false, secret })
+}
+
+/// The key that countersigns checkpoints: one of its own, since a cosignature does not name what it is for.
+fn cosigner(settings: &Settings) -> Result<Cosigner, Error> {
+    let secret = kept_key(settings, "cosigner.key")?;
+    Cosigner::new(settings.name(), secret).ok_or_else(|| Error::config("`url` cannot be the name of a key"))
+}
+
+/// A key of the state directory; made on the first start.
+fn kept_key(settings: &Settings, name: &str) -> Result<SigningKey, Error> {
     durable::make_directory(&settings.state).map_err(|error| unusable(&settings.state, &error.to_string()))?;
-    let path = settings.state.join("decision.key");
+    let path = settings.state.join(name);
     let bytes = match durable::read_private(&path, 4096) {
         Ok(bytes) => bytes,
         Err(Refused::Absent) => {
@@ -70,10 +85,7 @@ fn decision_key(settings: &Settings) -> Result<DecisionKey, Error> {
         }
         Err(refused) => return Err(unusable(&path, &format!("{refused:?}"))),
     };
-    let secret = SigningKey::from_pkcs8(&bytes).map_err(|_| unusable(&path, "it is no key"))?;
-    let name = settings.url.trim_start_matches("https://").trim_start_matches("http://");
-    let vkey = Vkey::new(name, secret.public()).map_err(|_| Error::config("`url` cannot be the name of a key"))?;
-    Ok(DecisionKey { vkey, dev: false, secret })
+    SigningKey::from_pkcs8(&bytes).map_err(|_| unusable(&path, "it is no key"))
 }
 
 fn unusable(path: &Path, why: &str) -> Error {

@@ -15,3 +15,4 @@ pub mod run;
 pub mod settings;
 pub mod stop;
 pub mod store;
+pub mod witness;

@@ -1,7 +1,6 @@
 //! The running server: what is started in which order, and ended in the reverse.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::listen::{Front, Tls};
 use super::logs::{self, Severity};
 use super::stop::{Stop, Stopper, stop};
 use super::store::{Item, Unavailable};
+use super::witness;
 use crate::audit::Place;
 use crate::policy::KeyProvider;
 use crate::record::hex;
@@ -42,12 +42,8 @@ pub struct Started {
 
 /// Where the server keeps its own log.
 pub fn log_place(app: &App) -> Place {
-    let name = app.settings.url.split_once("://").map_or(app.settings.url.as_str(), |(_, name)| name);
-    Place { directory: log_directory(app), name: format!("{name}/server"), log_key: KeyProvider::File }
-}
-
-fn log_directory(app: &App) -> PathBuf {
-    app.settings.state.join("log")
+    let name = format!("{}/server", app.settings.name());
+    Place { directory: app.settings.state.join("log"), name, log_key: KeyProvider::File }
 }
 
 /// Serves until it is told to end. The error is in words.
@@ -66,7 +62,10 @@ pub async fn run(app: Arc<App>, router: Router, started: Started) -> Result<(), 
     let journal = Journal::start(log_place(&app), Arc::clone(&store), Arc::clone(&recording), started.put_back, written).await?;
     configured(&app, &started.configuration).await.map_err(|error| error.to_string())?;
     let health = Health::new(store, Arc::clone(&recording), stop.clone());
-    let router = router.layer(middleware::from_fn_with_state(recording, health::only_what_is_recorded)).merge(health::routes(health));
+    let router = router
+        .merge(witness::routes(Arc::clone(&app)))
+        .layer(middleware::from_fn_with_state(recording, health::only_what_is_recorded))
+        .merge(health::routes(health));
     let sweeping = tokio::spawn(sweep(Arc::clone(&app)));
     tokio::spawn(keep_certificates(front.tls(), stop.clone())?);
     let what = format!("serving at {}; decisions are signed with {}", front.address(), app.key.vkey);

@@ -48,6 +48,11 @@ fn listen() -> String {
 }
 
 impl Settings {
+    /// The server's name, as its keys and its log have it: `url` without its scheme.
+    pub fn name(&self) -> &str {
+        self.url.split_once("://").map_or(self.url.as_str(), |(_, name)| name)
+    }
+
     /// Reads the file's text; the error says where and what.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut settings: Self = toml::from_str(text).map_err(|error| error.to_string())?;

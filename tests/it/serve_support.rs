@@ -81,13 +81,14 @@ pub async fn approved(store: &Sqlite, number: u8, now: Wall) -> String {
 pub struct Host {
     pub vkey: Vkey,
     pub secret: SigningKey,
+    pub pkcs8: Vec<u8>,
 }
 
 impl Host {
     pub fn new(name: &str) -> Self {
-        let bytes = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
-        let secret = SigningKey::from_pkcs8(&bytes).unwrap();
-        Self { vkey: Vkey::new(name, secret.public()).unwrap(), secret }
+        let pkcs8 = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
+        let secret = SigningKey::from_pkcs8(&pkcs8).unwrap();
+        Self { vkey: Vkey::new(name, secret.public()).unwrap(), secret, pkcs8 }
     }
 
     /// The section that makes it known to a server.

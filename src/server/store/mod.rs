@@ -123,6 +123,8 @@ pub trait Store: Send + Sync + 'static {
     fn put(&self, item: Item) -> Answer<'_, ()>;
     /// Keeps an item unless there is one that has not run out: whether it was kept.
     fn put_new(&self, item: Item, now: Wall) -> Answer<'_, bool>;
+    /// Keeps an item if what is kept under its kind and key has this data, or, where none is given, if nothing is kept: whether it was kept.
+    fn swap(&self, before: Option<&str>, item: Item) -> Answer<'_, bool>;
     /// Reads an item that has not run out.
     fn item(&self, kind: &'static str, key: &str, now: Wall) -> Answer<'_, Option<Item>>;
     /// Takes an item out: of several takers one gets it.

@@ -282,6 +282,15 @@ impl Store for Sqlite {
         })
     }
 
+    fn swap(&self, before: Option<&str>, item: Item) -> Answer<'_, bool> {
+        let before = before.map(str::to_owned);
+        self.write(move |transaction| {
+            let select = "SELECT data FROM item WHERE kind=?1 AND key=?2";
+            let kept: Option<String> = transaction.query_row(select, params![item.kind, item.key], |row| row.get(0)).optional()?;
+            if kept == before { rows::put(transaction, &item, true) } else { Ok(false) }
+        })
+    }
+
     fn item(&self, kind: &'static str, key: &str, now: Wall) -> Answer<'_, Option<Item>> {
         let key = key.to_owned();
         self.read(move |connection| rows::item(connection, kind, &key, now))
