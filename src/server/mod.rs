@@ -15,4 +15,5 @@ pub mod run;
 pub mod settings;
 pub mod stop;
 pub mod store;
+pub mod webhook;
 pub mod witness;

@@ -16,7 +16,7 @@ use super::listen::{Front, Tls};
 use super::logs::{self, Severity};
 use super::stop::{Stop, Stopper, stop};
 use super::store::{Item, Unavailable};
-use super::witness;
+use super::{webhook, witness};
 use crate::audit::Place;
 use crate::policy::KeyProvider;
 use crate::record::hex;
@@ -66,12 +66,15 @@ pub async fn run(app: Arc<App>, router: Router, started: Started) -> Result<(), 
         .merge(witness::routes(Arc::clone(&app)))
         .layer(middleware::from_fn_with_state(recording, health::only_what_is_recorded))
         .merge(health::routes(health));
+    let webhooks = webhook::start(&app, &stop).await?;
     let sweeping = tokio::spawn(sweep(Arc::clone(&app)));
     tokio::spawn(keep_certificates(front.tls(), stop.clone())?);
     let what = format!("serving at {}; decisions are signed with {}", front.address(), app.key.vkey);
     logs::tell(Severity::Info, &what, &[("version", env!("CARGO_PKG_VERSION").into())]);
     front.serve(router, stop).await;
     sweeping.abort();
+    // A try that is under way is tried again after the start.
+    drop(webhooks);
     // What was answered last is recorded before the process ends.
     unwritten.stop();
     journal.finish().await;

@@ -19,6 +19,9 @@ pub struct Settings {
     /// TLS, proxies, limits.
     #[serde(default)]
     pub http: super::listen::HttpSettings,
+    /// Who is told of what happens.
+    #[serde(default, rename = "webhook")]
+    pub webhooks: Vec<super::webhook::WebhookSettings>,
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
     pub teams: BTreeMap<String, Vec<String>>,
