@@ -8,6 +8,7 @@ pub mod journal;
 pub mod listen;
 pub mod live;
 pub mod logs;
+pub mod metrics;
 pub mod model;
 pub mod pages;
 pub mod rules;

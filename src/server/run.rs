@@ -16,7 +16,7 @@ use super::listen::{Front, Tls};
 use super::logs::{self, Severity};
 use super::stop::{Stop, Stopper, stop};
 use super::store::{Item, Unavailable};
-use super::{webhook, witness};
+use super::{metrics, webhook, witness};
 use crate::audit::Place;
 use crate::policy::KeyProvider;
 use crate::record::hex;
@@ -64,9 +64,13 @@ pub async fn run(app: Arc<App>, router: Router, started: Started) -> Result<(), 
     let health = Health::new(store, Arc::clone(&recording), stop.clone());
     let router = router
         .merge(witness::routes(Arc::clone(&app)))
-        .layer(middleware::from_fn_with_state(recording, health::only_what_is_recorded))
+        .layer(middleware::from_fn_with_state(Arc::clone(&recording), health::only_what_is_recorded))
+        .layer(middleware::from_fn_with_state(Arc::clone(&recording), metrics::observe))
         .merge(health::routes(health));
-    let webhooks = webhook::start(&app, &stop).await?;
+    let webhooks = webhook::start(&app, &recording.metrics(), &stop).await?;
+    if let Some(address) = app.settings.metrics.listen {
+        metrics::serve(address, Arc::clone(&app), Arc::clone(&recording), stop.clone()).await?;
+    }
     let sweeping = tokio::spawn(sweep(Arc::clone(&app)));
     tokio::spawn(keep_certificates(front.tls(), stop.clone())?);
     let what = format!("serving at {}; decisions are signed with {}", front.address(), app.key.vkey);

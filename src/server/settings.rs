@@ -19,6 +19,9 @@ pub struct Settings {
     /// TLS, proxies, limits.
     #[serde(default)]
     pub http: super::listen::HttpSettings,
+    /// Where Prometheus asks.
+    #[serde(default)]
+    pub metrics: super::metrics::MetricsSettings,
     /// Who is told of what happens.
     #[serde(default, rename = "webhook")]
     pub webhooks: Vec<super::webhook::WebhookSettings>,

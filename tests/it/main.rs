@@ -59,6 +59,7 @@ mod serve_listen;
 mod serve_requests;
 mod serve_running;
 mod serve_support;
+mod serve_webhooks;
 mod serve_witness;
 mod serving;
 mod shell;

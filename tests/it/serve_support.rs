@@ -102,6 +102,8 @@ pub struct Server {
     pub child: Child,
     pub url: String,
     pub address: std::net::SocketAddr,
+    /// What it said before it served.
+    pub before: Vec<String>,
     lines: std::thread::JoinHandle<Vec<String>>,
 }
 
@@ -134,9 +136,10 @@ impl Server {
                 break address;
             }
         };
+        let before = said.clone();
         let lines = std::thread::spawn(move || said.into_iter().chain(err.lines().map_while(Result::ok)).collect());
         let url = format!("{}://{address}", if sections.contains("certificate") { "https" } else { "http" });
-        Ok(Self { child, url, address, lines })
+        Ok(Self { child, url, address, before, lines })
     }
 
     /// Sends a signal.

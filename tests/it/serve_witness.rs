@@ -85,7 +85,11 @@ impl Log {
     }
 
     fn grown(&self, other: &str, to: usize) -> Self {
-        let host = Host { vkey: self.host.vkey.clone(), secret: SigningKey::from_pkcs8(&self.host.pkcs8).unwrap(), pkcs8: self.host.pkcs8.clone() };
+        let host = Host {
+            vkey: self.host.vkey.clone(),
+            secret: SigningKey::from_pkcs8(&self.host.pkcs8).unwrap(),
+            pkcs8: self.host.pkcs8.clone(),
+        };
         let mut leaves = self.leaves.clone();
         leaves.extend((leaves.len()..to).map(|at| leaf_hash(format!("{other}{at}").as_bytes())));
         Self { host, leaves }

@@ -105,6 +105,8 @@ pub trait Store: Send + Sync + 'static {
     fn request(&self, id: &str) -> Answer<'_, Option<Kept>>;
     /// Lists them.
     fn list(&self, filter: Filter) -> Answer<'_, Vec<Kept>>;
+    /// How many are in a state, as last written.
+    fn count(&self, state: State) -> Answer<'_, u64>;
     /// Adds a review to a pending request. `judge` sees the request as it stands inside the transaction, this review not among its reviews.
     fn review(&self, id: &str, review: KeptReview, judge: Judge) -> Answer<'_, Reviewed>;
     /// Changes a request inside a transaction at a moment.

@@ -188,6 +188,13 @@ impl Store for Sqlite {
         self.read(move |connection| rows::list(connection, &filter))
     }
 
+    fn count(&self, state: State) -> Answer<'_, u64> {
+        self.read(move |connection| {
+            let count: i64 = connection.query_row("SELECT count(*) FROM request WHERE state=?1", [state.word()], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        })
+    }
+
     fn review(&self, id: &str, review: KeptReview, judge: Judge) -> Answer<'_, Reviewed> {
         let id = id.to_owned();
         self.write(move |transaction| {

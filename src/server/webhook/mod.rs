@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use super::app::App;
 use super::logs::{self, Severity};
+use super::metrics::Metrics;
 use super::model::{Event, Wall};
 use super::stop::Stop;
 use super::store::{Item, Unavailable};
@@ -62,6 +63,7 @@ const DEAD: &str = "webhook_dead";
 /// One webhook, ready to be sent.
 struct Webhook {
     app: Arc<App>,
+    metrics: Arc<Metrics>,
     settings: WebhookSettings,
     url: Url,
     signers: Signers,
@@ -76,14 +78,24 @@ enum Tried {
     Failed { why: String, busy: bool },
 }
 
+impl Tried {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Arrived => "arrived",
+            Self::Gone => "gone",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 /// Starts them all; an error where a section cannot be meant.
-pub async fn start(app: &Arc<App>, stop: &Stop) -> Result<JoinSet<()>, String> {
+pub async fn start(app: &Arc<App>, metrics: &Arc<Metrics>, stop: &Stop) -> Result<JoinSet<()>, String> {
     let mut running = JoinSet::new();
     for settings in &app.settings.webhooks {
         if app.settings.webhooks.iter().filter(|other| other.name == settings.name).count() > 1 {
             return Err(format!("there are two webhooks `{}`", crate::text::escape(settings.name.as_bytes())));
         }
-        let webhook = Webhook::new(app, settings)?;
+        let webhook = Webhook::new(app, metrics, settings)?;
         webhook.begin().await.map_err(|error| error.to_string())?;
         running.spawn(webhook.run(stop.clone()));
     }
@@ -91,13 +103,13 @@ pub async fn start(app: &Arc<App>, stop: &Stop) -> Result<JoinSet<()>, String> {
 }
 
 impl Webhook {
-    fn new(app: &Arc<App>, settings: &WebhookSettings) -> Result<Self, String> {
+    fn new(app: &Arc<App>, metrics: &Arc<Metrics>, settings: &WebhookSettings) -> Result<Self, String> {
         let url = settings.url()?;
         let builder = http::async_builder(settings.ca.as_deref(), PATIENCE)?;
         let builder = if settings.allow_private { builder } else { builder.dns_resolver(Arc::new(guard::Guard)) };
         let client = builder.build().map_err(|error| http::told(&error))?;
         let signers = Signers::read(&settings.secret_file)?;
-        Ok(Self { app: Arc::clone(app), settings: settings.clone(), url, signers, client })
+        Ok(Self { app: Arc::clone(app), metrics: Arc::clone(metrics), settings: settings.clone(), url, signers, client })
     }
 
     fn reader(&self) -> String {
@@ -149,7 +161,9 @@ impl Webhook {
         for item in &waiting {
             let Some((seq, tries, due)) = waits(&item.data) else { continue };
             if due <= now && !stop.is_set() {
-                let Some(event) = store.events(seq.saturating_sub(1), 1).await?.into_iter().find(|event| event.seq == seq) else { continue };
+                let Some(event) = store.events(seq.saturating_sub(1), 1).await?.into_iter().find(|event| event.seq == seq) else {
+                    continue;
+                };
                 if self.once(&event, tries, waiting.len()).await? {
                     return Ok(BUSY);
                 }
@@ -172,6 +186,7 @@ impl Webhook {
     /// Tries once, and notes what comes next. Whether the receiver is to be left alone for a while.
     async fn once(&self, event: &Event, tries: usize, waiting: usize) -> Result<bool, Unavailable> {
         let tried = self.send(event).await?;
+        self.metrics.webhook(&self.settings.name, tried.word());
         let (store, now) = (&self.app.store, self.app.now()?);
         let key = format!("{}/{:020}", self.settings.name, event.seq);
         let Tried::Failed { why, busy } = tried else {

@@ -65,9 +65,10 @@ impl WebhookSettings {
             return Err(format!("the `url` of the webhook `{}` may hold no password", shown()));
         }
         match guard::literal(&url) {
-            Some(address) if !self.allow_private && !guard::is_public(address) => {
-                Err(format!("the webhook `{}` goes to `{address}`, which is no public address; `allow_private = true` allows that", shown()))
-            }
+            Some(address) if !self.allow_private && !guard::is_public(address) => Err(format!(
+                "the webhook `{}` goes to `{address}`, which is no public address; `allow_private = true` allows that",
+                shown()
+            )),
             _ => Ok(url),
         }
     }
@@ -82,9 +83,10 @@ impl Signers {
             Refused::Unsafe(why) => format!("`{}` is not safe to use: {why}", shown()),
             Refused::Io(error) => format!("`{}` cannot be read: {error}", shown()),
         })?;
-        std::str::from_utf8(&bytes).ok().and_then(Self::parse).ok_or_else(|| {
-            format!("`{}` holds neither `whsec_` with 24 to 64 bytes in base64 nor `whsk_` with an Ed25519 key", shown())
-        })
+        std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(Self::parse)
+            .ok_or_else(|| format!("`{}` holds neither `whsec_` with 24 to 64 bytes in base64 nor `whsk_` with an Ed25519 key", shown()))
     }
 
     /// Reads the lines of such a file.
