@@ -20,6 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::api::Caller;
 use super::app::App;
 use super::health::Recording;
 use super::logs::{self, Severity};
@@ -169,7 +170,17 @@ pub async fn observe(State(recording): State<Arc<Recording>>, route: Option<Matc
     if method != "GET" || status.is_server_error() || status.is_client_error() {
         let severity = if status.is_server_error() { Severity::Error } else { Severity::Info };
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let fields = [("method", method.into()), ("route", route.into()), ("status", status.as_u16().into()), ("duration_us", took.into())];
+        let caller = answer.extensions().get::<Caller>();
+        let requester = caller.and_then(|caller| caller.requester.as_ref()).map(|asks| format!("{}:{}", asks.way, asks.name));
+        let person = caller.and_then(|caller| caller.person.as_ref()).map(|person| person.approver.to_string());
+        let fields = [
+            ("method", method.into()),
+            ("route", route.into()),
+            ("status", status.as_u16().into()),
+            ("duration_us", took.into()),
+            ("requester", requester.into()),
+            ("person", person.into()),
+        ];
         logs::tell(severity, "answered", &fields);
     }
     answer
