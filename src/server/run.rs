@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::{Router, middleware};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
 use super::app::App;
 use super::health::{self, Health, Recording};
@@ -27,6 +27,9 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// How many requests are written down as expired at once.
 const EXPIRED: usize = 100;
+
+/// How long tries to send a webhook may take once the server ends.
+const LAST_TRIES: Duration = Duration::from_secs(3);
 
 /// What stands in the store of the configuration that was used last.
 const CONFIGURATION: &str = "configuration";
@@ -67,7 +70,7 @@ pub async fn run(app: Arc<App>, router: Router, started: Started) -> Result<(), 
         .layer(middleware::from_fn_with_state(Arc::clone(&recording), health::only_what_is_recorded))
         .layer(middleware::from_fn_with_state(Arc::clone(&recording), metrics::observe))
         .merge(health::routes(health));
-    let webhooks = webhook::start(&app, &recording.metrics(), &stop).await?;
+    let mut webhooks = webhook::start(&app, &recording.metrics(), &stop).await?;
     if let Some(address) = app.settings.metrics.listen {
         metrics::serve(address, Arc::clone(&app), Arc::clone(&recording), stop.clone()).await?;
     }
@@ -77,8 +80,8 @@ pub async fn run(app: Arc<App>, router: Router, started: Started) -> Result<(), 
     logs::tell(Severity::Info, &what, &[("version", env!("CARGO_PKG_VERSION").into())]);
     front.serve(router, stop).await;
     sweeping.abort();
-    // A try that is under way is tried again after the start.
-    drop(webhooks);
+    // A try that is cut off is made again after the start.
+    let _ = timeout(LAST_TRIES, async { while webhooks.join_next().await.is_some() {} }).await;
     // What was answered last is recorded before the process ends.
     unwritten.stop();
     journal.finish().await;

@@ -117,7 +117,7 @@ impl Server {
     pub fn tried(world: &World, sections: &str, args: &[&str]) -> Result<Self, Vec<String>> {
         let state = world.root().join("serve");
         let config = world.root().join("serve.toml");
-        let url = "http://gate.test";
+        let url = "https://gate.test";
         std::fs::write(&config, format!("url = \"{url}\"\nlisten = \"127.0.0.1:0\"\nstate = \"{}\"\n{sections}", state.display())).unwrap();
         let words = ["serve", "--config", config.to_str().unwrap()];
         let mut command = world.command(world.gate(), words.iter().chain(args));

@@ -85,6 +85,19 @@ fn sql(world: &World, statement: &str) {
     rusqlite::Connection::open(world.root().join("serve/requests.db")).unwrap().execute_batch(statement).unwrap();
 }
 
+/// How many items of a kind the server keeps.
+fn kept(world: &World, kind: &str) -> i64 {
+    let database = rusqlite::Connection::open(world.root().join("serve/requests.db")).unwrap();
+    database.query_row("SELECT count(*) FROM item WHERE kind=?1", [kind], |row| row.get(0)).unwrap()
+}
+
+/// Waits until it keeps one.
+fn wait_for(world: &World, kind: &str) {
+    while kept(world, kind) == 0 {
+        std::thread::yield_now();
+    }
+}
+
 /// The reference library takes them, and takes none of them changed.
 fn verified(sent: &[Sent]) {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
@@ -167,16 +180,17 @@ fn a_webhook_whose_tries_are_used_up_is_kept_to_be_looked_at() {
     let server = Server::start(&world, &sections, &[]);
     server.ask(&host, "a");
     taker.next();
+    wait_for(&world, "webhook_waiting");
     server.stopped();
     sql(&world, "UPDATE item SET data=json_set(data,'$.due',0,'$.tries',9) WHERE kind='webhook_waiting'");
     let server = Server::start(&world, &sections, &[]);
     taker.next();
+    wait_for(&world, "webhook_dead");
     assert!(server.stopped().1.concat().contains("a webhook never arrived"));
     let database = rusqlite::Connection::open(world.root().join("serve/requests.db")).unwrap();
     let dead: String = database.query_row("SELECT data FROM item WHERE kind='webhook_dead'", [], |row| row.get(0)).unwrap();
     assert!(dead.contains("answered 500") && dead.contains("request.created"), "{dead}");
-    let waiting: i64 = database.query_row("SELECT count(*) FROM item WHERE kind='webhook_waiting'", [], |row| row.get(0)).unwrap();
-    assert_eq!(waiting, 0);
+    assert_eq!(kept(&world, "webhook_waiting"), 0);
 }
 
 #[test]
@@ -213,13 +227,7 @@ fn a_webhook_into_the_private_network_is_refused_by_address_and_by_name() {
     let sections = format!("{}{}", host.section(), section(&world, &format!("https://localhost:{}/x", taker.address.port()), ""));
     let server = Server::start(&world, &sections, &[]);
     server.ask(&host, "a");
-    let waiting = || {
-        let database = rusqlite::Connection::open(world.root().join("serve/requests.db")).unwrap();
-        database.query_row("SELECT count(*) FROM item WHERE kind='webhook_waiting'", [], |row| row.get::<_, i64>(0)).unwrap()
-    };
-    while waiting() == 0 {
-        std::thread::yield_now();
-    }
+    wait_for(&world, "webhook_waiting");
     let (_, lines) = server.stopped();
     assert!(lines.concat().contains("no public address"), "{lines:?}");
     assert!(taker.came.try_recv().is_err());
