@@ -7,6 +7,7 @@ use super::live::Live;
 use super::model::Wall;
 use super::settings::Settings;
 use super::store::{Store, Unavailable};
+use super::witness::Cosigner;
 use crate::approval::sha256;
 use crate::key::{SigningKey, Vkey};
 use crate::sys::{clock, random};
@@ -23,6 +24,8 @@ pub struct App {
     pub live: Live,
     /// The key that signs decisions.
     pub key: DecisionKey,
+    /// The key that countersigns hosts' checkpoints.
+    pub cosigner: Cosigner,
 }
 
 /// The key that signs decisions, with the name that hosts pin.

@@ -60,15 +60,19 @@ impl Http {
 
 /// The same for those who wait for many at once: no proxy, no redirects, the certificates of a file or else the system's.
 pub fn async_client(ca: Option<&Path>, patience: Duration) -> Result<reqwest::Client, String> {
-    let client = reqwest::Client::builder()
+    async_builder(ca, patience)?.build().map_err(|error| told(&error))
+}
+
+/// The same, of which more may be said.
+pub fn async_builder(ca: Option<&Path>, patience: Duration) -> Result<reqwest::ClientBuilder, String> {
+    let builder = reqwest::Client::builder()
         .tls_certs_only(certificates(ca)?)
         .no_proxy()
         .redirect(redirect::Policy::none())
         .timeout(patience)
         .connect_timeout(patience)
-        .user_agent(concat!("gate/", env!("CARGO_PKG_VERSION")))
-        .build();
-    client.map_err(|error| told(&error))
+        .user_agent(concat!("gate/", env!("CARGO_PKG_VERSION")));
+    Ok(builder)
 }
 
 fn certificates(ca: Option<&Path>) -> Result<Vec<Certificate>, String> {

@@ -62,6 +62,8 @@ mod serve_listen;
 mod serve_requests;
 mod serve_running;
 mod serve_support;
+mod serve_webhooks;
+mod serve_witness;
 mod serving;
 mod shell;
 mod shell_corpus;

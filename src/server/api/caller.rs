@@ -86,8 +86,11 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     match caller(&app, client.as_ref(), &parts, &body).await {
         Ok(caller) => {
             let mut request = Request::from_parts(parts, Body::from(body));
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let mut answer = next.run(request).await;
+            // Whoever writes down what was answered may say to whom.
+            answer.extensions_mut().insert(caller);
+            answer
         }
         Err(problem) => problem.into_response(),
     }
