@@ -51,6 +51,7 @@ impl Parts {
         let asked = Asked {
             reasons: vec![rule("a.b")],
             terms: Terms { channels: BTreeSet::from([Channel::Tty]), ..Terms::default() },
+            terms_layer: None,
             risk: Risk::Medium,
             how: RunHow::default(),
             hidden: Vec::new(),

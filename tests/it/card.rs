@@ -53,6 +53,7 @@ fn story(words: &[&[u8]]) -> Story {
             observed: false,
         }],
         terms: Terms { channels: BTreeSet::from([Channel::Tty]), ..Terms::default() },
+        terms_layer: None,
         risk: Risk::Critical,
         how: RunHow::default(),
         hidden: Vec::new(),

@@ -52,6 +52,7 @@ fn the_question_is_asked_by_the_process_that_another_test_starts() {
     let asked = Asked {
         reasons: vec![reason],
         terms,
+        terms_layer: None,
         risk,
         how: RunHow::default(),
         hidden: Vec::new(),
