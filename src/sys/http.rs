@@ -34,14 +34,8 @@ pub struct Reply {
 impl Http {
     /// Trusts the certificates of a file, or else the system's. The error says in words what is wrong.
     pub fn new(ca: Option<&Path>, patience: Duration) -> Result<Self, String> {
-        // It is installed already where this is the second client.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let certificates = match ca {
-            Some(path) => bundle(path)?,
-            None => BUNDLES.iter().find_map(|path| bundle(Path::new(path)).ok()).unwrap_or_default(),
-        };
         let client = Client::builder()
-            .tls_certs_only(certificates)
+            .tls_certs_only(certificates(ca)?)
             .no_proxy()
             .redirect(redirect::Policy::none())
             .timeout(patience)
@@ -61,6 +55,28 @@ impl Http {
     pub fn get(&self, url: &str, headers: &[(&str, &str)], limit: u64) -> Result<Reply, String> {
         let request = headers.iter().fold(self.client.get(url), |request, (name, value)| request.header(*name, *value));
         read(request.send().map_err(|error| told(&error))?, limit)
+    }
+}
+
+/// The same for those who wait for many at once: no proxy, no redirects, the certificates of a file or else the system's.
+pub fn async_client(ca: Option<&Path>, patience: Duration) -> Result<reqwest::Client, String> {
+    let client = reqwest::Client::builder()
+        .tls_certs_only(certificates(ca)?)
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .timeout(patience)
+        .connect_timeout(patience)
+        .user_agent(concat!("gate/", env!("CARGO_PKG_VERSION")))
+        .build();
+    client.map_err(|error| told(&error))
+}
+
+fn certificates(ca: Option<&Path>) -> Result<Vec<Certificate>, String> {
+    // It is installed already where this is the second client.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match ca {
+        Some(path) => bundle(path),
+        None => Ok(BUNDLES.iter().find_map(|path| bundle(Path::new(path)).ok()).unwrap_or_default()),
     }
 }
 
@@ -84,7 +100,7 @@ fn bundle(path: &Path) -> Result<Vec<Certificate>, String> {
 }
 
 /// The error with its causes: what reqwest says alone is only that something failed.
-fn told(error: &reqwest::Error) -> String {
+pub fn told(error: &reqwest::Error) -> String {
     let mut words = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(deeper) = cause {
