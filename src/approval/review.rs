@@ -22,6 +22,21 @@ pub enum Answer {
     Reject,
 }
 
+impl Answer {
+    /// The word of the interface.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Approve, Self::Reject].into_iter().find(|answer| answer.word() == word)
+    }
+}
+
 /// One approver's answer to one digest.
 #[derive(Clone, Debug)]
 pub struct Review {
@@ -41,6 +56,8 @@ pub struct Review {
     pub at: Stamp,
     /// What exactly they answered.
     pub digest: Digest,
+    /// The slots that they may fill, as a server has it: `team:NAME`, `person:ISSUER#SUBJECT`.
+    pub slots: Vec<String>,
     /// What shows it to others, where they signed it.
     pub evidence: Option<Evidence>,
 }

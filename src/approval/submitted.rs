@@ -208,7 +208,7 @@ impl Said {
             asker: text("asker")?,
             ancestry: list("ancestry")?.iter().map(bytes).collect::<Option<_>>()?,
             rules: list("rules")?.iter().map(rule).collect::<Option<_>>()?,
-            risk: [Risk::Low, Risk::Medium, Risk::High, Risk::Critical].into_iter().find(|risk| value["risk"] == risk.word())?,
+            risk: Risk::parse(value.get("risk")?.as_str()?)?,
             justification: text("justification")?,
             created: text("created_ns")?.parse().ok()?,
             // The lifetime is said twice in the text; where the two differ nobody knows which was meant.
@@ -269,9 +269,6 @@ fn rule(value: &Value) -> Option<Rule> {
 
 /// Terms as [`super::terms_value`] writes them.
 fn terms(value: &Value) -> Option<Terms> {
-    const ASSURANCES: [Assurance; 5] =
-        [Assurance::Confirm, Assurance::SecondPerson, Assurance::FreshMfa, Assurance::Passkey, Assurance::Hardware];
-    const CHANNELS: [Channel; 5] = [Channel::Tty, Channel::Server, Channel::Slack, Channel::Teams, Channel::Ssh];
     let seconds = |name: &str| value.get(name)?.as_u64().filter(|seconds| *seconds <= 366 * 86400).map(Duration::from_secs);
     let channels = texts(value.get("channels")?)?;
     let justification = |one: &Value| match (one.as_str(), one.get("pattern").and_then(Value::as_str)) {
@@ -287,14 +284,11 @@ fn terms(value: &Value) -> Option<Terms> {
     Some(Terms {
         approvers: texts(value.get("approvers")?)?,
         threshold: value.get("threshold")?.as_u64()?.try_into().ok().filter(|threshold| (1..=100).contains(threshold))?,
-        assurance: ASSURANCES.into_iter().find(|assurance| value["assurance"] == assurance.word())?,
+        assurance: Assurance::parse(value.get("assurance")?.as_str()?)?,
         fresh: if value.get("fresh_s").is_some() { Some(seconds("fresh_s")?) } else { None },
         within: seconds("within_s")?,
         valid: seconds("valid_s")?,
-        channels: channels
-            .iter()
-            .map(|word| CHANNELS.into_iter().find(|channel| channel.word() == word))
-            .collect::<Option<BTreeSet<_>>>()?,
+        channels: channels.iter().map(|word| Channel::parse(word)).collect::<Option<BTreeSet<_>>>()?,
         justification: value.get("justification")?.as_array()?.iter().map(justification).collect::<Option<_>>()?,
         escalate: value.get("escalate")?.as_array()?.iter().map(step).collect::<Option<_>>()?,
         dev: value.get("dev").is_some_and(|dev| *dev == Value::Bool(true)),

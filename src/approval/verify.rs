@@ -4,16 +4,33 @@ use std::time::Duration;
 use super::asked::ApprovalRequest;
 use super::digest::Stamp;
 use super::grant::Grant;
+use super::receipt::Receipt;
 use super::review::{Answer, Approver, Refusal, Review};
+use super::slots::{self, Filler};
 use crate::policy::{Assurance, Channel, Terms};
 use crate::request::Request;
 
-/// Turns reviews into a grant, or says why they do not suffice. Pure: the clock is a parameter.
-pub fn verify(asked: ApprovalRequest, reviews: &[Review], requester: &Approver, now: Stamp) -> Result<Grant, Box<(Request, Refusal)>> {
-    match sufficient(&asked, reviews, requester, now) {
-        Ok(counted) => {
+/// What was answered, by the ways that can be told apart by their proof.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answers<'a> {
+    /// What was typed at this terminal. Whatever such a review says of itself, it is no more than a confirmation there.
+    pub terminal: &'a [Review],
+    /// What a server says that people said.
+    pub receipt: Option<&'a Receipt>,
+}
+
+/// Whom answers are judged against.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust<'a> {
+    /// The requester as this host knows them.
+    pub requester: &'a Approver,
+}
+
+/// Turns answers into a grant, or says why they do not suffice. Pure: the clock is a parameter.
+pub fn verify(asked: ApprovalRequest, answers: Answers<'_>, trust: Trust<'_>, now: Stamp) -> Result<Grant, Box<(Request, Refusal)>> {
+    match sufficient(&asked, answers, trust, now) {
+        Ok((counted, until)) => {
             let digest = asked.digest();
-            let until = valid_until(&asked, &counted);
             let (request, terms) = asked.into_parts();
             Ok(Grant::by_reviews(request, terms, digest, counted, until))
         }
@@ -21,46 +38,109 @@ pub fn verify(asked: ApprovalRequest, reviews: &[Review], requester: &Approver, 
     }
 }
 
-fn sufficient(asked: &ApprovalRequest, reviews: &[Review], requester: &Approver, now: Stamp) -> Result<Vec<Review>, Refusal> {
-    let terms = &asked.asked().terms;
-    let mut people = BTreeSet::new();
-    let mut counted = Vec::new();
-    for review in reviews {
-        if review.digest != asked.digest() {
-            return Err(Refusal::Changed("an answer to another request was given for this one".to_owned()));
-        }
-        if review.answer == Answer::Reject {
-            return Err(Refusal::Rejected { by: review.approver.to_string(), comment: review.comment.clone() });
-        }
-        if counts(asked, review, requester) && people.insert(review.approver.clone()) {
-            counted.push(review.clone());
-        }
-    }
-    if terms.threshold == 0 || counted.is_empty() {
-        return Err(Refusal::Unreachable("no answer that these terms accept was given".to_owned()));
-    }
-    // Slots are filled by people whom an identity provider puts there; a terminal can fill none.
-    if !terms.approvers.is_empty() || counted.len() < terms.threshold as usize {
-        return Err(Refusal::Unreachable("these terms want approvers that a terminal cannot prove".to_owned()));
-    }
-    if now.boot > valid_until(asked, &counted).boot {
-        return Err(Refusal::Expired);
-    }
-    Ok(counted)
+/// A review with what only judging needs.
+struct Judged {
+    review: Review,
+    /// How long after the request was made, by one clock; none where the clock says before.
+    after: Option<Duration>,
+    /// How old the proof of the assurance was.
+    age: Option<Duration>,
 }
 
-/// Whether one review counts: in time, strong enough, by an allowed channel, and not the requester's own,
-/// except where nothing but a confirmation at the terminal is wanted.
-fn counts(asked: &ApprovalRequest, review: &Review, requester: &Approver) -> bool {
+fn sufficient(asked: &ApprovalRequest, answers: Answers<'_>, trust: Trust<'_>, now: Stamp) -> Result<(Vec<Review>, Stamp), Refusal> {
     let terms = &asked.asked().terms;
-    let deadline = asked.created().boot.saturating_add(terms.within);
-    let in_time = review.at.boot >= asked.created().boot && review.at.boot <= deadline;
-    let own = review.approver == *requester || review.channel == Channel::Tty;
-    in_time
+    let requesters: Vec<&Approver> =
+        [Some(trust.requester), answers.receipt.and_then(|receipt| receipt.claims().requester.as_ref())].into_iter().flatten().collect();
+    let judged = answers
+        .terminal
+        .iter()
+        .map(|review| at_terminal(asked, review))
+        .chain(answers.receipt.into_iter().flat_map(|receipt| of_server(receipt, asked, now)));
+    let judged: Vec<Judged> = judged.collect();
+    let mut people = BTreeSet::new();
+    let mut counted = Vec::new();
+    for one in &judged {
+        if one.review.digest != asked.digest() {
+            return Err(Refusal::Changed("an answer to another request was given for this one".to_owned()));
+        }
+        if one.review.answer == Answer::Reject {
+            return Err(Refusal::Rejected { by: one.review.approver.to_string(), comment: one.review.comment.clone() });
+        }
+        if counts(terms, one, &requesters) && people.insert(&one.review.approver) {
+            counted.push(one);
+        }
+    }
+    if counted.is_empty() {
+        return Err(Refusal::Unreachable("no answer that these terms accept was given".to_owned()));
+    }
+    let fillers: Vec<Filler<'_>> = counted.iter().map(|one| one.filler()).collect();
+    if !slots::filled(terms, &fillers) {
+        return Err(Refusal::Unreachable("these terms want other people, or more of them, than those who approved".to_owned()));
+    }
+    if let Some(receipt) = answers.receipt.filter(|_| counted.iter().any(|one| one.review.channel != Channel::Tty)) {
+        // What a server took part in is used up there, and there is no second use of it.
+        let claims = receipt.claims();
+        if claims.answer != Answer::Approve || !claims.consumed || claims.now > claims.valid_until {
+            return Err(Refusal::Expired);
+        }
+    }
+    let until = valid_until(terms, &counted);
+    if now.boot > until.boot {
+        return Err(Refusal::Expired);
+    }
+    Ok((counted.into_iter().map(|one| one.review.clone()).collect(), until))
+}
+
+impl Judged {
+    fn filler(&self) -> Filler<'_> {
+        Filler { approver: &self.review.approver, slots: &self.review.slots, after: self.after.unwrap_or_default() }
+    }
+}
+
+/// Nothing that comes from a terminal is more than a confirmation, and fills no slot.
+fn at_terminal(asked: &ApprovalRequest, review: &Review) -> Judged {
+    let after = review.at.boot.checked_sub(asked.created().boot);
+    let review = Review { channel: Channel::Tty, assurance: Assurance::Confirm, slots: Vec::new(), ..review.clone() };
+    Judged { review, after, age: Some(Duration::ZERO) }
+}
+
+/// The reviews of a receipt; their times are put on this host's clocks by how long ago they were on the server's.
+fn of_server(receipt: &Receipt, asked: &ApprovalRequest, now: Stamp) -> Vec<Judged> {
+    let claims = receipt.claims();
+    let span = |from: i64, to: i64| to.checked_sub(from).and_then(|span| u64::try_from(span).ok()).map(Duration::from_nanos);
+    let judged = claims.reviews.iter().map(|said| {
+        let ago = span(said.at, claims.now).unwrap_or(Duration::MAX);
+        let review = Review {
+            approver: said.approver.clone(),
+            // A server alone proves no more than a second factor: keys of people come from the layer's own file.
+            assurance: said.assurance.min(Assurance::FreshMfa),
+            // Nobody at this terminal speaks through a server.
+            channel: if said.channel == Channel::Tty { Channel::Server } else { said.channel },
+            answer: said.answer,
+            comment: said.comment.clone(),
+            justification: asked.justification().to_owned(),
+            at: Stamp { wall: said.at, boot: now.boot.saturating_sub(ago) },
+            digest: if claims.digest == *asked.digest().bytes() { asked.digest() } else { crate::approval::Digest::of(b"another") },
+            slots: said.slots.clone(),
+            evidence: None,
+        };
+        Judged { review, after: span(claims.created, said.at), age: span(said.proved, said.at) }
+    });
+    judged.collect()
+}
+
+/// Whether one review counts: in time, strong enough, fresh enough, by an allowed channel, by somebody who may decide, and
+/// not the requester's own, except where nothing but a confirmation at the terminal is wanted.
+fn counts(terms: &Terms, one: &Judged, requesters: &[&Approver]) -> bool {
+    let review = &one.review;
+    let own = review.channel == Channel::Tty || requesters.contains(&&review.approver);
+    one.after.is_some_and(|after| after <= terms.within)
+        && terms.fresh.is_none_or(|fresh| one.age.is_some_and(|age| age <= fresh))
         && review.assurance >= terms.assurance
         && terms.channels.contains(&review.channel)
-        && (review.channel != Channel::Tty || review.assurance == Assurance::Confirm)
         && (!own || own_review_suffices(terms))
+        && (own || review.assurance > Assurance::Confirm)
+        && slots::may_decide(terms, one.filler())
         && terms.justification.iter().all(|wanted| wanted.satisfied_by(&review.justification))
 }
 
@@ -69,13 +149,13 @@ fn own_review_suffices(terms: &Terms) -> bool {
 }
 
 /// The earliest end among the approvals: each stays usable for `valid` after it was given.
-fn valid_until(asked: &ApprovalRequest, counted: &[Review]) -> Stamp {
-    let valid = asked.asked().terms.valid;
+fn valid_until(terms: &Terms, counted: &[&Judged]) -> Stamp {
+    let valid = terms.valid;
     counted
         .iter()
-        .map(|review| Stamp {
-            wall: review.at.wall.saturating_add(i64::try_from(valid.as_nanos()).unwrap_or(i64::MAX)),
-            boot: review.at.boot.saturating_add(valid),
+        .map(|one| Stamp {
+            wall: one.review.at.wall.saturating_add(i64::try_from(valid.as_nanos()).unwrap_or(i64::MAX)),
+            boot: one.review.at.boot.saturating_add(valid),
         })
         .min_by_key(|until| until.boot)
         .unwrap_or(Stamp { wall: 0, boot: Duration::ZERO })

@@ -269,6 +269,7 @@ impl<'a> Prompt<'a> {
             justification: justification.to_owned(),
             at: clock::now()?,
             digest: self.asked.digest(),
+            slots: Vec::new(),
             evidence: None,
         }]))
     }

@@ -10,7 +10,7 @@ use super::anchor::{Anchoring, Said};
 use super::key::due_by;
 use super::surroundings::{Surroundings, log_failed, now, random, request_id};
 use super::{failure, refusal, tested};
-use crate::approval::{ApprovalRequest, Approver, Basis, Grant, Refusal, Review, verify};
+use crate::approval::{Answers, ApprovalRequest, Approver, Basis, Grant, Refusal, Review, Trust, verify};
 use crate::audit::{self, Log, Place};
 use crate::channel::{self, Answered};
 use crate::cli::RunArgs;
@@ -227,7 +227,8 @@ impl<'a> Teller<'a> {
         {
             return Ok(Err((asked.request().clone(), Refusal::Changed(what))));
         }
-        Ok(verify(asked, reviews, &requester, now()?).map_err(|refused| *refused))
+        let answers = Answers { terminal: reviews, receipt: None };
+        Ok(verify(asked, answers, Trust { requester: &requester }, now()?).map_err(|refused| *refused))
     }
 
     fn refuse(&mut self, request: &Request, (reasons, hidden, digest): Grounds<'_>, refused: &Refusal) -> Result<Error, Error> {

@@ -28,6 +28,11 @@ impl Risk {
             Self::Critical => "critical",
         }
     }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Low, Self::Medium, Self::High, Self::Critical].into_iter().find(|known| known.word() == word)
+    }
 }
 
 /// How surely a review comes from the person it names; ordered.
@@ -58,6 +63,11 @@ impl Assurance {
             Self::Hardware => "hardware",
         }
     }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Confirm, Self::SecondPerson, Self::FreshMfa, Self::Passkey, Self::Hardware].into_iter().find(|known| known.word() == word)
+    }
 }
 
 /// A way by which people are asked.
@@ -86,6 +96,11 @@ impl Channel {
             Self::Teams => "teams",
             Self::Ssh => "ssh",
         }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Tty, Self::Server, Self::Slack, Self::Teams, Self::Ssh].into_iter().find(|known| known.word() == word)
     }
 }
 

@@ -8,7 +8,7 @@ mod quote;
 mod time;
 
 pub use escape::{escape, visible};
-pub use hex::hex;
+pub use hex::{hex, unhex};
 pub use layout::{Row, ellipsis, rows, width, word_rows, wrap};
 pub use lookalike::{right_to_left, suspicious};
 pub use quote::{command, quote};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use gate::approval::{Answer, ApprovalRequest, Approver, Basis, Refusal, Review, Stamp, verify};
+use gate::approval::{Answer, Answers, ApprovalRequest, Approver, Basis, Refusal, Review, Stamp, Trust, verify};
 use gate::policy::{Asked, Assurance, Channel, Effect, Escalation, Justification, Layer, Reason, Risk, RunHow, StdinRule, Terms};
 use gate::request::{Argv, Asker, Context, Cwd, Environment, Fact, FactName, Program, Request, RequestId, Stdin};
 
@@ -187,6 +187,7 @@ fn review(digest: gate::approval::Digest) -> impl Strategy<Value = Review> {
                 justification: String::new(),
                 at: Stamp { wall: 0, boot: Duration::from_secs(at) },
                 digest: if same { digest } else { other.made().digest() },
+                slots: Vec::new(),
                 evidence: None,
             }
         },
@@ -237,7 +238,7 @@ proptest! {
             .map(|review| Review { digest: if review.digest == old { digest } else { review.digest }, ..review })
             .collect();
         let now = Stamp { wall: 0, boot: Duration::from_secs(now) };
-        match verify(made, &reviews, &requester(), now) {
+        match verify(made, Answers { terminal: &reviews, receipt: None }, Trust { requester: &requester() }, now) {
             Ok(grant) => {
                 let Basis::Reviews { digest: granted, reviews: counted, until } = grant.basis() else { panic!("no reviews") };
                 prop_assert_eq!(*granted, digest);

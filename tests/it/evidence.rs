@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use gate::approval::{Answer, Approver, Evidence, NAMESPACE, Review, Stamp, Statement, verify};
+use gate::approval::{Answer, Answers, Approver, Evidence, NAMESPACE, Review, Stamp, Statement, Trust, verify};
 use gate::policy::{Assurance, Channel};
 use gate::record::{Checkpoint, Draft, Note, story};
 use serde_json::Value;
@@ -45,9 +45,10 @@ fn decision(parts: &Parts, evidence: Option<Evidence>) -> [Draft; 2] {
         justification: String::new(),
         at: when,
         digest: asked.digest(),
+        slots: Vec::new(),
         evidence,
     };
-    let grant = verify(asked, &[review], &approver, when).unwrap();
+    let grant = verify(asked, Answers { terminal: &[review], receipt: None }, Trust { requester: &approver }, when).unwrap();
     story::granted(&grant, (1, 1), story::Setting { files: &[], moved: &[], salt: &salt })
 }
 

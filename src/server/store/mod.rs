@@ -7,6 +7,11 @@ use serde_json::Value;
 
 use super::model::{Event, Kept, KeptReview, State, Wall};
 
+mod rows;
+mod schema;
+mod sqlite;
+pub use sqlite::Sqlite;
+
 /// Why the store cannot answer.
 #[derive(Debug)]
 pub struct Unavailable(pub String);
@@ -104,10 +109,10 @@ pub trait Store: Send + Sync + 'static {
     fn list(&self, filter: Filter) -> Answer<'_, Vec<Kept>>;
     /// Adds a review to a pending request. `judge` sees the request as it stands inside the transaction, this review not among its reviews.
     fn review(&self, id: &str, review: KeptReview, judge: Judge) -> Answer<'_, Reviewed>;
-    /// Changes a request inside a transaction.
-    fn change(&self, id: &str, change: Change) -> Answer<'_, Changed>;
-    /// Requests that are pending or approved and ran out before `now`: written down as expired, with events.
-    fn expire(&self, now: Wall, limit: usize) -> Answer<'_, usize>;
+    /// Changes a request inside a transaction at a moment.
+    fn change(&self, id: &str, at: Wall, change: Change) -> Answer<'_, Changed>;
+    /// Requests that are pending or approved and ran out before `now`: written down as expired, with events; their ids.
+    fn expire(&self, now: Wall, limit: usize) -> Answer<'_, Vec<String>>;
     /// Adds an event that is of no request's state.
     fn event(&self, kind: &'static str, at: Wall, data: Value) -> Answer<'_, u64>;
     /// Events after a number, the oldest first.
@@ -118,8 +123,8 @@ pub trait Store: Send + Sync + 'static {
     fn advance(&self, reader: &str, seq: u64) -> Answer<'_, ()>;
     /// Keeps an item; one with the same kind and key is replaced.
     fn put(&self, item: Item) -> Answer<'_, ()>;
-    /// Keeps an item unless there is one already: whether it was kept.
-    fn put_new(&self, item: Item) -> Answer<'_, bool>;
+    /// Keeps an item unless there is one that has not run out: whether it was kept.
+    fn put_new(&self, item: Item, now: Wall) -> Answer<'_, bool>;
     /// Reads an item that has not run out.
     fn item(&self, kind: &'static str, key: &str, now: Wall) -> Answer<'_, Option<Item>>;
     /// Takes an item out: of several takers one gets it.
@@ -128,6 +133,8 @@ pub trait Store: Send + Sync + 'static {
     fn items(&self, kind: &'static str, owner: Option<&str>, now: Wall) -> Answer<'_, Vec<Item>>;
     /// Drops all items of a kind with this owner (and handle, if given): how many.
     fn drop_items(&self, kind: &'static str, owner: &str, handle: Option<&str>) -> Answer<'_, usize>;
+    /// Drops all items that ran out: how many.
+    fn sweep(&self, now: Wall) -> Answer<'_, usize>;
 }
 
 /// What came of a review.

@@ -1,0 +1,312 @@
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::Value;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{Answer, Change, Changed, Created, Effect, Filter, Item, Judge, Reviewed, Store, Unavailable, rows};
+use crate::server::model::{Event, Kept, KeptReview, State, Wall};
+
+/// How many callers share one commit at most.
+const GROUP: usize = 512;
+
+/// Readers at once.
+const READERS: usize = 4;
+
+/// The store in one SQLite file. One thread writes, and what waits for it is committed together.
+pub struct Sqlite {
+    writer: Option<Sender<Job>>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    turns: Arc<Semaphore>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Work for the writer: what it does inside the transaction, and, once that is on disk, how it tells its caller.
+type Job = Box<dyn FnOnce(&Transaction<'_>) -> Tell + Send>;
+type Tell = Box<dyn FnOnce(Result<(), &str>) + Send>;
+
+impl Sqlite {
+    /// Opens the database, or makes it.
+    pub fn open(path: &Path) -> Result<Self, Unavailable> {
+        let mut connection = connect(path)?;
+        super::schema::ready(&mut connection)?;
+        let readers = (0..READERS).map(|_| connect(path)).collect::<Result<Vec<_>, _>>()?;
+        let (writer, jobs) = channel();
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || write(&mut connection, &jobs));
+        let thread = thread.map_err(|error| Unavailable(error.to_string()))?;
+        let turns = Arc::new(Semaphore::new(READERS));
+        Ok(Self { writer: Some(writer), readers: Arc::new(Mutex::new(readers)), turns, thread: Some(thread) })
+    }
+
+    /// Does something in a transaction that is on disk before this answers.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Answer<'static, T> {
+        let (told, answer) = oneshot::channel::<Result<T, Unavailable>>();
+        let job: Job = Box::new(move |transaction| {
+            // One caller's failure undoes what that caller did, and nothing else.
+            let done = savepoint(transaction, work);
+            Box::new(move |committed| {
+                let said = match (done, committed) {
+                    (Ok(value), Ok(())) => Ok(value),
+                    (Err(error), _) => Err(Unavailable(error.to_string())),
+                    (_, Err(why)) => Err(Unavailable(why.to_owned())),
+                };
+                // Nobody waits any more: it is done all the same.
+                drop(told.send(said));
+            })
+        });
+        let sent = self.writer.as_ref().is_some_and(|writer| writer.send(job).is_ok());
+        Box::pin(async move {
+            if !sent {
+                return Err(Unavailable("it is closed".to_owned()));
+            }
+            answer.await.unwrap_or_else(|_| Err(Unavailable("its writer ended".to_owned())))
+        })
+    }
+
+    fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static) -> Answer<'static, T> {
+        let (readers, turns) = (Arc::clone(&self.readers), Arc::clone(&self.turns));
+        Box::pin(async move {
+            let turn = turns.acquire_owned().await.map_err(|_| Unavailable("it is closed".to_owned()))?;
+            let done = tokio::task::spawn_blocking(move || {
+                let taken = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let Some(connection) = taken else {
+                    return Err(Unavailable("all its readers are gone".to_owned()));
+                };
+                let value = work(&connection).map_err(|error| Unavailable(error.to_string()));
+                readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                drop(turn);
+                value
+            });
+            done.await.unwrap_or_else(|_| Err(Unavailable("a read failed".to_owned())))
+        })
+    }
+}
+
+impl Drop for Sqlite {
+    /// What was handed over is written before the store is gone.
+    fn drop(&mut self) {
+        self.writer = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Unavailable> {
+    let opened = Connection::open(path).and_then(|connection| {
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        Ok(connection)
+    });
+    opened.map_err(|error| Unavailable(error.to_string()))
+}
+
+fn savepoint<T>(
+    transaction: &Transaction<'_>,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
+) -> Result<T, rusqlite::Error> {
+    transaction.execute_batch("SAVEPOINT one")?;
+    let done = work(transaction);
+    transaction.execute_batch(if done.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" })?;
+    done
+}
+
+/// Takes all that waits, does it in one transaction, and tells everybody when it is on disk.
+fn write(connection: &mut Connection, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut tell = Vec::new();
+        let committed = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).and_then(|transaction| {
+            tell.push(first(&transaction));
+            while tell.len() < GROUP {
+                let Ok(next) = jobs.try_recv() else { break };
+                tell.push(next(&transaction));
+            }
+            transaction.commit()
+        });
+        let committed = committed.map_err(|error| error.to_string());
+        for tell in tell {
+            tell(committed.as_ref().map(|()| ()).map_err(String::as_str));
+        }
+    }
+}
+
+fn add_event(transaction: &Transaction<'_>, at: Wall, kind: &str, request: Option<&str>, data: &Value) -> Result<u64, rusqlite::Error> {
+    let mut insert = transaction.prepare_cached("INSERT INTO event(at,kind,request,data) VALUES(?1,?2,?3,?4)")?;
+    insert.execute(params![at, kind, request, data.to_string()])?;
+    Ok(u64::try_from(transaction.last_insert_rowid()).unwrap_or_default())
+}
+
+fn one(connection: &Connection, id: &str) -> Result<Option<Kept>, rusqlite::Error> {
+    connection.prepare_cached(rows::BY_ID)?.query_row([id], rows::kept).optional()
+}
+
+/// Writes a request that changed, with its event.
+fn changed(transaction: &Transaction<'_>, request: &mut Kept, at: Wall, kind: &str, data: &Value) -> Result<(), rusqlite::Error> {
+    request.version += 1;
+    rows::update(transaction, request)?;
+    add_event(transaction, at, kind, Some(&request.id), data).map(drop)
+}
+
+impl Store for Sqlite {
+    fn create(&self, request: Kept) -> Answer<'_, Created> {
+        self.write(move |transaction| {
+            let waiting = transaction
+                .prepare_cached(rows::WAITING)?
+                .query_row(params![request.key, request.requester.way, request.requester.name], rows::kept);
+            if let Some(mut old) = waiting.optional()?.filter(|old| !old.at(request.created).is_over()) {
+                if old.client_nonce_sha256 == request.client_nonce_sha256 && old.digest() == request.digest() {
+                    return Ok(Created::Again(old));
+                }
+                // Whoever asks anew has lost what the old one could be used with.
+                old.state = State::Cancelled;
+                changed(transaction, &mut old, request.created, "request.cancelled", &serde_json::json!({ "replaced_by": request.id }))?;
+            }
+            rows::insert(transaction, &request)?;
+            let data = serde_json::json!({ "digest": request.digest().to_string() });
+            add_event(transaction, request.created, "request.created", Some(&request.id), &data)?;
+            Ok(Created::New(request))
+        })
+    }
+
+    fn request(&self, id: &str) -> Answer<'_, Option<Kept>> {
+        let id = id.to_owned();
+        self.read(move |connection| one(connection, &id))
+    }
+
+    fn list(&self, filter: Filter) -> Answer<'_, Vec<Kept>> {
+        self.read(move |connection| rows::list(connection, &filter))
+    }
+
+    fn review(&self, id: &str, review: KeptReview, judge: Judge) -> Answer<'_, Reviewed> {
+        let id = id.to_owned();
+        self.write(move |transaction| {
+            let Some(mut request) = one(transaction, &id)? else { return Ok(Reviewed::Missing) };
+            let again = request.reviews.iter().any(|said| said.approver == review.approver);
+            if request.at(review.at) != State::Pending || again {
+                return Ok(Reviewed::Late(request));
+            }
+            let effect = judge(&request, &review);
+            let kind = match effect {
+                Effect::Refused(why) => return Ok(Reviewed::Refused(why)),
+                Effect::Waits => "request.reviewed",
+                Effect::Approved { until } => {
+                    request.state = State::Approved;
+                    request.valid_until = Some(until);
+                    "request.approved"
+                }
+                Effect::Rejected => {
+                    request.state = State::Rejected;
+                    "request.rejected"
+                }
+            };
+            if request.state != State::Pending {
+                request.decided = Some(review.at);
+            }
+            let (at, data) = (review.at, rows::review_value(&review));
+            request.reviews.push(review);
+            changed(transaction, &mut request, at, kind, &data)?;
+            Ok(Reviewed::Kept(request))
+        })
+    }
+
+    fn change(&self, id: &str, at: Wall, change: Change) -> Answer<'_, Changed> {
+        let id = id.to_owned();
+        self.write(move |transaction| {
+            let Some(mut request) = one(transaction, &id)? else { return Ok(Changed::Missing) };
+            let before = request.clone();
+            let Some((kind, data)) = change(&mut request) else { return Ok(Changed::Not(before)) };
+            changed(transaction, &mut request, at, kind, &data)?;
+            Ok(Changed::To(request))
+        })
+    }
+
+    fn expire(&self, now: Wall, limit: usize) -> Answer<'_, Vec<String>> {
+        self.write(move |transaction| {
+            let over = rows::run_out(transaction, now, limit)?;
+            let mut ids = Vec::with_capacity(over.len());
+            for mut request in over {
+                let was = request.state.word();
+                request.state = State::Expired;
+                changed(transaction, &mut request, now, "request.expired", &serde_json::json!({ "was": was }))?;
+                ids.push(request.id);
+            }
+            Ok(ids)
+        })
+    }
+
+    fn event(&self, kind: &'static str, at: Wall, data: Value) -> Answer<'_, u64> {
+        self.write(move |transaction| add_event(transaction, at, kind, None, &data))
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Answer<'_, Vec<Event>> {
+        self.read(move |connection| rows::events(connection, after, limit))
+    }
+
+    fn cursor(&self, reader: &str) -> Answer<'_, u64> {
+        let reader = reader.to_owned();
+        self.read(move |connection| {
+            let found = connection.query_row("SELECT seq FROM cursor WHERE reader=?1", [&reader], |row| row.get::<_, i64>(0)).optional()?;
+            Ok(found.and_then(|seq| u64::try_from(seq).ok()).unwrap_or_default())
+        })
+    }
+
+    fn advance(&self, reader: &str, seq: u64) -> Answer<'_, ()> {
+        let reader = reader.to_owned();
+        self.write(move |transaction| {
+            let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+            // A reader never goes back, whoever else read in its name.
+            let advance = "INSERT INTO cursor(reader,seq) VALUES(?1,?2) ON CONFLICT(reader) DO UPDATE SET seq=max(seq,excluded.seq)";
+            transaction.execute(advance, params![reader, seq]).map(drop)
+        })
+    }
+
+    fn put(&self, item: Item) -> Answer<'_, ()> {
+        self.write(move |transaction| rows::put(transaction, &item, true).map(drop))
+    }
+
+    fn put_new(&self, item: Item, now: Wall) -> Answer<'_, bool> {
+        self.write(move |transaction| {
+            transaction.execute("DELETE FROM item WHERE kind=?1 AND key=?2 AND expires<=?3", params![item.kind, item.key, now])?;
+            rows::put(transaction, &item, false)
+        })
+    }
+
+    fn item(&self, kind: &'static str, key: &str, now: Wall) -> Answer<'_, Option<Item>> {
+        let key = key.to_owned();
+        self.read(move |connection| rows::item(connection, kind, &key, now))
+    }
+
+    fn take(&self, kind: &'static str, key: &str, now: Wall) -> Answer<'_, Option<Item>> {
+        let key = key.to_owned();
+        self.write(move |transaction| {
+            let found = rows::item(transaction, kind, &key, now)?;
+            transaction.execute("DELETE FROM item WHERE kind=?1 AND key=?2", params![kind, key])?;
+            Ok(found)
+        })
+    }
+
+    fn items(&self, kind: &'static str, owner: Option<&str>, now: Wall) -> Answer<'_, Vec<Item>> {
+        let owner = owner.map(str::to_owned);
+        self.read(move |connection| rows::items(connection, kind, owner.as_deref(), now))
+    }
+
+    fn drop_items(&self, kind: &'static str, owner: &str, handle: Option<&str>) -> Answer<'_, usize> {
+        let (owner, handle) = (owner.to_owned(), handle.map(str::to_owned));
+        self.write(move |transaction| {
+            let drop = "DELETE FROM item WHERE kind=?1 AND owner=?2 AND (?3 IS NULL OR handle=?3)";
+            transaction.execute(drop, params![kind, owner, handle])
+        })
+    }
+
+    fn sweep(&self, now: Wall) -> Answer<'_, usize> {
+        self.write(move |transaction| transaction.execute("DELETE FROM item WHERE expires<=?1", [now]))
+    }
+}
