@@ -1,6 +1,7 @@
 //! Who decided what: an approval request, reviews of it, and the grant that comes of them.
 #![forbid(unsafe_code)]
 
+mod again;
 mod allowed_signers;
 mod asked;
 mod canonical;
@@ -25,4 +26,4 @@ pub use review::{Answer, Approver, Refusal, Review};
 pub use slots::{Filler, filled, may_decide};
 pub use sshsig::{MAX_ARMOR, Sshsig};
 pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Rule, Said, Submitted, Word};
-pub use verify::{Answers, Trust, verify};
+pub use verify::{Answers, Root, Trust, verify};

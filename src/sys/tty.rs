@@ -300,7 +300,8 @@ impl Terminal {
         poll(&mut fds, PollTimeout::ZERO).is_ok() && fds[0].revents().is_some_and(|flags| flags.intersects(PollFlags::POLLHUP))
     }
 
-    fn foreground(&self) -> io::Result<bool> {
+    /// Whether this process may read and write there without being stopped.
+    pub fn foreground(&self) -> io::Result<bool> {
         Ok(tcgetpgrp(&self.file)? == getpgrp())
     }
 

@@ -55,6 +55,11 @@ pub enum Woken {
     Time,
 }
 
+/// Whether a signal says that the requester gave up, and not only that this process has to end.
+pub fn gives_up(signal: i32) -> bool {
+    [Signal::SIGINT, Signal::SIGQUIT].into_iter().any(|key| key as i32 == signal)
+}
+
 /// The signals that say to end, taken by this thread until dropped. What the caller ignores stays ignored.
 #[derive(Debug)]
 pub struct Ending {

@@ -17,6 +17,9 @@ use crate::sys::wake::Bell;
 const POLL: &str = "?wait=25";
 const POLL_PATIENCE: Duration = Duration::from_secs(40);
 
+/// An answer that nothing changed is not kept back if it comes this soon.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// How long a server that never answered is tried.
 const FIRST_CONTACT: Duration = Duration::from_secs(10);
 
@@ -130,8 +133,14 @@ async fn first(client: &Client, submission: &Submission) -> Result<View, Failed>
 async fn changed(client: &Client, view: &View) -> Result<Option<View>, Failed> {
     let headers = vec![("if-none-match", format!("\"{}\"", view.version))];
     let call = Call { method: Method::GET, target: target(&view.id, POLL), headers, body: None, patience: POLL_PATIENCE };
+    let began = since_boot();
     let reply = client.ask(&call).await?;
-    if reply.status == 304 { Ok(None) } else { reply.view().map(Some) }
+    let now = if reply.status == 304 { None } else { Some(reply.view()?).filter(|now| now.version != view.version) };
+    if now.is_none() && since_boot().saturating_sub(began) < AT_ONCE {
+        // A server that keeps nothing back is not to be asked as fast as it answers.
+        tokio::time::sleep(AT_ONCE).await;
+    }
+    Ok(now)
 }
 
 /// An answer about another request is none.

@@ -78,9 +78,9 @@ impl Credential {
 
     /// The value of `Authorization` for one request; `target` is its path with the query.
     pub(super) async fn authorization(&self, method: &Method, target: &str, body: &[u8]) -> Result<String, Failed> {
-        let bearer = |token: &str| match is_token(token) {
-            true => Ok(format!("Bearer {token}")),
-            false => Err(Failed::Here("the token that this host is known by at the server is not one".to_owned())),
+        let bearer = |token: &str| {
+            let wrong = || Failed::Here("the token that this host is known by at the server is not one".to_owned());
+            if is_token(token) { Ok(format!("Bearer {token}")) } else { Err(wrong()) }
         };
         match &self.asker {
             Asker::Host { key, sign } => self.signed(key, sign, method, target, body),

@@ -24,7 +24,7 @@ use http::{Call, Failed};
 use identity::Credential;
 
 pub use identity::{Asker, Sign};
-pub(super) use wait::wait;
+pub(super) use wait::{Heard, wait};
 pub use view::{Said, State, View, is_id};
 
 use crate::approval::sha256;
@@ -124,6 +124,8 @@ pub struct Waiting {
     thread: Option<JoinHandle<()>>,
     /// How it stood last.
     last: Option<View>,
+    /// Why nothing comes from there any more.
+    gone: Option<String>,
 }
 
 impl Waiting {
@@ -140,7 +142,7 @@ impl Waiting {
             Err(why) => teller.say(News::Failed(End::Unreachable(why))),
         });
         let thread = Some(thread.map_err(|error| error.to_string())?);
-        Ok(Self { url, number, bell, news, orders, thread, last: None })
+        Ok(Self { url, number, bell, news, orders, thread, last: None, gone: None })
     }
 
     /// Takes the request back, best effort and not for long, and ends the thread.
@@ -151,6 +153,11 @@ impl Waiting {
     /// Leaves the request there, and ends the thread.
     pub fn leave(&mut self) {
         self.end(Order::Leave);
+    }
+
+    /// Whether the server took the request.
+    pub fn is_made(&self) -> bool {
+        self.last.is_some()
     }
 
     fn end(&mut self, order: Order) {
