@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::commands::{audit, check, completions, demo, doctor, key, policy};
+use crate::commands::{audit, check, completions, demo, doctor, key, policy, serve};
 
 /// Puts human judgement in front of a command: reads it against policy, asks people where policy says so, runs exactly what
 /// they saw, once, and keeps a signed record.
@@ -56,6 +56,8 @@ pub enum Sub {
     Audit(audit::AuditArgs),
     /// Show the keys that sign the record, and change the record key.
     Key(key::KeyArgs),
+    /// Run the approval server, where other people decide.
+    Serve(serve::ServeArgs),
     /// Check this installation: layers, files, a probe that must be denied, the log.
     Doctor(doctor::DoctorArgs),
     /// Show the main job in a scratch directory; needs no set-up and no terminal.

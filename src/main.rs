@@ -56,6 +56,7 @@ fn subcommand(sub: Sub) -> Result<u8, Error> {
         Sub::Policy(args) => commands::policy::run(&args),
         Sub::Audit(args) => commands::audit::run_here(args),
         Sub::Key(args) => commands::key::run(&args),
+        Sub::Serve(args) => commands::serve::run(&args),
         Sub::Doctor(args) => commands::doctor::run(&args),
         Sub::Demo(args) => commands::demo::run(&args),
         Sub::Completions(args) => Ok(commands::completions::run(&args)),

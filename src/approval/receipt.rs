@@ -104,7 +104,7 @@ pub struct Expected<'a> {
 pub struct NotAReceipt(pub &'static str);
 
 impl Claims {
-    /// Signs them: a compact JWS (RFC 7515, EdDSA of RFC 8037). `now` is what `iat` says, in seconds.
+    /// Signs them: a compact JWS (RFC 7515, `EdDSA` of RFC 8037). `now` is what `iat` says, in seconds.
     pub fn sign(&self, name: &Vkey, key: &SigningKey) -> String {
         let header = json!({ "alg": "EdDSA", "kid": name.short(), "typ": KIND });
         let issued = u64::try_from(self.now / 1_000_000_000).unwrap_or_default();

@@ -114,7 +114,7 @@ impl Submitted {
         }
         let said = Said::read(value).ok_or(Malformed("a member is missing, or is not what it has to be"))?;
         let mut lasting = value.as_object().cloned().unwrap_or_default();
-        PASSING.iter().for_each(|name| drop(lasting.remove(*name)));
+        lasting.retain(|name, _| !PASSING.contains(&name.as_str()));
         if let Some(Value::Object(facts)) = lasting.get_mut("facts") {
             facts.remove("time");
         }

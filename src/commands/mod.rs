@@ -16,5 +16,6 @@ pub mod key;
 pub mod policy;
 mod refusal;
 pub mod run;
+pub mod serve;
 pub mod surroundings;
 mod tested;

@@ -1,5 +1,9 @@
 //! The approval server: requests come in, people who sign on decide, hosts get signed decisions.
 
+pub mod api;
+pub mod app;
+pub mod live;
 pub mod model;
+pub mod rules;
 pub mod settings;
 pub mod store;

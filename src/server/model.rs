@@ -94,6 +94,8 @@ pub struct Kept {
     pub decided: Option<Wall>,
     /// Until when the approval may be used.
     pub valid_until: Option<Wall>,
+    /// When the approval was used.
+    pub consumed: Option<Wall>,
     /// What people said, in their order.
     pub reviews: Vec<KeptReview>,
     /// How the command ended, as the host told it afterwards.

@@ -1,5 +1,6 @@
 //! The server's configuration: one TOML file, in which an unknown key is an error.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -10,9 +11,48 @@ use serde::Deserialize;
 pub struct Settings {
     /// Where people and hosts reach the server: `https://gate.example`. Origin of the page and issuer of decisions.
     pub url: String,
+    /// Where it listens.
+    #[serde(default = "listen")]
+    pub listen: String,
     /// Database, log and keys.
     pub state: PathBuf,
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
-    pub teams: std::collections::BTreeMap<String, Vec<String>>,
+    pub teams: BTreeMap<String, Vec<String>>,
+    /// Hosts whose requests are taken without a login.
+    #[serde(default, rename = "host")]
+    pub hosts: Vec<Host>,
+}
+
+/// A host that signs its requests with its log's key.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// The log's key, as `gate key export log` prints it.
+    pub key: String,
+    /// The person it belongs to, `ISSUER#SUBJECT`, who therefore never decides; left out for a machine that is nobody's.
+    pub person: Option<String>,
+}
+
+fn listen() -> String {
+    "127.0.0.1:7443".to_owned()
+}
+
+impl Settings {
+    /// Reads the file's text; the error says where and what.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut settings: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        settings.url = settings.url.trim_end_matches('/').to_owned();
+        if !settings.url.starts_with("https://") && !settings.url.starts_with("http://") {
+            return Err(format!("`url` has to begin with https://, and is `{}`", settings.url));
+        }
+        for host in &settings.hosts {
+            crate::key::Vkey::parse(&host.key)
+                .map_err(|_| format!("`{}` is no key of a log; `gate key export log` prints it", host.key))?;
+            if host.person.as_deref().is_some_and(|person| super::api::person_of(person).is_none()) {
+                return Err("`person` of a `[[host]]` is written `ISSUER#SUBJECT`".to_owned());
+            }
+        }
+        Ok(settings)
+    }
 }

@@ -45,6 +45,8 @@ mod reading_laws;
 mod record;
 mod report;
 mod search;
+mod serve_requests;
+mod serving;
 mod shell;
 mod shell_corpus;
 mod shell_names;

@@ -29,8 +29,6 @@ pub enum Created {
     New(Kept),
     /// The same key of the same requester waits already, or was approved and not used yet.
     Again(Kept),
-    /// The key belongs to another requester, or to a request with another digest.
-    Taken,
 }
 
 /// What came of changing a request.

@@ -131,6 +131,7 @@ pub(super) fn kept(row: &Row<'_>) -> Result<Kept, rusqlite::Error> {
             expires: doc.get("expires")?.as_i64()?,
             decided: time("decided")?,
             valid_until: time("valid_until")?,
+            consumed: time("consumed")?,
             reviews: doc.get("reviews")?.as_array()?.iter().map(review).collect::<Option<_>>()?,
             outcome: doc.get("outcome").cloned(),
             submitted,
@@ -152,6 +153,7 @@ fn doc(request: &Kept) -> Value {
         ("checkpoint", request.checkpoint.as_deref().map(Value::from)),
         ("decided", request.decided.map(Value::from)),
         ("valid_until", request.valid_until.map(Value::from)),
+        ("consumed", request.consumed.map(Value::from)),
         ("outcome", request.outcome.clone()),
         ("person", request.requester.person.as_ref().map(person_value)),
     ];

@@ -133,7 +133,10 @@ fn write(connection: &mut Connection, jobs: &Receiver<Job>) {
         });
         let committed = committed.map_err(|error| error.to_string());
         for tell in tell {
-            tell(committed.as_ref().map(|()| ()).map_err(String::as_str));
+            tell(match &committed {
+                Ok(()) => Ok(()),
+                Err(why) => Err(why),
+            });
         }
     }
 }

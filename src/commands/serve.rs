@@ -1,0 +1,125 @@
+//! `gate serve`: the approval server.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::error::{Error, note};
+use crate::exit_codes;
+use crate::key::{SigningKey, Vkey};
+use crate::server::api;
+use crate::server::app::{App, DecisionKey};
+use crate::server::live::Live;
+use crate::server::settings::Settings;
+use crate::server::store::Sqlite;
+use crate::sys::durable::{self, Refused};
+use crate::text;
+
+/// What a configuration may be long at most.
+const LONGEST: u64 = 1024 * 1024;
+
+/// Runs the approval server
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where to listen, instead of where the configuration says
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/gate/serve.toml")]
+    config: PathBuf,
+}
+
+/// Serves until it is told to end.
+pub fn run(args: &ServeArgs) -> Result<u8, Error> {
+    let shown = text::escape(args.config.as_os_str().as_encoded_bytes());
+    let bytes = std::fs::read(&args.config).map_err(|error| Error::config(format!("`{shown}` cannot be read: {error}")))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(Error::config(format!("`{shown}` is longer than 1 MiB")));
+    }
+    let mut settings = Settings::parse(&String::from_utf8_lossy(&bytes)).map_err(|wrong| Error::config(format!("`{shown}`: {wrong}")))?;
+    if let Some(listen) = &args.listen {
+        settings.listen.clone_from(listen);
+    }
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let key = decision_key(&settings)?;
+    let store = Sqlite::open(&settings.state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
+    let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::internal(format!("the server cannot run: {error}")))?;
+    runtime.block_on(serve(app)).map(|()| 0)
+}
+
+async fn serve(app: Arc<App>) -> Result<(), Error> {
+    let listener = tokio::net::TcpListener::bind(&app.settings.listen).await;
+    let listener = listener.map_err(|error| {
+        Error::new(exit_codes::UNREACHABLE, format!("cannot listen at `{}`: {error}", text::escape(app.settings.listen.as_bytes())))
+    })?;
+    if let Ok(at) = listener.local_addr() {
+        note(&format!("serving at {at}; decisions are signed with {}", app.key.vkey));
+    }
+    let (sweeper, ended) = (Arc::clone(&app), Arc::clone(&app));
+    let sweeping = tokio::spawn(async move { sweep(&sweeper).await });
+    let told = async move {
+        told_to_end().await;
+        ended.live.close();
+    };
+    let served = axum::serve(listener, api::router(&app)).with_graceful_shutdown(told).await;
+    sweeping.abort();
+    served.map_err(|error| Error::internal(format!("the server failed: {error}")))
+}
+
+/// Returns when the process is told to end.
+async fn told_to_end() {
+    let term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    let terminated = async {
+        match term {
+            Ok(mut term) => drop(term.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Writes down what ran out, and drops what nobody can use any more.
+async fn sweep(app: &App) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        every.tick().await;
+        let Ok(now) = app.now() else { continue };
+        match app.store.expire(now, 100).await {
+            Ok(over) => over.iter().for_each(|id| app.live.tell(id)),
+            Err(error) => note(&error.to_string()),
+        }
+        if let Err(error) = app.store.sweep(now).await {
+            note(&error.to_string());
+        }
+    }
+}
+
+/// The key that signs decisions; made on the first start.
+fn decision_key(settings: &Settings) -> Result<DecisionKey, Error> {
+    durable::make_directory(&settings.state).map_err(|error| unusable(&settings.state, &error.to_string()))?;
+    let path = settings.state.join("decision.key");
+    let bytes = match durable::read_private(&path, 4096) {
+        Ok(bytes) => bytes,
+        Err(Refused::Absent) => {
+            let bytes = SigningKey::generate(&ring::rand::SystemRandom::new()).map_err(|_| Error::internal("no key could be made"))?;
+            durable::write_private(&path, &bytes).map_err(|error| unusable(&path, &error.to_string()))?;
+            bytes
+        }
+        Err(refused) => return Err(unusable(&path, &format!("{refused:?}"))),
+    };
+    let secret = SigningKey::from_pkcs8(&bytes).map_err(|_| unusable(&path, "it is no key"))?;
+    let name = settings.url.trim_start_matches("https://").trim_start_matches("http://");
+    let vkey = Vkey::new(name, secret.public()).map_err(|_| Error::config("`url` cannot be the name of a key"))?;
+    Ok(DecisionKey { vkey, dev: false, secret })
+}
+
+fn unusable(path: &Path, why: &str) -> Error {
+    Error::internal(format!("`{}`: {why}", text::escape(path.as_os_str().as_encoded_bytes())))
+}

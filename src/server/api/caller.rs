@@ -1,0 +1,151 @@
+//! Who calls the API: proved before a handler sees the request.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::problem::Problem;
+use crate::approval::{Approver, sha256};
+use crate::key::Vkey;
+use crate::policy::Assurance;
+use crate::server::app::{App, kept_as};
+use crate::server::model::{Requester, Wall};
+use crate::server::store::Item;
+use crate::text::hex;
+
+/// What a body may be long at most.
+const LONGEST_BODY: usize = 512 * 1024;
+
+/// How far a host's clock may be from the server's, in seconds.
+const CLOCKS: u64 = 300;
+
+/// Somebody who signed on.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Who.
+    pub approver: Approver,
+    /// What to call them; never used to decide anything.
+    pub name: String,
+    /// The slots that they may fill now.
+    pub slots: Vec<String>,
+    /// How surely it is them.
+    pub assurance: Assurance,
+    /// When that was proved.
+    pub proved: Wall,
+    /// Whether this sign-on may decide.
+    pub decides: bool,
+}
+
+/// Who calls: as a requester, as a person, or as both.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// Whose requests these are.
+    pub requester: Option<Requester>,
+    /// Who looks at them.
+    pub person: Option<Person>,
+}
+
+impl Caller {
+    /// The requester, or the problem that there is none.
+    pub fn requester(&self) -> Result<&Requester, Problem> {
+        self.requester.as_ref().ok_or_else(|| Problem::unauthenticated("a host or a login has to ask this"))
+    }
+
+    /// The person, or the problem that there is none.
+    pub fn person(&self) -> Result<&Person, Problem> {
+        self.person.as_ref().ok_or_else(|| Problem::unauthenticated("a person has to sign on for this"))
+    }
+}
+
+/// Proves who calls, and hands that on. Nobody at all is refused.
+pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, LONGEST_BODY).await else {
+        return Problem::validation("the body is longer than 512 KiB, or broke off").into_response();
+    };
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    match caller(&app, &parts.method, target, &parts.headers, &body).await {
+        Ok(caller) => {
+            let mut request = Request::from_parts(parts, Body::from(body));
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn caller(app: &App, method: &Method, target: &str, headers: &HeaderMap, body: &Bytes) -> Result<Caller, Problem> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match given.and_then(|given| given.split_once(' ')) {
+        Some(("Gate-Host", signed)) => host(app, method, target, signed, body).await,
+        _ => Err(Problem::unauthenticated("the header `Authorization` is missing, or of no kind that is known here")),
+    }
+}
+
+/// The bytes that a host's log key signs for a call at a moment: seconds since 1970, with a fraction.
+pub fn host_signs(method: &str, target: &str, at: &str, body: &[u8]) -> String {
+    format!("gate-host-request-v1\n{method}\n{target}\n{at}\n{}\n", hex(&sha256(body)))
+}
+
+/// A host that signs with its log's key, which an operator or a login has made known.
+async fn host(app: &App, method: &Method, target: &str, signed: &str, body: &Bytes) -> Result<Caller, Problem> {
+    let refused = || Problem::unauthenticated("the host's signature does not hold");
+    let part = |name: &str| {
+        let rest = signed.split(", ").find_map(|part| part.strip_prefix(name)?.strip_prefix("=\""));
+        rest.and_then(|rest| rest.strip_suffix('"')).ok_or_else(refused)
+    };
+    let (name, at, signature) = (part("key")?, part("at")?, part("signature")?);
+    let key = Vkey::parse(name).map_err(|_| refused())?;
+    let signature = STANDARD.decode(signature).map_err(|_| refused())?;
+    if !key.public().verifies(host_signs(method.as_str(), target, at, body).as_bytes(), &signature) {
+        return Err(refused());
+    }
+    let now = app.now()?;
+    // The fraction only keeps two equal calls apart.
+    let seconds: u64 = at.split('.').next().and_then(|seconds| seconds.parse().ok()).ok_or_else(refused)?;
+    if seconds.abs_diff(u64::try_from(now / 1_000_000_000).unwrap_or_default()) > CLOCKS {
+        return Err(Problem::unauthenticated("the host's clock and the server's are more than 5 minutes apart"));
+    }
+    let Some(requester) = known_host(app, &key, now).await? else {
+        return Err(Problem::unauthenticated(
+            "this host's key is not known here; `gate login` makes it known, or `[[host]]` in the server's configuration",
+        ));
+    };
+    // What only reads may be read again; what changes something is taken once.
+    if method != Method::GET {
+        let seen = Item {
+            kind: "host_seen",
+            key: kept_as(&signature),
+            owner: String::new(),
+            handle: String::new(),
+            data: String::new(),
+            expires: now.saturating_add(2 * i64::try_from(CLOCKS).unwrap_or_default() * 1_000_000_000),
+        };
+        if !app.store.put_new(seen, now).await? {
+            return Err(Problem::unauthenticated("this very call came before"));
+        }
+    }
+    Ok(Caller { requester: Some(requester), person: None })
+}
+
+async fn known_host(app: &App, key: &Vkey, now: Wall) -> Result<Option<Requester>, Problem> {
+    let vkey = key.to_string();
+    let requester = |person| Requester { way: "host".to_owned(), name: key.short(), person };
+    if let Some(host) = app.settings.hosts.iter().find(|host| host.key == vkey) {
+        return Ok(Some(requester(host.person.as_deref().and_then(person_of))));
+    }
+    let known = app.store.item("host_key", &vkey, now).await?;
+    Ok(known.and_then(|item| person_of(&item.owner)).map(|person| requester(Some(person))))
+}
+
+/// `ISSUER#SUBJECT`, as the configuration and the store write a person.
+pub fn person_of(text: &str) -> Option<Approver> {
+    let (issuer, subject) = text.rsplit_once('#')?;
+    (!issuer.is_empty() && !subject.is_empty()).then(|| Approver { issuer: issuer.to_owned(), subject: subject.to_owned() })
+}

@@ -1,0 +1,76 @@
+//! The API under `/v1`; its description is made from the same types and handlers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::middleware;
+use axum::routing::get;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+mod caller;
+mod problem;
+mod receipt;
+mod requests;
+mod reviews;
+mod using;
+mod view;
+
+pub use caller::{Caller, Person, host_signs, person_of};
+pub use problem::Problem;
+
+use super::app::App;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "gate",
+    description = "Requests for approval, decisions about them, and proof of both.",
+    license(name = "Apache-2.0 OR MIT")
+))]
+struct Described;
+
+/// A key that others pin.
+#[derive(Debug, Serialize, ToSchema)]
+struct Key {
+    /// `name+id+base64`.
+    vkey: String,
+    /// What it signs: `decision`.
+    #[serde(rename = "use")]
+    purpose: String,
+    /// Whether it is one of a trial.
+    dev: bool,
+}
+
+/// The server's keys.
+#[derive(Debug, Serialize, ToSchema)]
+struct Keys {
+    keys: Vec<Key>,
+}
+
+/// Tells the server's public keys.
+#[utoipa::path(get, path = "/v1/keys", responses((status = 200, body = Keys)))]
+async fn keys(axum::extract::State(app): axum::extract::State<Arc<App>>) -> Json<Keys> {
+    Json(Keys { keys: vec![Key { vkey: app.key.vkey.to_string(), purpose: "decision".to_owned(), dev: app.key.dev }] })
+}
+
+/// The routes of the API, and what describes them.
+fn described(app: &Arc<App>) -> (axum::Router<Arc<App>>, utoipa::openapi::OpenApi) {
+    let proved = OpenApiRouter::new()
+        .routes(routes!(requests::create, requests::list))
+        .routes(routes!(requests::read, using::cancel))
+        .routes(routes!(requests::events))
+        .routes(routes!(reviews::review))
+        .routes(routes!(using::consume))
+        .routes(routes!(using::outcome))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), caller::authenticate));
+    let open = OpenApiRouter::new().routes(routes!(keys));
+    OpenApiRouter::with_openapi(Described::openapi()).merge(proved).merge(open).split_for_parts()
+}
+
+/// The API, and `/openapi.json`.
+pub fn router(app: &Arc<App>) -> axum::Router {
+    let (router, description) = described(app);
+    router.route("/openapi.json", get(move || std::future::ready(Json(description)))).with_state(Arc::clone(app))
+}

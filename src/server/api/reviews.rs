@@ -1,0 +1,122 @@
+//! The approver's side: say yes or no.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Extension, Json, Path, State};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::caller::{Caller, Person};
+use super::problem::Problem;
+use super::requests::{already, body, own};
+use super::view::RequestView;
+use crate::approval::Answer;
+use crate::policy::{Assurance, Channel};
+use crate::server::app::App;
+use crate::server::model::{Kept, KeptReview, State as Stands, Wall};
+use crate::server::rules::{self, judge};
+use crate::server::store::{Changed, Reviewed};
+
+/// So many wrong numbers reject a request: somebody approves what they do not see.
+const WRONG_NUMBERS: u32 = 3;
+
+/// What a comment may be long at most, in bytes.
+const LONGEST_COMMENT: usize = 4096;
+
+/// What an approver says.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Say {
+    /// `approve` or `reject`.
+    review: String,
+    /// The digest of what they were shown: 64 hexadecimal digits.
+    digest: String,
+    /// Why.
+    #[serde(default)]
+    comment: String,
+    /// The number that the requester sees.
+    #[serde(default)]
+    number: Option<String>,
+}
+
+/// Approves or rejects.
+#[utoipa::path(post, path = "/v1/requests/{id}/reviews", params(("id" = String, Path)), request_body = Say,
+    responses((status = 200, body = RequestView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn review(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    given: Result<Json<Say>, JsonRejection>,
+) -> Result<Json<RequestView>, Problem> {
+    let person = caller.person()?.clone();
+    if !person.decides {
+        return Err(Problem::forbidden("this login may ask, and not decide; `gate login --decide` makes one that may"));
+    }
+    let request = own(&app, &caller, &id).await?;
+    let say = body(given)?;
+    let answer = Answer::parse(&say.review).ok_or_else(|| Problem::validation("`review` is `approve` or `reject`"))?;
+    if say.comment.len() > LONGEST_COMMENT {
+        return Err(Problem::validation("`comment` is longer than 4096 bytes"));
+    }
+    // Whoever saw something else has not decided about this.
+    if say.digest != request.digest().to_string() {
+        return Err(Problem::validation("`digest` is not the digest of this request"));
+    }
+    let now = app.now()?;
+    let assurance =
+        if answer == Answer::Approve { matched(&app, &request, &person, say.number.as_deref(), now).await? } else { person.assurance };
+    let review = KeptReview {
+        approver: person.approver,
+        name: person.name,
+        answer,
+        assurance,
+        proved: person.proved,
+        channel: Channel::Server,
+        comment: say.comment,
+        slots: person.slots,
+        at: now,
+        evidence: None,
+    };
+    match app.store.review(&id, review, Box::new(judge)).await? {
+        Reviewed::Kept(request) => {
+            app.live.tell(&id);
+            Ok(Json(RequestView::of(&app, &request, now)))
+        }
+        Reviewed::Late(request) => Err(already(&app, &request, now)),
+        Reviewed::Refused(rules::SELF) => Err(Problem::self_approval()),
+        Reviewed::Refused(rules::INSUFFICIENT) => Err(Problem::insufficient(request.submitted.said().terms.assurance.word())),
+        Reviewed::Refused(_) => Err(Problem::forbidden("the terms want other people, or another way")),
+        Reviewed::Missing => Err(Problem::not_found()),
+    }
+}
+
+/// The assurance that the approver reaches with the number: without it, a fresh second factor is only another person.
+async fn matched(app: &App, request: &Kept, person: &Person, number: Option<&str>, now: Wall) -> Result<Assurance, Problem> {
+    let Some(shown) = &request.number else { return Ok(person.assurance.min(Assurance::SecondPerson)) };
+    match number {
+        None => Ok(person.assurance.min(Assurance::SecondPerson)),
+        Some(number) if number == shown => Ok(person.assurance),
+        Some(_) => {
+            let change = move |request: &mut Kept| {
+                (request.at(now) == Stands::Pending).then_some(())?;
+                request.wrong_numbers += 1;
+                if request.wrong_numbers < WRONG_NUMBERS {
+                    return Some(("request.wrong_number", json!({ "times": request.wrong_numbers })));
+                }
+                request.state = Stands::Rejected;
+                request.decided = Some(now);
+                Some(("request.rejected", json!({ "why": "wrong numbers" })))
+            };
+            let left = match app.store.change(&request.id, now, Box::new(change)).await? {
+                Changed::To(request) => WRONG_NUMBERS.saturating_sub(request.wrong_numbers),
+                Changed::Not(request) => return Err(already(app, &request, now)),
+                Changed::Missing => return Err(Problem::not_found()),
+            };
+            app.live.tell(&request.id);
+            Err(Problem::wrong_number(left))
+        }
+    }
+}

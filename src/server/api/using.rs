@@ -1,0 +1,147 @@
+//! The requester's side, once it is decided: give up, consume, tell how it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Extension, Json, Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::caller::Caller;
+use super::problem::Problem;
+use super::receipt::receipt;
+use super::requests::{already, asked_by, body, digits, for_requester, own};
+use super::view::RequestView;
+use crate::approval::sha256;
+use crate::server::app::App;
+use crate::server::model::{Kept, State as Stands};
+use crate::server::rules::later;
+use crate::server::store::Changed;
+
+/// How long the same consumption may be told again, for an answer that was lost.
+const RETOLD: Duration = Duration::from_mins(1);
+
+/// The right to use the approval, once.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Consume {
+    /// What only the requester knows: 64 hexadecimal digits.
+    client_nonce: String,
+}
+
+/// The approval is used.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Consumed {
+    /// The signed decision.
+    receipt: String,
+    request: RequestView,
+}
+
+/// How the command ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ended {
+    /// Its exit status.
+    exit: Option<u8>,
+    /// The signal that ended it.
+    signal: Option<u8>,
+    /// Why it did not start.
+    failed: Option<String>,
+    /// How long it ran, in nanoseconds.
+    duration_ns: Option<u64>,
+}
+
+/// Gives up.
+#[utoipa::path(delete, path = "/v1/requests/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = RequestView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn cancel(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<RequestView>, Problem> {
+    asked_by(&caller, &own(&app, &caller, &id).await?)?;
+    let now = app.now()?;
+    let change = move |request: &mut Kept| {
+        (!request.at(now).is_over()).then(|| request.state = Stands::Cancelled)?;
+        Some(("request.cancelled", json!({})))
+    };
+    match app.store.change(&id, now, Box::new(change)).await? {
+        Changed::To(request) => {
+            app.live.tell(&id);
+            Ok(Json(for_requester(&app, &request, now)))
+        }
+        Changed::Not(request) => Err(already(&app, &request, now)),
+        Changed::Missing => Err(Problem::not_found()),
+    }
+}
+
+/// Uses an approval, once. The same call again within a minute is answered again.
+#[utoipa::path(post, path = "/v1/requests/{id}/consume", params(("id" = String, Path)), request_body = Consume,
+    responses((status = 200, body = Consumed), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn consume(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    given: Result<Json<Consume>, JsonRejection>,
+) -> Result<Json<Consumed>, Problem> {
+    asked_by(&caller, &own(&app, &caller, &id).await?)?;
+    let nonce = sha256(&digits::<32>(&body(given)?.client_nonce)?);
+    let now = app.now()?;
+    let change = move |request: &mut Kept| {
+        (request.client_nonce_sha256 == nonce && request.at(now) == Stands::Approved).then_some(())?;
+        request.state = Stands::Consumed;
+        request.consumed = Some(now);
+        Some(("request.consumed", json!({})))
+    };
+    let request = match app.store.change(&id, now, Box::new(change)).await? {
+        Changed::To(request) => request,
+        Changed::Not(request) if request.client_nonce_sha256 != nonce => {
+            return Err(Problem::forbidden("this was asked by another run of the command"));
+        }
+        Changed::Not(request) if request.consumed.is_some_and(|then| now < later(then, RETOLD)) => request,
+        Changed::Not(request) if request.at(now) == Stands::Expired => return Err(Problem::expired()),
+        Changed::Not(request) => return Err(already(&app, &request, now)),
+        Changed::Missing => return Err(Problem::not_found()),
+    };
+    app.live.tell(&id);
+    let receipt = receipt(&app, &request, now).ok_or_else(Problem::unavailable)?;
+    Ok(Json(Consumed { receipt, request: RequestView::of(&app, &request, now) }))
+}
+
+/// Tells how the command ended.
+#[utoipa::path(post, path = "/v1/requests/{id}/outcome", params(("id" = String, Path)), request_body = Ended,
+    responses((status = 204, description = "kept"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn outcome(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    given: Result<Json<Ended>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    asked_by(&caller, &own(&app, &caller, &id).await?)?;
+    let ended = body(given)?;
+    let mut told = match (ended.exit, ended.signal, &ended.failed) {
+        (Some(exit), None, None) => json!({ "exit": exit }),
+        (None, Some(signal), None) => json!({ "signal": signal }),
+        (None, None, Some(why)) if why.len() <= 1024 => json!({ "failed": why }),
+        _ => return Err(Problem::validation("one of `exit`, `signal` and `failed` says how it ended")),
+    };
+    if let Some(duration) = ended.duration_ns {
+        told["duration_ns"] = duration.into();
+    }
+    let now = app.now()?;
+    let change = move |request: &mut Kept| {
+        (request.state == Stands::Consumed && request.outcome.is_none()).then(|| request.outcome = Some(told.clone()))?;
+        Some(("request.outcome", told.clone()))
+    };
+    match app.store.change(&id, now, Box::new(change)).await? {
+        Changed::To(_) => {
+            app.live.tell(&id);
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Changed::Not(request) => Err(already(&app, &request, now)),
+        Changed::Missing => Err(Problem::not_found()),
+    }
+}

@@ -1,0 +1,150 @@
+//! A request as the API tells it.
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::approval::Approver;
+use crate::server::app::App;
+use crate::server::model::{Kept, Wall};
+
+/// A person as an issuer knows them.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct PersonView {
+    /// Who vouches.
+    pub issuer: String,
+    /// The issuer's own id of the person.
+    pub subject: String,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct RequesterView {
+    /// How it was proved.
+    pub way: String,
+    /// What the way calls it.
+    pub name: String,
+    /// The person it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonView>,
+}
+
+/// A review.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ReviewView {
+    /// Who.
+    pub approver: PersonView,
+    /// What to call them.
+    pub name: String,
+    /// `approve` or `reject`.
+    pub review: String,
+    /// How surely it was them.
+    pub assurance: String,
+    /// By which way.
+    pub channel: String,
+    /// Why, in their words.
+    pub comment: String,
+    /// When.
+    pub at: String,
+    /// The slots that they could fill.
+    pub slots: Vec<String>,
+}
+
+/// A request and where it stands.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct RequestView {
+    /// Its id.
+    pub id: String,
+    /// What the same command of the same asker has too.
+    pub key: String,
+    /// `pending`, `approved`, `rejected`, `expired`, `cancelled` or `consumed`.
+    pub state: String,
+    /// Goes up with every change.
+    pub version: u64,
+    /// What approvers sign: 64 hexadecimal digits.
+    pub digest: String,
+    /// The digest's short form, as screens show it.
+    pub short: String,
+    /// When it came.
+    pub created: String,
+    /// Until when people may decide.
+    pub expires: String,
+    /// When it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<String>,
+    /// Until when the approval may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
+    /// Who asks.
+    pub requester: RequesterView,
+    /// The slots of the terms.
+    pub asked: Vec<String>,
+    /// How many people of each slot.
+    pub threshold: u32,
+    /// The page.
+    pub url: String,
+    /// What people said so far.
+    pub reviews: Vec<ReviewView>,
+    /// The signed decision, for the requester.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
+    /// What is asked: the object that the digest is taken over.
+    #[schema(value_type = Object)]
+    pub approval_request: Value,
+    /// How the command ended, as the host told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub outcome: Option<Value>,
+}
+
+impl PersonView {
+    fn of(person: &Approver) -> Self {
+        Self { issuer: person.issuer.clone(), subject: person.subject.clone() }
+    }
+}
+
+impl RequestView {
+    /// What may be told of it at a moment, without a receipt.
+    pub(super) fn of(app: &App, request: &Kept, now: Wall) -> Self {
+        let terms = &request.submitted.said().terms;
+        let reviews = request.reviews.iter().map(|said| ReviewView {
+            approver: PersonView::of(&said.approver),
+            name: said.name.clone(),
+            review: said.answer.word().to_owned(),
+            assurance: said.assurance.word().to_owned(),
+            channel: said.channel.word().to_owned(),
+            comment: said.comment.clone(),
+            at: time(said.at),
+            slots: said.slots.clone(),
+        });
+        Self {
+            id: request.id.clone(),
+            key: request.key.clone(),
+            state: request.at(now).word().to_owned(),
+            version: request.version,
+            digest: request.digest().to_string(),
+            short: request.digest().short(),
+            created: time(request.created),
+            expires: time(request.expires),
+            decided: request.decided.map(time),
+            valid_until: request.valid_until.map(time),
+            requester: RequesterView {
+                way: request.requester.way.clone(),
+                name: request.requester.name.clone(),
+                person: request.requester.person.as_ref().map(PersonView::of),
+            },
+            asked: terms.approvers.clone(),
+            threshold: terms.threshold,
+            url: app.page(&request.id),
+            reviews: reviews.collect(),
+            receipt: None,
+            approval_request: serde_json::from_str(request.submitted.text()).unwrap_or_default(),
+            outcome: request.outcome.clone(),
+        }
+    }
+}
+
+/// A moment as RFC 3339 in UTC.
+pub(super) fn time(at: Wall) -> String {
+    jiff::Timestamp::from_nanosecond(at.into()).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+}

@@ -1,0 +1,69 @@
+//! What a review does to its request: pure, and asked inside the store's transaction.
+
+use std::time::Duration;
+
+use super::model::{Kept, KeptReview, Wall};
+use super::store::Effect;
+use crate::approval::{Answer, Approver, Filler, filled, may_decide};
+use crate::policy::Terms;
+
+/// The approver asked for it.
+pub const SELF: &str = "self-approval";
+/// The terms want other people.
+pub const FORBIDDEN: &str = "forbidden";
+/// The terms want a surer way, or a fresher proof.
+pub const INSUFFICIENT: &str = "insufficient-authentication";
+
+/// Judges a review of a pending request.
+pub fn judge(request: &Kept, review: &KeptReview) -> Effect {
+    let terms = &request.submitted.said().terms;
+    if request.requester.person.as_ref() == Some(&review.approver) {
+        return Effect::Refused(SELF);
+    }
+    if !may_decide(terms, filler(request, review)) {
+        return Effect::Refused(FORBIDDEN);
+    }
+    if !terms.channels.contains(&review.channel) {
+        return Effect::Refused(FORBIDDEN);
+    }
+    if review.answer == Answer::Reject {
+        return Effect::Rejected;
+    }
+    if !sure_enough(terms, review) {
+        return Effect::Refused(INSUFFICIENT);
+    }
+    let approved: Vec<&KeptReview> = request.reviews.iter().chain([review]).filter(|said| said.answer == Answer::Approve).collect();
+    let fillers: Vec<Filler<'_>> = approved.iter().map(|said| filler(request, said)).collect();
+    if !filled(terms, &fillers) {
+        return Effect::Waits;
+    }
+    // Each approval stays usable for a while after it was given; the first to end ends all.
+    let until = approved.iter().map(|said| later(said.at, terms.valid)).min().unwrap_or(review.at);
+    if until <= review.at { Effect::Refused(INSUFFICIENT) } else { Effect::Approved { until } }
+}
+
+/// Whether somebody with these slots could decide the request now, however they would prove it.
+pub fn could_decide(request: &Kept, approver: &Approver, slots: &[String], now: Wall) -> bool {
+    let who = Filler { approver, slots, after: span(request.created, now) };
+    request.requester.person.as_ref() != Some(approver) && may_decide(&request.submitted.said().terms, who)
+}
+
+/// Whether a review is as sure and as fresh as the terms want it.
+pub fn sure_enough(terms: &Terms, review: &KeptReview) -> bool {
+    let fresh = terms.fresh.is_none_or(|fresh| review.proved <= review.at && span(review.proved, review.at) <= fresh);
+    review.assurance >= terms.assurance.max(crate::policy::Assurance::SecondPerson) && fresh
+}
+
+fn filler<'a>(request: &Kept, review: &'a KeptReview) -> Filler<'a> {
+    Filler { approver: &review.approver, slots: &review.slots, after: span(request.created, review.at) }
+}
+
+/// The time between; none where it would be negative.
+fn span(from: Wall, to: Wall) -> Duration {
+    Duration::from_nanos(u64::try_from(to.saturating_sub(from)).unwrap_or_default())
+}
+
+/// That much later.
+pub fn later(at: Wall, by: Duration) -> Wall {
+    at.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX))
+}
