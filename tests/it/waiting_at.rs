@@ -23,7 +23,6 @@ use gate::server::store::{Filter, Reviewed, Sqlite};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
 
 use crate::proofs::log_key;
 use crate::serving::host_key;
@@ -42,9 +41,14 @@ pub struct Here {
     at: SocketAddr,
     app: Arc<App>,
     runtime: Runtime,
-    serving: Option<JoinHandle<()>>,
+    /// Its connections end with it.
+    serving: Option<Runtime>,
     meddle: Arc<Mutex<Option<Meddle>>>,
     calls: Arc<Mutex<Vec<String>>>,
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 /// Nobody meddles.
@@ -68,7 +72,7 @@ impl Here {
         let (vkey, secret) = host_key(&at.to_string());
         let store = Arc::new(Sqlite::open(&state.join("requests.db")).unwrap());
         let app = Arc::new(App { settings, store, live: Live::default(), key: DecisionKey { vkey, dev, secret } });
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = runtime();
         let (meddle, calls) = (Arc::default(), Arc::default());
         let mut here = Self { _dir: dir, url, at, app, runtime, serving: None, meddle, calls };
         here.serve(listener);
@@ -92,10 +96,12 @@ impl Here {
         });
         listener.set_nonblocking(true).unwrap();
         let router = api::router(&self.app).layer(layer);
-        self.serving = Some(self.runtime.spawn(async move {
+        let serving = runtime();
+        serving.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             axum::serve(listener, router).await.unwrap();
-        }));
+        });
+        self.serving = Some(serving);
     }
 
     /// From now on every answer goes through this hand.
@@ -105,12 +111,7 @@ impl Here {
 
     /// The server is gone, with all its connections.
     pub fn stop(&mut self) {
-        self.app.live.close();
-        self.runtime.block_on(async {
-            let serving = self.serving.take().unwrap();
-            serving.abort();
-            let _ = serving.await;
-        });
+        self.serving.take().unwrap().shutdown_timeout(PATIENCE);
     }
 
     /// The server is back at the same address, with what it kept.
