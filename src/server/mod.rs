@@ -2,8 +2,10 @@
 
 pub mod api;
 pub mod app;
+pub mod identity;
 pub mod live;
 pub mod model;
+pub mod pages;
 pub mod rules;
 pub mod settings;
 pub mod store;

@@ -19,6 +19,12 @@ pub struct Settings {
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
     pub teams: BTreeMap<String, Vec<String>>,
+    /// Identity providers by which people sign on.
+    #[serde(default)]
+    pub issuer: Vec<super::identity::settings::IssuerSettings>,
+    /// Issuers whose workloads may ask.
+    #[serde(default)]
+    pub workload: Vec<super::identity::settings::WorkloadSettings>,
     /// Hosts whose requests are taken without a login.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,

@@ -5,7 +5,9 @@
 
 mod agent;
 mod approval;
+mod approvers;
 mod attacks;
+mod authenticator;
 mod bad_input;
 mod batch;
 mod bundle;
@@ -28,10 +30,16 @@ mod facts_kube;
 mod facts_process;
 mod floors;
 mod hostile;
+mod identity;
+mod identity_hostile;
+mod identity_support;
 mod keeping;
 mod keys;
 mod killed;
 mod log;
+mod pages;
+mod pages_samples;
+mod passkeys;
 mod policy_authors;
 mod policy_keys;
 mod policy_keys_reading;

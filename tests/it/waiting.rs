@@ -287,6 +287,9 @@ fn what_changes_while_others_think_does_not_run() {
     assert_eq!(here.requests()[0].state, State::Approved, "nothing was used up");
 }
 
+/// The prompt's last line.
+const ANSWERS: &str = "for all details.\n>";
+
 /// These terms let somebody here confirm, or somebody elsewhere.
 const BOTH: &str = "version = 1\n[layer]\nembedded = \"off\"\n";
 
