@@ -173,9 +173,12 @@ fn answers(hand: impl FnMut(&Method, &str, StatusCode, Value) -> Response + Send
     (world, here, ran)
 }
 
+/// What a strange server makes of an honest answer.
+type Strange = fn(Value) -> Response;
+
 #[test]
 fn answers_that_are_none_end_the_wait() {
-    let strange: [(&str, fn(Value) -> Response); 8] = [
+    let strange: [(&str, Strange); 8] = [
         ("no JSON", |_| (StatusCode::CREATED, "<html>").into_response()),
         ("nothing", |_| StatusCode::CREATED.into_response()),
         ("a list", |_| honest(StatusCode::CREATED, &json!([]))),
