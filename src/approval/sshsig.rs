@@ -58,13 +58,44 @@ impl Sshsig {
 
     /// Checks it over a message. A security key's gives the flags that it signed.
     pub fn verify(&self, message: &[u8]) -> Result<Option<u8>, Unusable> {
-        let mut signed = MAGIC.to_vec();
-        put(&mut signed, self.namespace.as_bytes());
-        put(&mut signed, &self.reserved);
-        put(&mut signed, if self.hash == &SHA256 { b"sha256" } else { b"sha512" });
-        put(&mut signed, digest(self.hash, message).as_ref());
-        self.key.verify(&signed, &self.signature)
+        self.key.verify(&signed(&self.namespace, &self.reserved, self.hash, message), &self.signature)
     }
+
+    /// The bytes that a key signs to sign a message for a namespace: what an agent is given.
+    pub fn to_sign(namespace: &str, message: &[u8]) -> Vec<u8> {
+        signed(namespace, &[], &SHA512, message)
+    }
+
+    /// The armored form of what a key made of [`Self::to_sign`].
+    pub fn armored(key: &SshKey, namespace: &str, signature: &[u8]) -> String {
+        let mut blob = MAGIC.to_vec();
+        blob.extend_from_slice(&VERSION.to_be_bytes());
+        put(&mut blob, key.blob());
+        put(&mut blob, namespace.as_bytes());
+        put(&mut blob, &[]);
+        put(&mut blob, b"sha512");
+        put(&mut blob, signature);
+        let text = STANDARD.encode(blob);
+        let mut out = BEGIN.to_owned();
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            // base64 is ASCII, so that every place is one where it can be parted.
+            let (line, after) = rest.split_at(rest.len().min(WIDEST));
+            out.push_str(line);
+            out.push('\n');
+            rest = after;
+        }
+        out + END + "\n"
+    }
+}
+
+fn signed(namespace: &str, reserved: &[u8], hash: &'static Algorithm, message: &[u8]) -> Vec<u8> {
+    let mut signed = MAGIC.to_vec();
+    put(&mut signed, namespace.as_bytes());
+    put(&mut signed, reserved);
+    put(&mut signed, if hash == &SHA256 { b"sha256" } else { b"sha512" });
+    put(&mut signed, digest(hash, message).as_ref());
+    signed
 }
 
 /// The bytes of an armor whose lines are of one length, but for the last: no two texts have the same bytes at the same length.

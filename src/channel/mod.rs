@@ -1,14 +1,17 @@
 //! How people are asked, and what they answer.
 
+pub mod approver;
 pub mod card;
 mod details;
 mod paint;
 mod reach;
+mod subject;
 mod tty;
 mod warnings;
 
 pub use paint::{Line, Style};
 pub use reach::unreachable;
+pub use subject::Subject;
 
 use crate::approval::{ApprovalRequest, Past, Review};
 use crate::policy::Channel;

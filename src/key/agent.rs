@@ -60,7 +60,8 @@ pub fn signed(answer: &[u8], key: &PublicKey, message: &[u8]) -> Result<[u8; 64]
     if key.verifies(message, &signature) { Ok(signature) } else { Err(No::Unreadable) }
 }
 
-fn answered(answer: &[u8], wanted: u8) -> Result<Wire<'_>, No> {
+/// The rest of an answer of the wanted kind.
+pub(super) fn answered(answer: &[u8], wanted: u8) -> Result<Wire<'_>, No> {
     let mut wire = Wire(answer);
     match wire.byte() {
         Some(kind) if kind == wanted => Ok(wire),

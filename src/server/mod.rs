@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod app;
+pub mod approvers;
 pub mod live;
 pub mod model;
 pub mod rules;

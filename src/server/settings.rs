@@ -19,6 +19,9 @@ pub struct Settings {
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
     pub teams: BTreeMap<String, Vec<String>>,
+    /// The signed file that says whose keys count; `approvers.json` in `state` unless told.
+    #[serde(default)]
+    pub approvers: Option<PathBuf>,
     /// Hosts whose requests are taken without a login.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,

@@ -14,22 +14,34 @@ pub fn socket() -> Option<PathBuf> {
     std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
+/// How long somebody may take to touch a key.
+const TOUCH: Duration = Duration::from_mins(1);
+
 /// Sends one message and reads the answer, of at most `limit` bytes, both without the length that goes before them.
 ///
 /// Connecting cannot be given a time limit, so a thread does all of it and is left behind when it takes too long.
 pub fn ask(socket: &Path, message: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
+    within(PATIENCE, socket, message, limit)
+}
+
+/// The same where somebody may have to touch a key first.
+pub fn ask_for_touch(socket: &Path, message: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
+    within(TOUCH, socket, message, limit)
+}
+
+fn within(patience: Duration, socket: &Path, message: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let socket = socket.to_owned();
     std::thread::Builder::new().stack_size(64 * 1024).spawn(move || {
-        let _ = sender.send(converse(&socket, &message, limit));
+        let _ = sender.send(converse(patience, &socket, &message, limit));
     })?;
-    receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    receiver.recv_timeout(patience).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-fn converse(socket: &Path, message: &[u8], limit: usize) -> io::Result<Vec<u8>> {
+fn converse(patience: Duration, socket: &Path, message: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let length = u32::try_from(message.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     stream.write_all(&[&length.to_be_bytes(), message].concat())?;
     let mut length = [0; 4];
