@@ -9,7 +9,6 @@ use ring::rand::SecureRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
 pub mod agent;
-pub mod agent_ssh;
 mod cosigner;
 pub mod ssh;
 

@@ -81,20 +81,22 @@ impl Signed {
         let (name, value) = members.iter().next().filter(|_| members.len() == 1)?;
         match name.as_str() {
             "sshsig" => value.as_str().filter(|armored| armored.len() <= MAX_ARMOR).map(|armored| Self::Sshsig(armored.to_owned())),
-            "webauthn" => {
-                let parts = value.as_object().filter(|parts| parts.len() == 4)?;
-                let part = |name: &str| URL_SAFE_NO_PAD.decode(parts.get(name)?.as_str()?).ok();
-                Assertion {
-                    id: part("id")?,
-                    client_data: part("client_data")?,
-                    authenticator_data: part("authenticator_data")?,
-                    signature: part("signature")?,
-                }
-                .bounded()
-                .map(Self::Webauthn)
-            }
+            "webauthn" => Self::webauthn(value),
             _ => None,
         }
+    }
+
+    /// Reads a passkey's part alone: `{"id", "client_data", "authenticator_data", "signature"}` in base64url without padding.
+    pub fn webauthn(value: &Value) -> Option<Self> {
+        let parts = value.as_object().filter(|parts| parts.len() == 4)?;
+        let part = |name: &str| URL_SAFE_NO_PAD.decode(parts.get(name)?.as_str()?).ok();
+        let made = Assertion {
+            id: part("id")?,
+            client_data: part("client_data")?,
+            authenticator_data: part("authenticator_data")?,
+            signature: part("signature")?,
+        };
+        made.bounded().map(Self::Webauthn)
     }
 }
 

@@ -9,6 +9,8 @@ const END: &str = "-----END SSH SIGNATURE-----";
 const MAGIC: &[u8; 6] = b"SSHSIG";
 const VERSION: u32 = 1;
 const WIDEST: usize = 76;
+/// As ssh-keygen writes them.
+const WIDTH: usize = 70;
 
 /// An armored signature that is longer is none: the largest RSA key and signature fit.
 pub const MAX_ARMOR: usize = 16 * 1024;
@@ -56,45 +58,35 @@ impl Sshsig {
         &self.namespace
     }
 
+    /// What a key has to sign for a message in a namespace.
+    pub fn to_sign(namespace: &str, message: &[u8]) -> Vec<u8> {
+        signed(namespace, b"", &SHA512, message)
+    }
+
+    /// The armored text of a key's signature, in SSH's form, over what [`Self::to_sign`] gave.
+    pub fn armored(key: &SshKey, namespace: &str, signature: &[u8]) -> String {
+        let mut blob = MAGIC.to_vec();
+        blob.extend_from_slice(&VERSION.to_be_bytes());
+        for part in [key.blob(), namespace.as_bytes(), b"", b"sha512", signature] {
+            put(&mut blob, part);
+        }
+        let text = STANDARD.encode(blob);
+        let lines: Vec<&str> = (0..text.len()).step_by(WIDTH).filter_map(|at| text.get(at..text.len().min(at + WIDTH))).collect();
+        format!("{BEGIN}{}\n{END}\n", lines.join("\n"))
+    }
+
     /// Checks it over a message. A security key's gives the flags that it signed.
     pub fn verify(&self, message: &[u8]) -> Result<Option<u8>, Unusable> {
         self.key.verify(&signed(&self.namespace, &self.reserved, self.hash, message), &self.signature)
     }
-
-    /// The bytes that a key signs to sign a message for a namespace: what an agent is given.
-    pub fn to_sign(namespace: &str, message: &[u8]) -> Vec<u8> {
-        signed(namespace, &[], &SHA512, message)
-    }
-
-    /// The armored form of what a key made of [`Self::to_sign`].
-    pub fn armored(key: &SshKey, namespace: &str, signature: &[u8]) -> String {
-        let mut blob = MAGIC.to_vec();
-        blob.extend_from_slice(&VERSION.to_be_bytes());
-        put(&mut blob, key.blob());
-        put(&mut blob, namespace.as_bytes());
-        put(&mut blob, &[]);
-        put(&mut blob, b"sha512");
-        put(&mut blob, signature);
-        let text = STANDARD.encode(blob);
-        let mut out = BEGIN.to_owned();
-        let mut rest = text.as_str();
-        while !rest.is_empty() {
-            // base64 is ASCII, so that every place is one where it can be parted.
-            let (line, after) = rest.split_at(rest.len().min(WIDEST));
-            out.push_str(line);
-            out.push('\n');
-            rest = after;
-        }
-        out + END + "\n"
-    }
 }
 
-fn signed(namespace: &str, reserved: &[u8], hash: &'static Algorithm, message: &[u8]) -> Vec<u8> {
+fn signed(namespace: &str, reserved: &[u8], by: &'static Algorithm, message: &[u8]) -> Vec<u8> {
     let mut signed = MAGIC.to_vec();
     put(&mut signed, namespace.as_bytes());
     put(&mut signed, reserved);
-    put(&mut signed, if hash == &SHA256 { b"sha256" } else { b"sha512" });
-    put(&mut signed, digest(hash, message).as_ref());
+    put(&mut signed, if by == &SHA256 { b"sha256" } else { b"sha512" });
+    put(&mut signed, digest(by, message).as_ref());
     signed
 }
 

@@ -14,22 +14,15 @@ pub fn socket() -> Option<PathBuf> {
     std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-/// How long somebody may take to touch a key.
-const TOUCH: Duration = Duration::from_mins(1);
-
 /// Sends one message and reads the answer, of at most `limit` bytes, both without the length that goes before them.
 ///
 /// Connecting cannot be given a time limit, so a thread does all of it and is left behind when it takes too long.
 pub fn ask(socket: &Path, message: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
-    within(PATIENCE, socket, message, limit)
+    ask_within(PATIENCE, socket, message, limit)
 }
 
-/// The same where somebody may have to touch a key first.
-pub fn ask_for_touch(socket: &Path, message: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
-    within(TOUCH, socket, message, limit)
-}
-
-fn within(patience: Duration, socket: &Path, message: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
+/// The same with a patience of its own: somebody has to find and touch a security key.
+pub fn ask_within(patience: Duration, socket: &Path, message: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let socket = socket.to_owned();
     std::thread::Builder::new().stack_size(64 * 1024).spawn(move || {
