@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::card::{self, Everything, View};
 use super::paint::{Line, Style};
+use super::server::{Heard, Waiting};
 use super::{Answered, reach};
 use crate::approval::{Answer, ApprovalRequest, Approver, Past, Review, Stamp};
 use crate::policy::{Assurance, Channel, Justification};
 use crate::sys::clock;
 use crate::sys::tty::{Claim, Event, Terminal, went_away};
+use crate::sys::wake::gives_up;
 use crate::text;
 
 /// After the window's last change of size, how long until the card is drawn anew.
@@ -19,13 +21,13 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 const GONE: &str = "this one went away before anybody answered";
 
-/// Asks at the controlling terminal.
-pub(super) fn ask(asked: &ApprovalRequest, past: &[Past]) -> Answered {
+/// Asks at the controlling terminal, while others are asked at a server.
+pub(super) fn ask(asked: &ApprovalRequest, past: &[Past], elsewhere: Option<&mut Waiting>) -> Answered {
     let deadline = asked.created().boot.saturating_add(asked.asked().terms.within);
     let Ok(terminal) = Terminal::open(deadline) else {
         return Answered::Unreachable(reach::no_terminal("there is none here"));
     };
-    Prompt::new(asked, past, terminal).run().unwrap_or_else(|error| {
+    Prompt::new(asked, past, terminal, elsewhere).run().unwrap_or_else(|error| {
         let why = if went_away(&error) { GONE.to_owned() } else { format!("this one failed ({})", plain(&error)) };
         Answered::Unreachable(reach::no_terminal(&why))
     })
@@ -64,14 +66,19 @@ struct Prompt<'a> {
     everything: Everything,
     /// Kept while this question is the one that is open at the terminal.
     claim: Option<Claim>,
+    /// The same request at a server; none where there is none, or nothing comes from there any more.
+    elsewhere: Option<&'a mut Waiting>,
 }
 
 impl<'a> Prompt<'a> {
-    fn new(asked: &'a ApprovalRequest, past: &'a [Past], terminal: Terminal) -> Self {
+    fn new(asked: &'a ApprovalRequest, past: &'a [Past], mut terminal: Terminal, elsewhere: Option<&'a mut Waiting>) -> Self {
         let environment = &asked.request().context().environment;
         let set = |name| environment.get(name).is_some_and(|value| !value.is_empty());
         let dumb = environment.get("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         let everything = Everything { lines: Vec::new(), read_to: 0 };
+        if let Some(waiting) = &elsewhere {
+            terminal.listen(waiting.bell());
+        }
         let columns = terminal.size().0;
         let (ansi, colour) = (!dumb, !dumb && !set("NO_COLOR"));
         Self {
@@ -86,6 +93,7 @@ impl<'a> Prompt<'a> {
             colour,
             everything,
             claim: None,
+            elsewhere,
         }
     }
 
@@ -110,6 +118,12 @@ impl<'a> Prompt<'a> {
                         return Ok(answered);
                     }
                 }
+                Event::Rung => {
+                    if let Some(answered) = self.otherwise(&Event::Rung)? {
+                        return Ok(answered);
+                    }
+                    self.question()?;
+                }
                 other => {
                     if let Some(answered) = self.otherwise(&other)? {
                         return Ok(answered);
@@ -120,10 +134,33 @@ impl<'a> Prompt<'a> {
         }
     }
 
+    /// What others said, or how asking them goes.
+    fn heard(&mut self) -> io::Result<Option<Answered>> {
+        self.say("")?;
+        while let Some(waiting) = &mut self.elsewhere {
+            match waiting.heard(self.asked) {
+                None => break,
+                Some(Heard::Lines(lines)) => self.tell(&lines)?,
+                Some(Heard::Over(lines, answered)) => {
+                    self.tell(&lines)?;
+                    return Ok(Some(answered));
+                }
+                Some(Heard::Gone(why)) => {
+                    self.elsewhere = None;
+                    self.say(&format!("gate: {why}; only this terminal is asked"))?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Waits for the foreground, and until no other question is open at this terminal.
     fn come_forward(&mut self) -> io::Result<Option<Answered>> {
         // A stopped gate holds nothing that another one waits for.
         self.claim = None;
+        if self.elsewhere.is_some() && !self.terminal.foreground()? {
+            return Ok(Some(Answered::Unreachable(reach::no_terminal("gate runs in the background, where others are asked"))));
+        }
         if !self.terminal.come_forward()? {
             return Ok(Some(Answered::Unreachable(reach::no_terminal("gate runs in the background, where nobody can bring it forward"))));
         }
@@ -173,8 +210,10 @@ impl<'a> Prompt<'a> {
             }
             Event::Ended(signal) => {
                 self.say("")?;
-                Ok(Some(Answered::Cancelled { signal: Some(*signal) }))
+                let stays = self.elsewhere.is_some() && !gives_up(*signal);
+                Ok(Some(if stays { Answered::Pending } else { Answered::Cancelled { signal: Some(*signal) } }))
             }
+            Event::Rung => self.heard(),
             Event::Gone => Ok(Some(Answered::Unreachable(reach::no_terminal(GONE)))),
             Event::Suspend => {
                 self.say("")?;
@@ -185,6 +224,10 @@ impl<'a> Prompt<'a> {
             Event::Continued => self.come_forward(),
             Event::Line(_) | Event::Resized | Event::Quiet => Ok(None),
         }
+    }
+
+    fn tell(&mut self, lines: &[String]) -> io::Result<()> {
+        lines.iter().try_for_each(|line| self.say(&format!("gate: {line}")))
     }
 
     fn line(&mut self, line: &[u8]) -> io::Result<Option<Answered>> {
@@ -217,7 +260,7 @@ impl<'a> Prompt<'a> {
                 self.ask_again("not yet: the whole command has not been shown; read it with show, to its end")?;
                 return Ok(None);
             }
-            return self.justify("");
+            return self.justify(self.asked.justification());
         }
         match first.to_ascii_lowercase().as_str() {
             "no" | "deny" | "n" => {

@@ -39,6 +39,7 @@ mod policy_authors;
 mod policy_keys;
 mod policy_keys_reading;
 mod policy_keys_rules;
+mod policy_server;
 mod policy_laws;
 mod prompt;
 mod proofs;
