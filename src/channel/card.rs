@@ -176,6 +176,11 @@ pub fn draw_everything(view: &Frame) -> Everything {
     Everything { lines, read_to }
 }
 
+/// What no card has room for: facts, digests and terms.
+pub fn further(view: &Frame) -> Vec<Line> {
+    details::more(view)
+}
+
 fn title(view: &Frame) -> Line {
     let risk = view.subject.risk;
     let badge = format!(" {} RISK ", risk.word().to_uppercase());

@@ -263,7 +263,7 @@ fn tell(login: &KeptLogin, json: bool) -> Result<u8, Error> {
         let may = if login.decides() { "may ask and decide" } else { "may ask" };
         format!("{} at {}: this command line {may} until {until}", text::escape(login.name.as_bytes()), login.url)
     };
-    super::print(&format!("{line}\n"))
+    super::review::print(&format!("{line}\n"))
 }
 
 /// What a server's answer means for whoever called gate.

@@ -2,6 +2,7 @@
 //!
 //! What is shown and signed is the canonical text and the digest that is taken over it here; what the server says beside it is told as its words.
 
+mod decide;
 mod told;
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub use decide::{Decided, How, decide, lines};
 pub use told::{Spoken, Told, is_id};
 
 use crate::approval::Answer;
@@ -143,6 +145,11 @@ impl Server {
         let reply = self.http.post(&format!("{}{target}", self.url), &headers, body.to_string().into_bytes(), LONGEST);
         let reply = reply.map_err(unreachable)?;
         if also.contains(&reply.status) { Ok((reply.status, object(&reply)?)) } else { sorted(reply).and_then(|reply| Ok((reply.status, object(&reply)?))) }
+    }
+
+    /// Whether the server still takes this login.
+    pub fn accepted(&self) -> Result<(), Failed> {
+        self.get("/v1/requests?limit=1", None).map(drop)
     }
 
     /// Ends this login at the server.
