@@ -5,6 +5,7 @@ pub mod app;
 pub mod approvers;
 pub mod live;
 pub mod model;
+pub mod pages;
 pub mod rules;
 pub mod settings;
 pub mod store;

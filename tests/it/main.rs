@@ -34,6 +34,8 @@ mod keeping;
 mod keys;
 mod killed;
 mod log;
+mod pages;
+mod pages_samples;
 mod passkeys;
 mod policy_authors;
 mod policy_keys;
