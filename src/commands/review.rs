@@ -1,8 +1,10 @@
 //! `gate pending`, `show`, `approve` and `reject`: deciding on what others ask, from a terminal.
 
 mod sign;
+mod watch;
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -87,12 +89,15 @@ pub struct RejectArgs {
 struct Reviewer {
     around: Surroundings,
     login: KeptLogin,
-    server: Server,
+    server: Arc<Server>,
 }
 
 /// Lists what waits.
 pub fn pending(args: &PendingArgs) -> Result<u8, Error> {
     let reviewer = Reviewer::new(&args.at)?;
+    if args.watch {
+        return watch::watch(&reviewer);
+    }
     let waiting = reviewer.server.waiting(None, 0).map_err(|why| reviewer.failed(why))?;
     let requests = waiting.map(|waiting| waiting.requests).unwrap_or_default();
     if args.json {
@@ -123,23 +128,7 @@ pub fn approve(args: &ApproveArgs) -> Result<u8, Error> {
     let reviewer = Reviewer::new(&args.at)?;
     let told = reviewer.find(&args.id)?;
     let key = args.ssh_key.as_deref().map(sign::Key::find).transpose()?;
-    reviewer.may_approve(&told, key.as_ref())?;
-    let terms = &told.submitted().said().terms;
-    let asks = terms.assurance == Assurance::FreshMfa && args.number.is_none();
-    let how = How { colour: reviewer.colour(), tty: reviewer.around.context.who.tty.as_deref(), number: asks };
-    let typed = match approver::decide(&told, &how).map_err(|error| Error::internal(format!("the terminal failed: {error}")))? {
-        Decided::Approve(typed) => typed,
-        Decided::Nothing => return Err(Error::new(exit_codes::UNDECIDED, "nothing was said; the request still waits")),
-        Decided::Expired => return Err(Error::new(exit_codes::UNDECIDED, "its time is over")),
-        Decided::Ended(signal) => return Err(Error::new(exit_codes::UNDECIDED, "nothing was said; the request still waits").by_signal(Some(signal))),
-        Decided::NoTerminal(why) => {
-            return Err(Error::new(exit_codes::UNREACHABLE, format!("an approval is typed at a terminal, and {why}"))
-                .hint(format!("run the same at a terminal, or decide at {}", told.url())));
-        }
-    };
-    let evidence = key.map(|key| key.evidence(&reviewer.server, &told, &reviewer.login)).transpose()?;
-    let number = typed.as_deref().or(args.number.as_deref());
-    reviewer.say(&told, &Saying { answer: Answer::Approve, comment: &args.comment, number, evidence }, args.json)
+    reviewer.approve(&told, key.as_ref(), &args.comment, args.number.as_deref(), args.json)
 }
 
 /// Rejects one request.
@@ -160,7 +149,7 @@ impl Reviewer {
             return Err(Error::config(format!("you are logged in at {}, not at {url}", login.url)).hint(format!("`gate login --decide --server {url}`")));
         }
         let server = Server::new(&url, ca.as_deref(), Some(login.token.clone())).map_err(Error::config)?;
-        Ok(Self { around, login, server })
+        Ok(Self { around, login, server: Arc::new(server) })
     }
 
     fn failed(&self, why: Failed) -> Error {
@@ -234,6 +223,27 @@ impl Reviewer {
                 .hint(format!("decide with your passkey at {}, or here with `--ssh-key` and a key of hardware", told.url())));
         }
         Ok(())
+    }
+
+    /// Asks at the terminal, and approves what was read there.
+    fn approve(&self, told: &Told, key: Option<&sign::Key>, comment: &str, number: Option<&str>, json: bool) -> Result<u8, Error> {
+        self.may_approve(told, key)?;
+        let asks = told.submitted().said().terms.assurance == Assurance::FreshMfa && number.is_none();
+        let how = How { colour: self.colour(), tty: self.around.context.who.tty.as_deref(), number: asks };
+        let nothing = || Error::new(exit_codes::UNDECIDED, "nothing was said; the request still waits");
+        let typed = match approver::decide(told, &how).map_err(|error| Error::internal(format!("the terminal failed: {error}")))? {
+            Decided::Approve(typed) => typed,
+            Decided::Nothing => return Err(nothing()),
+            Decided::Expired => return Err(Error::new(exit_codes::UNDECIDED, "its time is over")),
+            Decided::Ended(signal) => return Err(nothing().by_signal(Some(signal))),
+            Decided::NoTerminal(why) => {
+                return Err(Error::new(exit_codes::UNREACHABLE, format!("an approval is typed at a terminal, and {why}"))
+                    .hint(format!("run the same at a terminal, or decide at {}", told.url())));
+            }
+        };
+        let evidence = key.map(|key| key.evidence(&self.server, told, &self.login)).transpose()?;
+        let number = typed.as_deref().or(number);
+        self.say(told, &Saying { answer: Answer::Approve, comment, number, evidence }, json)
     }
 
     /// Says it to the server, and how the request stands then.

@@ -69,6 +69,21 @@ pub fn decide(told: &Told, how: &How<'_>) -> io::Result<Decided> {
     }
 }
 
+/// One line that somebody types at the terminal; none where they end it otherwise.
+pub fn comment(words: &str) -> io::Result<Option<String>> {
+    let terminal = Terminal::open(Duration::from_secs(u64::from(u32::MAX)))?;
+    let mut asking = Asking { terminal, colour: false, tty: None, claim: None };
+    let typed = asking.come_forward().and_then(|()| {
+        asking.print(&[Line::of(Style::Plain, words)])?;
+        asking.question("> ")
+    });
+    match typed {
+        Ok(line) => Ok(Some(line)),
+        Err(Ended::With(_)) => Ok(None),
+        Err(Ended::Failed(error)) => Err(error),
+    }
+}
+
 /// Why a question ends without an answer.
 enum Ended {
     With(Decided),

@@ -3,6 +3,7 @@
 //! What is shown and signed is the canonical text and the digest that is taken over it here; what the server says beside it is told as its words.
 
 mod decide;
+mod screen;
 mod told;
 
 use std::path::Path;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-pub use decide::{Decided, How, decide, lines};
+pub use decide::{Decided, How, comment, decide, lines};
+pub use screen::{Screen, Wish};
 pub use told::{Spoken, Told, is_id};
 
 use crate::approval::Answer;
