@@ -3,6 +3,7 @@
 pub mod api;
 pub mod app;
 pub mod approvers;
+pub mod identity;
 pub mod live;
 pub mod model;
 pub mod pages;

@@ -22,6 +22,12 @@ pub struct Settings {
     /// The signed file that says whose keys count; `approvers.json` in `state` unless told.
     #[serde(default)]
     pub approvers: Option<PathBuf>,
+    /// Identity providers by which people sign on.
+    #[serde(default)]
+    pub issuer: Vec<super::identity::settings::IssuerSettings>,
+    /// Issuers whose workloads may ask.
+    #[serde(default)]
+    pub workload: Vec<super::identity::settings::WorkloadSettings>,
     /// Hosts whose requests are taken without a login.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,
