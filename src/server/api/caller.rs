@@ -64,9 +64,11 @@ impl Caller {
 
     /// The person who may decide by this sign-on, or the problem that there is none.
     pub fn decider(&self) -> Result<&Person, Problem> {
-        let person = self.person()?;
-        let decides = person.decides.then_some(person);
-        decides.ok_or_else(|| Problem::forbidden("this login may ask, and not decide; `gate login --decide` makes one that may"))
+        match &self.person {
+            Some(person) if person.decides => Ok(person),
+            None if self.requester.is_none() => self.person(),
+            _ => Err(Problem::forbidden("who only asks cannot decide; `gate login --decide` lets a command line do both")),
+        }
     }
 }
 
