@@ -3,10 +3,16 @@
 pub mod api;
 pub mod app;
 pub mod approvers;
+pub mod health;
 pub mod identity;
+pub mod journal;
+pub mod listen;
 pub mod live;
+pub mod logs;
 pub mod model;
 pub mod pages;
 pub mod rules;
+pub mod run;
 pub mod settings;
+pub mod stop;
 pub mod store;
