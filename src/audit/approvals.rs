@@ -61,8 +61,12 @@ fn shown(body: &Body<'_>, approver: &Value, evidence: &Value, signers: &Signers,
         known(seen, body, reader)?;
     }
     let Signed::Sshsig(sshsig) = &evidence.signed else { return Err("it is a passkey's".to_owned()) };
-    let wanted =
-        Wanted { identity: &statement.approver().subject, namespace: NAMESPACE, at: body.header.wall, user_verified: signers.user_verified };
+    let wanted = Wanted {
+        identity: &statement.approver().subject,
+        namespace: NAMESPACE,
+        at: body.header.wall,
+        user_verified: signers.user_verified,
+    };
     signers.allowed.vouch(&wanted, &evidence.statement, sshsig).map(drop).map_err(|why| why.to_string())
 }
 

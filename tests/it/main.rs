@@ -36,6 +36,7 @@ mod floors;
 mod hostile;
 mod identity;
 mod identity_hostile;
+mod identity_login;
 mod identity_support;
 mod keeping;
 mod keys;
