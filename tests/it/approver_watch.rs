@@ -11,8 +11,8 @@ use crate::world::World;
 const SIZE: (u16, u16) = (120, 40);
 
 /// What a program may change of the way in which a terminal treats what is typed.
-fn modes(modes: &Termios) -> impl PartialEq + std::fmt::Debug {
-    (modes.input_flags, modes.output_flags, modes.local_flags, modes.control_chars)
+fn modes(modes: &Termios) -> String {
+    format!("{:?}", (modes.input_flags, modes.output_flags, modes.local_flags, modes.control_chars))
 }
 
 struct Story {
