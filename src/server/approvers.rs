@@ -124,6 +124,7 @@ pub async fn judge(app: &App, request: &Kept, person: &Approver, answer: Answer,
         digest: digest.bytes(),
         answer,
         approver: person,
+        given: now,
         // The server made it, whole, and has just taken it from where it was kept.
         nonce: None,
         counter,
