@@ -18,6 +18,7 @@ use crate::channel::approver::{self, Decided, Failed, How, Saying, Server, Told}
 use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::policy::{Assurance, Channel};
+use crate::sys::wake::deaf;
 use crate::sys::window;
 use crate::text;
 
@@ -148,7 +149,9 @@ impl Reviewer {
         if url != login.url {
             return Err(Error::config(format!("you are logged in at {}, not at {url}", login.url)).hint(format!("`gate login --decide --server {url}`")));
         }
-        let server = Server::new(&url, ca.as_deref(), Some(login.token.clone())).map_err(Error::config)?;
+        // A signal is for the one who asks at the terminal, and has to give that back.
+        let server = deaf(|| Server::new(&url, ca.as_deref(), Some(login.token.clone())));
+        let server = server.map_err(|error| Error::internal(format!("signals cannot be held: {error}")))?.map_err(Error::config)?;
         Ok(Self { around, login, server: Arc::new(server) })
     }
 

@@ -170,8 +170,7 @@ fn a_login_by_a_code_decides_as_a_second_person_at_most() {
     let code = line.trim().rsplit(' ').next().unwrap().to_owned();
     assert!(line.contains(&format!("open {}/device in a browser", trial.url)), "{line}");
     let mut browser = Browser::new();
-    let page = trial.asked(&mut browser, &format!("{}/device", trial.url), "bob+mfa");
-    let page = browser.submit(&page, &[("user_code", &code)]);
+    let page = trial.asked(&mut browser, &format!("{}/device?user_code={code}", trial.url), "bob+mfa");
     let done = browser.submit(&page, &[("answer", "yes")]);
     assert!(done.body.contains("acts as you now"), "{done:?}");
     assert!(child.wait().unwrap().success());

@@ -40,6 +40,7 @@ fn drain(lines: impl Iterator<Item = std::io::Result<String>> + Send + 'static) 
 
 impl Trial {
     pub fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let world = World::new();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = serve(&world, port);

@@ -116,10 +116,13 @@ fn show(screen: &mut Screen, news: &Receiver<Result<Vec<Told>, Failed>>) -> io::
         }
         let moment = now().map_err(|error| io::Error::other(error.to_string()))?.wall;
         terminal.draw(|frame| screen.draw(frame, moment))?;
-        if event::poll(TURN)?
-            && let Some(wish) = screen.key(&event::read()?)
-        {
-            return Ok(Ok(Left::By(wish)));
+        let mut patience = TURN;
+        // All that was typed counts before it is drawn.
+        while event::poll(patience)? {
+            if let Some(wish) = screen.key(&event::read()?) {
+                return Ok(Ok(Left::By(wish)));
+            }
+            patience = Duration::ZERO;
         }
         if let Woken::Ended(signal) = ending.wait(&bell, Duration::ZERO)? {
             return Ok(Ok(Left::Ended(signal)));
