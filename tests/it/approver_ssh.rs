@@ -1,16 +1,21 @@
 //! Decisions that are signed by keys of ssh-agent: held against the server's approvers file, good once, for one answer of one person.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gate::approval::{Approver, Statement};
+use gate::approval::{Answer, Approver, Bound, Statement};
 use gate::policy::{Assurance, Channel};
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
-use crate::approver_support::{Trial, at_terminal, ends, token, word};
+use crate::approver_support::{Trial, at_terminal, ends, request, token, word};
+use crate::serving::submitted;
 use crate::sshsig::{keygen, sign};
 use crate::world::{Ran, World};
 
@@ -184,4 +189,82 @@ fn an_approvers_file_that_went_back_stops_signed_decisions() {
     fs::write(&file, &before).unwrap();
     let (status, told) = trial.call(&token(&bob), "POST", &format!("/v1/requests/{id}/statement"), &[], &json!({ "answer": "approve" }));
     assert_eq!((status, &told["type"]), (503, &json!("/problems/unavailable")), "{told}");
+}
+
+/// A server that says what it is told to say: where it is, and what it was asked.
+fn liar(view: Value, statement: Vec<u8>) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (said, statement) = (Arc::clone(&heard), json!({ "statement": STANDARD.encode(statement) }));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut asked = String::new();
+            let mut part = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut part) {
+                asked += &String::from_utf8_lossy(&part[..count]);
+                let Some((head, body)) = asked.split_once("\r\n\r\n") else { continue };
+                let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                if body.len() >= length.unwrap_or(0) {
+                    break;
+                }
+            }
+            let line = asked.lines().next().unwrap_or_default().to_owned();
+            let body = if line.contains("/statement") { statement.to_string() } else { view.to_string() };
+            said.lock().unwrap().push(line);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all((head + &body).as_bytes());
+        }
+    });
+    (url, heard)
+}
+
+#[test]
+fn a_server_that_tells_one_thing_and_has_another_signed_gets_nothing() {
+    let bob = World::new();
+    let agent = Agent::start_with(&bob, "");
+    let bob = bob.env("SSH_AUTH_SOCK", &agent.socket);
+    keygen(&bob, "own", &["ed25519"]);
+    agent.add(&bob, "own");
+    let parts = request();
+    let (asked, _) = submitted(&parts);
+    let person = |subject: &str| Approver { issuer: "https://idp".into(), subject: subject.into() };
+    let digest = *parts.made().digest().bytes();
+    let id = "req_01M7ZDH61H441725WGJ9TK9XK4";
+    let view = |digest: &str| {
+        json!({ "id": id, "state": "pending", "digest": digest, "requester": { "way": "host", "name": "h" }, "expires": "2099-01-01T00:00:00Z",
+            "url": "https://gate.example/r/x", "reviews": [], "approval_request": asked })
+    };
+    let logged_in = |url: &str| {
+        let login = json!({ "url": url, "token": "t", "scope": "request+decide", "name": "Bob", "issuer": "https://idp", "subject": "bob", "expires": 4_000_000_000_i64 });
+        fs::create_dir_all(bob.state()).unwrap();
+        let file = bob.state().join("login.json");
+        fs::write(&file, login.to_string()).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let (url, heard) = liar(view(&"0".repeat(64)), Vec::new());
+    logged_in(&url);
+    let ran = ends(&bob, 69, &["show", id]);
+    assert!(ran.err().contains("names another digest than that of the text which it tells"), "{ran}");
+    drop(heard);
+    let made = |request: &str, digest: [u8; 32], answer: Answer, person: Approver| {
+        Statement::new(request, digest, answer, person, 1, Bound { nonce: vec![1; 32], expires: i64::MAX }).unwrap().bytes()
+    };
+    let named = asked["request"].as_str().unwrap();
+    let lies = [
+        made(named, [9; 32], Answer::Approve, person("bob")),
+        made(named, digest, Answer::Reject, person("bob")),
+        made(named, digest, Answer::Approve, person("eve")),
+        made("another", digest, Answer::Approve, person("bob")),
+        b"git commit".to_vec(),
+    ];
+    for lie in lies {
+        let (url, heard) = liar(view(&gate::text::hex(&digest)), lie);
+        logged_in(&url);
+        let (code, screen) = approves(&bob, &agent, id, "own");
+        assert_eq!(code, Some(69), "{screen}");
+        assert!(screen.contains("nothing was signed"), "{screen}");
+        let heard = heard.lock().unwrap();
+        assert!(heard.iter().any(|line| line.contains("/statement")) && !heard.iter().any(|line| line.contains("/reviews")), "{heard:?}");
+    }
 }
