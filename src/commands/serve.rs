@@ -52,12 +52,12 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     let key = decision_key(&settings, args.dev)?;
     let seal = <[u8; 32]>::try_from(kept(&settings.state.join("seal.key"), || random::<32>().map(|bytes| bytes.to_vec()))?);
     let seal = seal.map_err(|_| unusable(&settings.state.join("seal.key"), "it is no key"))?;
-    let provider = args.dev.then(|| DevProvider::new(&settings.url).map(Arc::new)).transpose().map_err(bad)?;
+    let provider = args.dev.then(|| DevProvider::new(&settings.url).map(Arc::new)).transpose().map_err(|wrong| bad(&wrong))?;
     let identity = match &provider {
         Some(provider) => Identity::dev(&settings, provider, seal),
         None => Identity::new(&settings, Owner::User(names::own_uid()), seal),
     };
-    let identity = identity.map_err(bad)?;
+    let identity = identity.map_err(|wrong| bad(&wrong))?;
     let store = Sqlite::open(&settings.state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
     let app = Arc::new(App { settings, store: Arc::new(store), identity, live: Live::default(), key });
     let router = api::router(&app).merge(identity::routes(Arc::clone(&app)));
@@ -117,7 +117,7 @@ fn tried_out(app: &App) -> String {
     )
 }
 
-fn bad(setting: identity::settings::BadSetting) -> Error {
+fn bad(setting: &identity::settings::BadSetting) -> Error {
     Error::config(text::visible(&setting.0))
 }
 

@@ -217,7 +217,8 @@ fn a_command_line_ends_its_own_token() {
     let mut browser = signed_on(&relying, "alice");
     let token = token(&relying, &mut browser, "request");
     let client = reqwest::blocking::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-    let end = || client.delete(format!("{}/v1/login/token", relying.url)).header("authorization", format!("Bearer {token}")).send().unwrap();
+    let end =
+        || client.delete(format!("{}/v1/login/token", relying.url)).header("authorization", format!("Bearer {token}")).send().unwrap();
     assert_eq!(end().status(), 204);
     assert_eq!(end().status(), 401);
 }

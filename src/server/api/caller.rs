@@ -124,7 +124,7 @@ async fn caller(app: &App, client: Option<&ClientName>, parts: &Parts, body: &By
 /// A browser with a session; what changes something has to come from the server's own page.
 async fn browser(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
     let now = app.now()?;
-    let session = session::read(&app.identity, &*app.store, headers, now).await.map_err(signed_off)?;
+    let session = session::read(&app.identity, &*app.store, headers, now).await.map_err(|error| signed_off(&error))?;
     let session = session.ok_or_else(|| Problem::unauthenticated("the header `Authorization` is missing, and nobody is signed on"))?;
     if method == Method::GET {
         return Ok(Caller { requester: None, person: Some(Person::signed_on(session.into_signed_on(), now)) });
@@ -133,7 +133,7 @@ async fn browser(app: &App, method: &Method, headers: &HeaderMap) -> Result<Call
         return Err(Problem::forbidden("this did not come from the server's own page"));
     }
     // Groups are those of the moment of the decision.
-    let on = groups_now(&app.identity, &*app.store, session.into_signed_on(), now).await.map_err(signed_off)?;
+    let on = groups_now(&app.identity, &*app.store, session.into_signed_on(), now).await.map_err(|error| signed_off(&error))?;
     Ok(Caller { requester: None, person: Some(Person::signed_on(on, now)) })
 }
 
@@ -147,7 +147,7 @@ async fn login(app: &App, token: &str) -> Result<Caller, Problem> {
     let person = match login.scope {
         Scope::Request => None,
         Scope::Decide => {
-            let on = tokens::decider(&app.identity, &*app.store, &login, now).await.map_err(signed_off)?;
+            let on = tokens::decider(&app.identity, &*app.store, &login, now).await.map_err(|error| signed_off(&error))?;
             Some(Person::signed_on(on, now))
         }
     };
@@ -168,7 +168,7 @@ fn not_proved(error: identity::Error) -> Problem {
     }
 }
 
-fn signed_off(error: identity::Error) -> Problem {
+fn signed_off(error: &identity::Error) -> Problem {
     match error {
         identity::Error::Ended => Problem::unauthenticated(error.to_string()),
         _ => Problem::unavailable(),
