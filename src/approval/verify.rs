@@ -101,6 +101,10 @@ fn sufficient(asked: &ApprovalRequest, answers: Answers<'_>, trust: Trust<'_>, n
             counted.push(one);
         }
     }
+    // Too many wrong numbers reject a request too, and nobody said so.
+    if let Some(claims) = answers.receipt.map(Receipt::claims).filter(|claims| claims.answer == Answer::Reject) {
+        return Err(Refusal::Rejected { by: claims.issuer.clone(), comment: String::new() });
+    }
     if counted.is_empty() {
         return Err(Refusal::Unreachable("no answer that these terms accept was given".to_owned()));
     }

@@ -1,14 +1,17 @@
 //! The question at the terminal.
 
+mod elsewhere;
+mod lines;
+
 use std::io;
 use std::time::Duration;
 
 use super::card::{self, Everything, View};
 use super::paint::{Line, Style};
-use super::server::{Heard, Waiting};
+use super::server::Waiting;
 use super::{Answered, reach};
 use crate::approval::{Answer, ApprovalRequest, Approver, Past, Review, Stamp};
-use crate::policy::{Assurance, Channel, Justification};
+use crate::policy::{Assurance, Channel};
 use crate::sys::clock;
 use crate::sys::tty::{Claim, Event, Terminal, went_away};
 use crate::sys::wake::gives_up;
@@ -134,26 +137,6 @@ impl<'a> Prompt<'a> {
         }
     }
 
-    /// What others said, or how asking them goes.
-    fn heard(&mut self) -> io::Result<Option<Answered>> {
-        self.say("")?;
-        while let Some(waiting) = &mut self.elsewhere {
-            match waiting.heard(self.asked) {
-                None => break,
-                Some(Heard::Lines(lines)) => self.tell(&lines)?,
-                Some(Heard::Over(lines, answered)) => {
-                    self.tell(&lines)?;
-                    return Ok(Some(answered));
-                }
-                Some(Heard::Gone(why)) => {
-                    self.elsewhere = None;
-                    self.say(&format!("gate: {why}; only this terminal is asked"))?;
-                }
-            }
-        }
-        Ok(None)
-    }
-
     /// Waits for the foreground, and until no other question is open at this terminal.
     fn come_forward(&mut self) -> io::Result<Option<Answered>> {
         // A stopped gate holds nothing that another one waits for.
@@ -224,10 +207,6 @@ impl<'a> Prompt<'a> {
             Event::Continued => self.come_forward(),
             Event::Line(_) | Event::Resized | Event::Quiet => Ok(None),
         }
-    }
-
-    fn tell(&mut self, lines: &[String]) -> io::Result<()> {
-        lines.iter().try_for_each(|line| self.say(&format!("gate: {line}")))
     }
 
     fn line(&mut self, line: &[u8]) -> io::Result<Option<Answered>> {
@@ -357,41 +336,6 @@ impl<'a> Prompt<'a> {
             self.terminal.forget_typed()?;
         }
         self.terminal.write(b"> ").map(drop)
-    }
-
-    fn answers(&self) -> Vec<Line> {
-        let bold = |text: &str| Line::of(Style::Bold, text);
-        let wide = self.word.len().max(4);
-        if !self.read {
-            let mut line = Line::of(Style::Plain, "First ").and(Style::Bold, "show").and(Style::Plain, " to read it all");
-            if self.columns >= 60 {
-                line = line.and(Style::Plain, ", then ").and(Style::Bold, self.word.as_str()).and(Style::Plain, " to run it");
-            }
-            return vec![line.and(Style::Plain, "; ").and(Style::Bold, "no").and(Style::Plain, " to refuse.")];
-        }
-        if self.columns >= 60 {
-            let mut line = Line::of(Style::Plain, "Type ").and(Style::Bold, self.word.as_str()).and(Style::Plain, " to run it, ");
-            line = line
-                .and(Style::Bold, "no")
-                .and(Style::Plain, " to refuse, ")
-                .and(Style::Bold, "show")
-                .and(Style::Plain, " for all details.");
-            return vec![line];
-        }
-        vec![
-            bold(&format!("{:wide$}", self.word)).and(Style::Plain, "  runs it"),
-            bold(&format!("{:wide$}", "no")).and(Style::Plain, "  refuses"),
-            bold(&format!("{:wide$}", "show")).and(Style::Plain, "  all details"),
-        ]
-    }
-
-    fn wanted(&self) -> Vec<Line> {
-        let wants: Vec<String> =
-            self.asked.asked().terms.justification.iter().filter(|j| **j != Justification::None).filter_map(card::wants).collect();
-        text::wrap(&format!("Why? The policy wants {}.", wants.join(" and ")), self.columns)
-            .into_iter()
-            .map(|line| Line::of(Style::Plain, line))
-            .collect()
     }
 
     fn view_everything(&mut self) {

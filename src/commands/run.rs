@@ -283,7 +283,7 @@ impl<'a> Teller<'a> {
     fn not_started(&mut self, failed: &Failed, stored: &[Stored]) -> Error {
         let hardened = Hardened::new();
         let said = self.append(&[story::failed(self.id, &failed.to_string())]);
-        self.tell_server(&json!({ "failed": failed.to_string() }));
+        self.tell_server(&json!({ "failed": text::ellipsis(&failed.to_string(), 200) }));
         drop(hardened);
         self.status
             .say(&json!({ "executed": false, "error": failed.to_string(), "request": self.id.to_string(), "record": record(stored) }));

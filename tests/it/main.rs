@@ -77,5 +77,8 @@ mod text;
 mod tty;
 mod upkeep;
 mod verify;
+mod waiting;
+mod waiting_at;
+mod waiting_hostile;
 mod witness;
 mod world;

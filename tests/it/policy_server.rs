@@ -75,7 +75,7 @@ fn a_server_that_others_could_pose_as_is_refused() {
     for key in ["\"\"", "[]", "\"gate.example\"", "\"a+0123abcd+short\"", "\"+0123abcd+AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB\""] {
         assert!(policy("", &with("https://gate.example", key)).err().unwrap().contains("the key of a server"), "{key}");
     }
-    let many = vec![quoted.as_str(); 9].join(", ");
+    let many = [quoted.as_str(); 9].join(", ");
     assert!(policy("", &with("https://gate.example", &format!("[{many}]"))).is_err());
 }
 

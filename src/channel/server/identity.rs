@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -67,13 +66,11 @@ impl fmt::Debug for Asker {
 pub(super) struct Credential {
     asker: Asker,
     audience: String,
-    /// The time that was signed last: the server takes each signature once, so it only goes up.
-    last: AtomicU64,
 }
 
 impl Credential {
     pub(super) fn new(asker: Asker, audience: &str) -> Self {
-        Self { asker, audience: audience.to_owned(), last: AtomicU64::new(0) }
+        Self { asker, audience: audience.to_owned() }
     }
 
     /// The value of `Authorization` for one request; `target` is its path with the query.
@@ -83,7 +80,7 @@ impl Credential {
             if is_token(token) { Ok(format!("Bearer {token}")) } else { Err(wrong()) }
         };
         match &self.asker {
-            Asker::Host { key, sign } => self.signed(key, sign, method, target, body),
+            Asker::Host { key, sign } => signed(key, sign, method, target, body),
             Asker::Login(token) => bearer(token),
             Asker::Github { url, token } => bearer(&github(url, token, &self.audience).await?),
             Asker::Kubernetes(path) => {
@@ -95,17 +92,15 @@ impl Credential {
             }
         }
     }
+}
 
-    fn signed(&self, key: &Vkey, sign: &Sign, method: &Method, target: &str, body: &[u8]) -> Result<String, Failed> {
-        let now = clock::now().map_err(|error| Failed::Here(format!("the clock cannot be read: {error}")))?;
-        let now = u64::try_from(now.wall / 1_000_000_000).unwrap_or_default();
-        let later = |last: u64| Some(now.max(last + 1));
-        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later).unwrap_or_default();
-        let at = now.max(last + 1);
-        let text = format!("gate-host-request-v1\n{method}\n{target}\n{at}\n{}\n", hex(&sha256(body)));
-        let signature = STANDARD.encode(sign(text.as_bytes()).map_err(Failed::Here)?);
-        Ok(format!("Gate-Host key=\"{key}\", at=\"{at}\", signature=\"{signature}\""))
-    }
+/// The call, signed by the host's key. The fraction of the second keeps equal calls apart: the server takes each signature once.
+fn signed(key: &Vkey, sign: &Sign, method: &Method, target: &str, body: &[u8]) -> Result<String, Failed> {
+    let now = clock::now().map_err(|error| Failed::Here(format!("the clock cannot be read: {error}")))?.wall;
+    let at = format!("{}.{:09}", now / 1_000_000_000, now % 1_000_000_000);
+    let text = format!("gate-host-request-v1\n{method}\n{target}\n{at}\n{}\n", hex(&sha256(body)));
+    let signature = STANDARD.encode(sign(text.as_bytes()).map_err(Failed::Here)?);
+    Ok(format!("Gate-Host key=\"{key}\", at=\"{at}\", signature=\"{signature}\""))
 }
 
 /// Asks GitHub for a token that says which job this is, made for the server alone.

@@ -30,7 +30,7 @@ pub use view::{Said, State, View, is_id};
 use crate::approval::sha256;
 use crate::sys::clock;
 use crate::sys::http::async_client;
-use crate::sys::wake::{Bell, deaf_thread};
+use crate::sys::wake::{Bell, Ending, deaf_thread};
 use crate::text::hex;
 
 /// How long one answer may take that is not waited for.
@@ -126,11 +126,14 @@ pub struct Waiting {
     last: Option<View>,
     /// Why nothing comes from there any more.
     gone: Option<String>,
+    /// Held from before the request is made: a signal that ends gate says what becomes of it.
+    ending: Ending,
 }
 
 impl Waiting {
     /// Makes the request there, or takes up one that waits. `kept` is told its id from the thread, once.
     pub fn start(server: &Server, submission: Submission, kept: impl FnOnce(&str) + Send + 'static) -> Result<Self, String> {
+        let ending = Ending::take().map_err(|error| error.to_string())?;
         let bell = Arc::new(Bell::new().map_err(|error| error.to_string())?);
         let (tell, news) = std::sync::mpsc::channel();
         let (orders, given) = tokio::sync::mpsc::unbounded_channel();
@@ -142,7 +145,7 @@ impl Waiting {
             Err(why) => teller.say(News::Failed(End::Unreachable(why))),
         });
         let thread = Some(thread.map_err(|error| error.to_string())?);
-        Ok(Self { url, number, bell, news, orders, thread, last: None, gone: None })
+        Ok(Self { url, number, bell, news, orders, thread, last: None, gone: None, ending })
     }
 
     /// Takes the request back, best effort and not for long, and ends the thread.

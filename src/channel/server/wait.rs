@@ -8,7 +8,7 @@ use super::{End, News, View, Waiting};
 use crate::approval::ApprovalRequest;
 use crate::channel::Answered;
 use crate::sys::clock;
-use crate::sys::wake::{Ending, Woken, gives_up};
+use crate::sys::wake::{Woken, gives_up};
 
 /// What the one who waits is to do about the news.
 #[derive(Debug)]
@@ -82,10 +82,6 @@ pub(in crate::channel) fn wait(asked: &ApprovalRequest, waiting: &mut Waiting) -
     let failed = |error: std::io::Error| Answered::Unreachable(format!("gate cannot wait: {error}"));
     let deadline = asked.created().boot.saturating_add(asked.asked().terms.within);
     let dumb = asked.request().context().environment.get("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    let ending = match Ending::take() {
-        Ok(ending) => ending,
-        Err(error) => return failed(error),
-    };
     let now = || clock::now().map_or(deadline, |now| now.boot);
     let mut shown = Shown::new(dumb, now());
     loop {
@@ -104,7 +100,7 @@ pub(in crate::channel) fn wait(asked: &ApprovalRequest, waiting: &mut Waiting) -
             waiting.cancel();
             return Answered::Expired;
         }
-        match ending.wait(&waiting.bell, shown.pause(now()).min(left)) {
+        match waiting.ending.wait(&waiting.bell, shown.pause(now()).min(left)) {
             Ok(Woken::Bell) => {}
             Ok(Woken::Time) => shown.still(deadline.saturating_sub(now()), now()),
             Ok(Woken::Ended(signal)) if gives_up(signal) => {
