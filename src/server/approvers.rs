@@ -9,7 +9,8 @@ use crate::approval::{
     Answer, Approver, Approvers, ApproversFile, Awaited, Bound, Enrolled, Evidence, LONGEST_APPROVERS, NotProved, Signed, Statement,
 };
 use crate::policy::{Assurance, Channel};
-use crate::sys::files;
+use crate::sys::files::{self, Owner};
+use crate::sys::names;
 use crate::text;
 
 /// How long somebody may take to sign.
@@ -66,7 +67,7 @@ pub struct Shown {
 async fn approvers(app: &App, now: Wall) -> Result<Approvers, Unavailable> {
     let path = app.settings.approvers.clone().unwrap_or_else(|| app.settings.state.join("approvers.json"));
     let shown = text::escape(path.as_os_str().as_encoded_bytes());
-    let read = files::read_safely(&path, files::Owner::own(), LONGEST_APPROVERS).map_err(|error| Unavailable(error.to_string()))?;
+    let read = files::read_safely(&path, Owner::User(names::own_uid()), LONGEST_APPROVERS).map_err(|error| Unavailable(error.to_string()))?;
     let file = match read {
         Some(file) => ApproversFile::parse(&file.bytes).map_err(|why| Unavailable(format!("`{shown}`: {why}")))?,
         None => ApproversFile::default(),

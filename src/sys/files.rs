@@ -23,13 +23,6 @@ pub enum Owner {
     User(u32),
 }
 
-impl Owner {
-    /// The user that this process acts as.
-    pub fn own() -> Self {
-        Self::User(nix::unistd::geteuid().as_raw())
-    }
-}
-
 /// A file that nobody but its owner could have written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SafeFile {
