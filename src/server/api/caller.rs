@@ -79,8 +79,8 @@ impl Caller {
     pub fn decider(&self) -> Result<&Person, Problem> {
         match &self.person {
             Some(person) if person.decides => Ok(person),
-            None if self.requester.is_none() => self.person(),
-            _ => Err(Problem::forbidden("who only asks cannot decide; `gate login --decide` lets a command line do both")),
+            None if self.requester.as_ref().is_none_or(|requester| requester.way != "login") => self.person(),
+            _ => Err(Problem::forbidden("this login may ask, and not decide; `gate login --decide` makes one that may")),
         }
     }
 }
