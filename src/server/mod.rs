@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod app;
+pub mod approvers;
 pub mod health;
 pub mod identity;
 pub mod journal;

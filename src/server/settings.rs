@@ -28,6 +28,9 @@ pub struct Settings {
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
     pub teams: BTreeMap<String, Vec<String>>,
+    /// The signed file that says whose keys count; `approvers.json` in `state` unless told.
+    #[serde(default)]
+    pub approvers: Option<PathBuf>,
     /// Identity providers by which people sign on.
     #[serde(default)]
     pub issuer: Vec<super::identity::settings::IssuerSettings>,

@@ -62,6 +62,11 @@ impl Parts {
         Self { id: RequestId::new(1, &[1; 10]), words, program, context, asked, nonce: [5; 16], created }
     }
 
+    /// Another command.
+    pub fn words(&mut self, words: Vec<String>) {
+        self.words = words.into_iter().map(OsString::from).collect();
+    }
+
     pub fn made(&self) -> ApprovalRequest {
         let argv = Argv::new(self.words.clone()).unwrap();
         let request = Request::new(self.id, argv, self.program.clone(), self.context.clone());

@@ -5,6 +5,10 @@
 
 mod agent;
 mod approval;
+mod approver;
+mod approver_ssh;
+mod approver_support;
+mod approver_watch;
 mod approvers;
 mod approvers_cli;
 mod attacks;

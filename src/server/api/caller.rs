@@ -74,6 +74,15 @@ impl Caller {
     pub fn person(&self) -> Result<&Person, Problem> {
         self.person.as_ref().ok_or_else(|| Problem::unauthenticated("a person has to sign on for this"))
     }
+
+    /// The person who may decide by this sign-on, or the problem that there is none.
+    pub fn decider(&self) -> Result<&Person, Problem> {
+        match &self.person {
+            Some(person) if person.decides => Ok(person),
+            None if self.requester.as_ref().is_none_or(|requester| requester.way != "login") => self.person(),
+            _ => Err(Problem::forbidden("this login may ask, and not decide; `gate login --decide` makes one that may")),
+        }
+    }
 }
 
 /// Proves who calls, and hands that on. Nobody at all is refused.

@@ -15,6 +15,7 @@ mod problem;
 mod receipt;
 mod requests;
 mod reviews;
+mod statements;
 mod using;
 mod view;
 
@@ -62,6 +63,7 @@ fn described(app: &Arc<App>) -> (axum::Router<Arc<App>>, utoipa::openapi::OpenAp
         .routes(routes!(requests::read, using::cancel))
         .routes(routes!(requests::events))
         .routes(routes!(reviews::review))
+        .routes(routes!(statements::statement))
         .routes(routes!(using::consume))
         .routes(routes!(using::outcome))
         .layer(middleware::from_fn_with_state(Arc::clone(app), caller::authenticate));
