@@ -105,11 +105,7 @@ impl<'a> Subject<'a> {
             hidden,
             risk: said.risk,
             digest,
-            target: said
-                .target
-                .iter()
-                .map(|(name, is)| (text::visible(name), vec![(Style::Bold, text::quote(is.as_bytes()))]))
-                .collect(),
+            target: said.target.iter().map(|(name, is)| (text::visible(name), vec![(Style::Bold, text::quote(is.as_bytes()))])).collect(),
             reasons: rules.iter().map(|rule| said_of(&rule.reason, &rule.id, &rule.risk, &rule.layer)).collect(),
             instead,
             previews: rules.iter().filter_map(|rule| preview(&rule.preview)).collect(),

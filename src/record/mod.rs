@@ -35,7 +35,6 @@ pub use body::{Body, Disclosure, Draft, Header, MAX_BODY, NotARecord, Stored, VE
 pub use canonical::{Members, NotCanonical, canonical, members};
 pub use checkpoint::{Checkpoint, NotACheckpoint};
 pub use cosignature::{NotCosigned, cosign, cosigned};
-pub use cosignature::{NotCosigned, cosigned};
 pub use decider::Decider;
 pub use dsse::{Envelope, NotAnEnvelope, envelope};
 pub use epoch::Rotation;

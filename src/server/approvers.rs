@@ -67,7 +67,8 @@ pub struct Shown {
 async fn approvers(app: &App, now: Wall) -> Result<Approvers, Unavailable> {
     let path = app.settings.approvers.clone().unwrap_or_else(|| app.settings.state.join("approvers.json"));
     let shown = text::escape(path.as_os_str().as_encoded_bytes());
-    let read = files::read_safely(&path, Owner::User(names::own_uid()), LONGEST_APPROVERS).map_err(|error| Unavailable(error.to_string()))?;
+    let read =
+        files::read_safely(&path, Owner::User(names::own_uid()), LONGEST_APPROVERS).map_err(|error| Unavailable(error.to_string()))?;
     let file = match read {
         Some(file) => ApproversFile::parse(&file.bytes).map_err(|why| Unavailable(format!("`{shown}`: {why}")))?,
         None => ApproversFile::default(),

@@ -243,7 +243,7 @@ proptest! {
             .map(|review| Review { digest: if review.digest == old { digest } else { review.digest }, ..review })
             .collect();
         let now = Stamp { wall: 0, boot: Duration::from_secs(now) };
-        match verify(made, Answers { terminal: &reviews, receipt: None }, Trust { requester: &requester(), server: None }, now) {
+        match verify(made, Answers { terminal: &reviews, receipt: None }, Trust { requester: &requester(), server: None, approvers: &[] }, now) {
             Ok(grant) => {
                 let Basis::Reviews { digest: granted, reviews: counted, until } = grant.basis() else { panic!("no reviews") };
                 prop_assert_eq!(*granted, digest);

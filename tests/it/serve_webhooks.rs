@@ -123,7 +123,8 @@ fn a_signature_is_that_of_the_specification() {
     let both = Signers::parse(&format!("{SECRET}\nwhsk_{}\n", STANDARD.encode([7; 32]))).unwrap().sign("a", 1, b"{}");
     let (_, own) = both.split_once(" v1a,").unwrap();
     let key = ring::signature::Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
-    let public = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, ring::signature::KeyPair::public_key(&key).as_ref().to_vec());
+    let public =
+        ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, ring::signature::KeyPair::public_key(&key).as_ref().to_vec());
     assert!(public.verify(b"a.1.{}", &STANDARD.decode(own).unwrap()).is_ok());
     for text in ["", "x", "whsec_", "whsec_AAAA", "whsk_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
         assert!(Signers::parse(text).is_none(), "{text}");
@@ -236,15 +237,48 @@ fn a_webhook_into_the_private_network_is_refused_by_address_and_by_name() {
 #[test]
 fn only_addresses_of_the_public_network_are_public() {
     let private = [
-        "0.0.0.0", "10.1.2.3", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.9.9.9", "169.254.169.254", "172.16.0.1", "172.31.255.255",
-        "192.0.0.8", "192.0.2.1", "192.168.1.1", "198.18.0.1", "198.19.255.255", "203.0.113.1", "224.0.0.1", "239.1.1.1", "240.0.0.1",
-        "255.255.255.255", "::", "::1", "::ffff:8.8.8.8", "::8.8.8.8", "64:ff9b::808:808", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1",
-        "2002:7f00:1::", "3fff::1", "fc00::1", "fd12::1", "fe80::1", "fec0::1", "ff02::1",
+        "0.0.0.0",
+        "10.1.2.3",
+        "100.64.0.1",
+        "100.127.255.255",
+        "127.0.0.1",
+        "127.9.9.9",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.8",
+        "192.0.2.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.1.1.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:8.8.8.8",
+        "::8.8.8.8",
+        "64:ff9b::808:808",
+        "64:ff9b:1::1",
+        "100::1",
+        "2001::1",
+        "2001:db8::1",
+        "2002:7f00:1::",
+        "3fff::1",
+        "fc00::1",
+        "fd12::1",
+        "fe80::1",
+        "fec0::1",
+        "ff02::1",
     ];
     for address in private {
         assert!(!is_public(address.parse::<IpAddr>().unwrap()), "{address}");
     }
-    for address in ["1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.0.1.1", "2606:4700::1", "2a00::1"] {
+    for address in
+        ["1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.0.1.1", "2606:4700::1", "2a00::1"]
+    {
         assert!(is_public(address.parse::<IpAddr>().unwrap()), "{address}");
     }
 }

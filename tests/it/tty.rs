@@ -74,7 +74,9 @@ impl Tty {
         let screen = self.parser.screen();
         let (rows, columns) = screen.size();
         let cells = (0..rows.get()).flat_map(|row| (0..columns.get()).filter_map(move |column| screen.cell(row, column)));
-        cells.into_iter().all(|cell| cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default && !cell.bold() && !cell.inverse())
+        cells.into_iter().all(|cell| {
+            cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default && !cell.bold() && !cell.inverse()
+        })
     }
 
     /// Reads until the screen is as wanted; fails with the screen when it never is.

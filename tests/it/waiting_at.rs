@@ -72,7 +72,14 @@ impl Here {
         let (vkey, secret) = host_key(&at.to_string());
         let store = Arc::new(Sqlite::open(&state.join("requests.db")).unwrap());
         let identity = gate::server::identity::Identity::new(&settings, gate::sys::files::Owner::Root, [7; 32]).unwrap();
-        let app = Arc::new(App { settings, store, identity, live: Live::default(), key: DecisionKey { vkey, dev, secret } });
+        let app = Arc::new(App {
+            settings,
+            store,
+            identity,
+            live: Live::default(),
+            key: DecisionKey { vkey, dev, secret },
+            cosigner: crate::serving::cosigner(),
+        });
         let runtime = runtime();
         let (meddle, calls) = (Arc::default(), Arc::default());
         let mut here = Self { _dir: dir, url, at, app, runtime, serving: None, meddle, calls };

@@ -122,7 +122,8 @@ impl Server {
     pub fn statement(&self, id: &str, answer: Answer) -> Result<Vec<u8>, Failed> {
         use base64::Engine as _;
         let value = self.post(&format!("/v1/requests/{id}/statement"), &json!({ "answer": answer.word() }))?;
-        let bytes = value.get("statement").and_then(Value::as_str).and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+        let bytes =
+            value.get("statement").and_then(Value::as_str).and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
         bytes.ok_or_else(strange)
     }
 
@@ -146,7 +147,11 @@ impl Server {
         let headers = [headers.as_slice(), &[("content-type", "application/json")]].concat();
         let reply = self.http.post(&format!("{}{target}", self.url), &headers, body.to_string().into_bytes(), LONGEST);
         let reply = reply.map_err(unreachable)?;
-        if also.contains(&reply.status) { Ok((reply.status, object(&reply)?)) } else { sorted(reply).and_then(|reply| Ok((reply.status, object(&reply)?))) }
+        if also.contains(&reply.status) {
+            Ok((reply.status, object(&reply)?))
+        } else {
+            sorted(reply).and_then(|reply| Ok((reply.status, object(&reply)?)))
+        }
     }
 
     /// Whether the server still takes this login.

@@ -26,7 +26,9 @@ impl Key {
         let shown = text::escape(named.as_bytes());
         let fingerprint = if named.starts_with("SHA256:") { named.to_owned() } else { of_file(named)? };
         let held = ssh_agent::keys()?.into_iter().map(|(key, _)| key).find(|key| key.fingerprint() == fingerprint);
-        held.map(Self).ok_or_else(|| Error::new(exit_codes::USAGE, format!("ssh-agent does not hold the key `{shown}`")).hint("`ssh-add` gives it the key"))
+        held.map(Self).ok_or_else(|| {
+            Error::new(exit_codes::USAGE, format!("ssh-agent does not hold the key `{shown}`")).hint("`ssh-add` gives it the key")
+        })
     }
 
     /// Whether somebody has to touch it.
@@ -46,13 +48,18 @@ impl Key {
                 && statement.bound().is_some()
         });
         if !says {
-            return Err(Error::new(exit_codes::UNREACHABLE, format!("what {} gives to sign is not what you decided; nothing was signed", login.url)));
+            return Err(Error::new(
+                exit_codes::UNREACHABLE,
+                format!("what {} gives to sign is not what you decided; nothing was signed", login.url),
+            ));
         }
         if self.is_hardware() {
             note(&format!("touch the key {}", self.0.fingerprint()));
         }
         let armored = ssh_agent::sign(&self.0, NAMESPACE, &bytes)?;
-        let flags = Sshsig::parse(&armored).and_then(|made| made.verify(&bytes)).map_err(|why| Error::internal(format!("the signature does not hold: {why}")))?;
+        let flags = Sshsig::parse(&armored)
+            .and_then(|made| made.verify(&bytes))
+            .map_err(|why| Error::internal(format!("the signature does not hold: {why}")))?;
         if flags.is_some_and(|flags| flags & PRESENT == 0) {
             return Err(Error::new(exit_codes::REFUSED, "the key signed without a touch, which proves nothing; nothing was sent")
                 .hint("make one that wants a touch: without `-O no-touch-required`"));
