@@ -18,6 +18,7 @@ pub(super) struct RawFile {
     pub layer: Option<Spanned<RawLayer>>,
     pub state: Option<Spanned<RawState>>,
     pub log: Option<Spanned<super::log_keys::RawLog>>,
+    pub server: Option<Spanned<super::server_keys::RawServer>>,
     #[serde(default)]
     pub names: BTreeMap<Spanned<String>, Vec<String>>,
     #[serde(default)]
@@ -77,6 +78,7 @@ pub(super) struct RawTerms {
     pub channels: Option<Spanned<Vec<Channel>>>,
     pub justification: Option<String>,
     pub escalate: Option<Vec<RawEscalation>>,
+    pub dev: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize)]

@@ -89,6 +89,7 @@ pub(crate) struct TermsPart {
     pub channels: Option<Vec<Channel>>,
     pub justification: Option<Justification>,
     pub escalate: Option<Vec<Escalation>>,
+    pub dev: Option<bool>,
 }
 
 impl TermsPart {
@@ -104,6 +105,7 @@ impl TermsPart {
             channels: self.channels.as_ref().map_or(default.channels, |channels| channels.iter().copied().collect()),
             justification: self.justification.iter().filter(|wanted| **wanted != Justification::None).cloned().collect(),
             escalate: self.escalate.clone().unwrap_or_default(),
+            dev: self.dev.unwrap_or(false),
         }
     }
 }
@@ -141,6 +143,7 @@ pub(crate) struct Head {
     pub state_dir: Option<String>,
     pub user_may_move: Option<bool>,
     pub log: super::log_keys::LogKeys,
+    pub server: Option<super::server_keys::Server>,
     pub names: Vec<(String, Vec<String>)>,
     pub terms: Vec<(String, TermsPart)>,
     pub amends: Vec<Amend>,

@@ -146,6 +146,8 @@ pub struct Terms {
     pub justification: Vec<Justification>,
     /// Who is added after a while.
     pub escalate: Vec<Escalation>,
+    /// Whether the decision of a server for trying things out counts.
+    pub dev: bool,
 }
 
 impl Default for Terms {
@@ -161,6 +163,7 @@ impl Default for Terms {
             channels: BTreeSet::from([Channel::Tty, Channel::Server]),
             justification: Vec::new(),
             escalate: Vec::new(),
+            dev: false,
         }
     }
 }
@@ -210,6 +213,7 @@ impl Terms {
             channels,
             justification,
             escalate,
+            dev: self.dev && other.dev,
         })
     }
 }

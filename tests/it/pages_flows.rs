@@ -43,7 +43,9 @@ impl Site {
         let secret = SigningKey::from_pkcs8(&SigningKey::generate(&SystemRandom::new()).unwrap()).unwrap();
         let key = DecisionKey { vkey: Vkey::new("gate.example", secret.public()).unwrap(), dev: true, secret };
         let store = Arc::new(Sqlite::open(&directory.path().join("requests.db")).unwrap());
-        let app = Arc::new(App { settings, store, identity, live: Live::default(), key });
+        let signs = SigningKey::from_pkcs8(&SigningKey::generate(&SystemRandom::new()).unwrap()).unwrap();
+        let cosigner = gate::server::witness::Cosigner::new("gate.example", signs).unwrap();
+        let app = Arc::new(App { settings, store, identity, live: Live::default(), key, cosigner });
         serve(listener, routes::router(&app).merge(dev::routes(provider)));
         Self { url, app, _directory: directory }
     }
