@@ -105,11 +105,7 @@ impl<'a> Subject<'a> {
             hidden,
             risk: said.risk,
             digest,
-            target: said
-                .target
-                .iter()
-                .map(|(name, is)| (text::visible(name), vec![(Style::Bold, text::quote(is.as_bytes()))]))
-                .collect(),
+            target: said.target.iter().map(|(name, is)| (text::visible(name), vec![(Style::Bold, text::quote(is.as_bytes()))])).collect(),
             reasons: rules.iter().map(|rule| said_of(&rule.reason, &rule.id, &rule.risk, &rule.layer)).collect(),
             instead,
             previews: rules.iter().filter_map(|rule| preview(&rule.preview)).collect(),
@@ -147,16 +143,13 @@ fn unhidden(shown: &[u8]) -> (Cow<'_, [u8]>, Vec<(usize, usize)>) {
             let count: usize = std::str::from_utf8(tail.get(..digits)?).ok()?.parse().ok()?;
             tail.get(digits..)?.strip_prefix(END).filter(|_| count <= MOST_HIDDEN).map(|tail| (count, tail))
         });
-        match part {
-            Some((count, tail)) => {
-                parts.push((out.len(), out.len() + count));
-                out.resize(out.len() + count, b'.');
-                rest = tail;
-            }
-            None => {
-                out.push(*first);
-                rest = after;
-            }
+        if let Some((count, tail)) = part {
+            parts.push((out.len(), out.len() + count));
+            out.resize(out.len() + count, b'.');
+            rest = tail;
+        } else {
+            out.push(*first);
+            rest = after;
         }
     }
     (Cow::Owned(out), parts)

@@ -39,6 +39,7 @@ pub struct At {
 }
 
 /// Lets this command line act as you at a server
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Args)]
 pub struct LoginArgs {
     #[command(flatten)]
@@ -114,7 +115,9 @@ pub fn place(at: &At, around: &Surroundings, before: Option<&KeptLogin>) -> Resu
             let ca = known.and_then(|(_, ca)| ca);
             (url, ca)
         }
-        None => named.or(before).ok_or_else(|| Error::config("no server is known").hint("name it: `gate login --server https://gate.example`"))?,
+        None => named
+            .or(before)
+            .ok_or_else(|| Error::config("no server is known").hint("name it: `gate login --server https://gate.example`"))?,
     };
     let ca = at.ca.clone().or(ca).map(std::path::absolute).transpose();
     Ok((url, ca.map_err(|error| Error::config(format!("the path of the certificates cannot be used: {error}")))?))
@@ -128,7 +131,8 @@ fn origin(typed: &str) -> Result<String, Error> {
     };
     let url = Url::parse(typed).map_err(|_| wrong())?;
     let here = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    let bare =
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     let safe = url.scheme() == "https" || url.scheme() == "http" && here;
     if bare && safe { Ok(url.origin().ascii_serialization()) } else { Err(wrong()) }
 }
@@ -170,7 +174,10 @@ impl Wish {
 fn by_browser(server: &Server, url: &str, wish: &Wish) -> Result<Value, Error> {
     let state = URL_SAFE_NO_PAD.encode(random::<16>()?);
     let waiting = browser::Waiting::listen(&state)?;
-    let link = Url::parse_with_params(&format!("{url}/login/cli"), wish.parts().into_iter().chain([("redirect_uri", waiting.address()), ("state", state.as_str())]));
+    let link = Url::parse_with_params(
+        &format!("{url}/login/cli"),
+        wish.parts().into_iter().chain([("redirect_uri", waiting.address()), ("state", state.as_str())]),
+    );
     let link = link.map_err(|_| Error::internal("the link to the login cannot be written"))?;
     note(&format!("log in here, in a browser on this host:\n  {link}"));
     browser::open(link.as_str());
@@ -187,8 +194,11 @@ fn device(server: &Server, wish: &Wish) -> Result<Value, Error> {
     let text = |name: &str| begun.get(name).and_then(Value::as_str).unwrap_or_default();
     let seconds = |name: &str, otherwise: u64| begun.get(name).and_then(Value::as_u64).unwrap_or(otherwise);
     let shown = |name: &str| text::escape(text(name).as_bytes());
-    note(&format!("open {} in a browser, and type {}\n  whoever sent you this code could act as you: type only what your own terminal shows",
-        shown("verification_uri"), shown("user_code")));
+    note(&format!(
+        "open {} in a browser, and type {}\n  whoever sent you this code could act as you: type only what your own terminal shows",
+        shown("verification_uri"),
+        shown("user_code")
+    ));
     let mut pause = seconds("interval", 5).clamp(1, SLOWEST);
     let mut left = seconds("expires_in", PATIENCE.as_secs()).min(PATIENCE.as_secs());
     let body = json!({ "device_code": text("device_code"), "code_verifier": wish.verifier });
@@ -234,7 +244,8 @@ fn read(granted: &Value, url: String, ca: Option<PathBuf>) -> Option<KeptLogin> 
     Some(KeptLogin {
         url,
         ca,
-        token: text(granted, "token").filter(|token| (1..=1024).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic()))?,
+        token: text(granted, "token")
+            .filter(|token| (1..=1024).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic()))?,
         scope: text(granted, "scope")?,
         name: text(granted, "name")?,
         person: Approver { issuer: text(person, "issuer")?, subject: text(person, "subject")? },
@@ -270,7 +281,9 @@ fn tell(login: &KeptLogin, json: bool) -> Result<u8, Error> {
 pub fn failed(url: &str, why: Failed) -> Error {
     match why {
         Failed::Unreachable(why) => Error::new(exit_codes::UNREACHABLE, format!("{url} cannot be asked: {why}")),
-        Failed::Unknown(why) => Error::config(format!("{url} does not take this login: {why}")).hint("log in again: `gate login`, or `gate login --decide`"),
+        Failed::Unknown(why) => {
+            Error::config(format!("{url} does not take this login: {why}")).hint("log in again: `gate login`, or `gate login --decide`")
+        }
         Failed::No { kind, words, needed } => {
             let code = match kind.as_str() {
                 "expired" => exit_codes::UNDECIDED,
@@ -279,7 +292,9 @@ pub fn failed(url: &str, why: Failed) -> Error {
             };
             let error = Error::new(code, words);
             match needed.as_deref() {
-                Some("fresh-mfa") => error.hint("sign on anew with your second factor, log in again without `--device`, and type the number that the requester sees"),
+                Some("fresh-mfa") => error.hint(
+                    "sign on anew with your second factor, log in again without `--device`, and type the number that the requester sees",
+                ),
                 Some(_) => error.hint("decide on the server's page with your passkey, or here with `--ssh-key` and a key of hardware"),
                 None => error,
             }

@@ -147,7 +147,8 @@ impl Reviewer {
         let (url, ca) = place(at, &around, Some(&login))?;
         // The token is shown to the one server that gave it.
         if url != login.url {
-            return Err(Error::config(format!("you are logged in at {}, not at {url}", login.url)).hint(format!("`gate login --decide --server {url}`")));
+            return Err(Error::config(format!("you are logged in at {}, not at {url}", login.url))
+                .hint(format!("`gate login --decide --server {url}`")));
         }
         // A signal is for the one who asks at the terminal, and has to give that back.
         let server = deaf(|| Server::new(&url, ca.as_deref(), Some(login.token.clone())));
@@ -199,7 +200,9 @@ impl Reviewer {
     /// Whether this login may say anything of it; the server judges that again.
     fn may_decide(&self, told: &Told) -> Result<(), Error> {
         if !self.login.decides() {
-            return Err(Error::new(exit_codes::REFUSED, "this login may ask, and not decide").hint("`gate login --decide` makes one that may"));
+            return Err(
+                Error::new(exit_codes::REFUSED, "this login may ask, and not decide").hint("`gate login --decide` makes one that may")
+            );
         }
         if told.person() == Some(&self.login.person) {
             return Err(Error::new(exit_codes::REFUSED, "nobody decides on their own request").hint("somebody else has to decide this one"));
@@ -218,12 +221,23 @@ impl Reviewer {
         let channel = if key.is_some() { Channel::Ssh } else { Channel::Server };
         if !terms.channels.contains(&channel) {
             let ways: Vec<&str> = terms.channels.iter().map(|channel| channel.word()).collect();
-            let hint = if key.is_some() { "leave `--ssh-key` out, where `server` is one of them" } else { "sign with `--ssh-key`, where `ssh` is one of them" };
-            return Err(Error::new(exit_codes::REFUSED, format!("its terms take answers by {}, not by {}", ways.join(", "), channel.word())).hint(hint));
+            let hint = if key.is_some() {
+                "leave `--ssh-key` out, where `server` is one of them"
+            } else {
+                "sign with `--ssh-key`, where `ssh` is one of them"
+            };
+            return Err(Error::new(
+                exit_codes::REFUSED,
+                format!("its terms take answers by {}, not by {}", ways.join(", "), channel.word()),
+            )
+            .hint(hint));
         }
         if terms.assurance >= Assurance::Passkey && !key.is_some_and(sign::Key::is_hardware) {
-            return Err(Error::new(exit_codes::REFUSED, format!("its terms want `{}`, which a sign-on alone does not prove", terms.assurance.word()))
-                .hint(format!("decide with your passkey at {}, or here with `--ssh-key` and a key of hardware", told.url())));
+            return Err(Error::new(
+                exit_codes::REFUSED,
+                format!("its terms want `{}`, which a sign-on alone does not prove", terms.assurance.word()),
+            )
+            .hint(format!("decide with your passkey at {}, or here with `--ssh-key` and a key of hardware", told.url())));
         }
         Ok(())
     }

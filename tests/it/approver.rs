@@ -64,7 +64,9 @@ fn a_login_that_may_only_ask_cannot_decide() {
     let own = own["id"].as_str().unwrap();
     let refused = ends(&bob, 77, &["approve", own]);
     assert!(refused.err().contains("may ask, and not decide") && refused.err().contains("gate login --decide"), "{refused}");
-    for (path, body) in [("statement", json!({ "answer": "approve" })), ("reviews", json!({ "review": "approve", "digest": asked["digest"] }))] {
+    for (path, body) in
+        [("statement", json!({ "answer": "approve" })), ("reviews", json!({ "review": "approve", "digest": asked["digest"] }))]
+    {
         let (status, told) = trial.call(&token(&bob), "POST", &format!("/v1/requests/{id}/{path}"), &[], &body);
         assert_eq!((status, &told["type"]), (403, &json!("/problems/forbidden")), "{told}");
     }
@@ -123,7 +125,9 @@ fn a_long_command_is_read_to_its_end_before_the_word_can_be_typed() {
     while !tty.screen().contains("Type approve") {
         let before = tty.screen();
         tty.type_in("\n");
-        tty.wait("the next page", |screen| screen != before && (screen.trim_end().ends_with("q to leave") || screen.trim_end().ends_with('>')));
+        tty.wait("the next page", |screen| {
+            screen != before && (screen.trim_end().ends_with("q to leave") || screen.trim_end().ends_with('>'))
+        });
     }
     tty.type_in("q\n");
     assert_eq!(tty.end().code(), Some(75));
@@ -133,7 +137,9 @@ fn a_long_command_is_read_to_its_end_before_the_word_can_be_typed() {
 fn the_number_that_the_requester_sees_is_typed_where_the_terms_want_it() {
     let trial = Trial::start();
     let (alice, bob) = (trial.person("alice", &[]), trial.person("bob+mfa", &["--decide"]));
-    let fresh = |nonce: u8| move |parts: &mut crate::approval::Parts| (parts.asked.terms.assurance, parts.nonce) = (Assurance::FreshMfa, [nonce; 16]);
+    let fresh = |nonce: u8| {
+        move |parts: &mut crate::approval::Parts| (parts.asked.terms.assurance, parts.nonce) = (Assurance::FreshMfa, [nonce; 16])
+    };
     let asked = trial.ask(&alice, fresh(1));
     let id = asked["id"].as_str().unwrap();
     for (number, end, says) in [("7", 75, "no number of two digits"), ("41", 77, "2 more tries"), ("42", 0, "it is approved")] {
@@ -170,7 +176,7 @@ fn a_login_by_a_code_decides_as_a_second_person_at_most() {
     let code = line.trim().rsplit(' ').next().unwrap().to_owned();
     assert!(line.contains(&format!("open {}/device in a browser", trial.url)), "{line}");
     let mut browser = Browser::new();
-    let page = trial.asked(&mut browser, &format!("{}/device?user_code={code}", trial.url), "bob+mfa");
+    let page = Trial::asked(&mut browser, &format!("{}/device?user_code={code}", trial.url), "bob+mfa");
     let done = browser.submit(&page, &[("answer", "yes")]);
     assert!(done.body.contains("acts as you now"), "{done:?}");
     assert!(child.wait().unwrap().success());
@@ -193,7 +199,7 @@ fn a_login_is_told_ended_and_shown_to_no_other_server() {
     }
     let (ok, said) = trial.logging_in(&world, &[], |link| {
         let mut browser = Browser::new();
-        let page = trial.asked(&mut browser, link, "bob");
+        let page = Trial::asked(&mut browser, link, "bob");
         let done = browser.submit(&page, &[("answer", "no")]);
         assert!(done.body.contains("got nothing"), "{done:?}");
     });
@@ -204,12 +210,14 @@ fn a_login_is_told_ended_and_shown_to_no_other_server() {
         assert_eq!(client().get(format!("{target}?code=stolen&state=guessed")).send().unwrap().status(), 404);
         assert_eq!(client().get(target.replace("/callback", "/")).send().unwrap().status(), 404);
         let mut browser = Browser::new();
-        let page = trial.asked(&mut browser, link, "bob");
+        let page = Trial::asked(&mut browser, link, "bob");
         browser.submit(&page, &[("answer", "yes")]);
     });
     assert!(ok && said.contains("\"scope\":\"request\"") && !said.contains("gate_pat_"), "{said}");
     let first = token(&world);
-    assert!(ends(&world, 0, &["login", "--status"]).out().starts_with(&format!("Bob Baker at {}: this command line may ask until ", trial.url)));
+    assert!(
+        ends(&world, 0, &["login", "--status"]).out().starts_with(&format!("Bob Baker at {}: this command line may ask until ", trial.url))
+    );
     assert!(ends(&world, 78, &["pending", "--server", "https://other.example"]).err().contains("you are logged in at"));
     let world = trial.log_in(world, "bob", &["--decide"]);
     assert_eq!(trial.call(&first, "GET", "/v1/requests", &[], &Value::Null).0, 401, "the login before has ended");

@@ -20,6 +20,7 @@ use crate::sshsig::{keygen, sign};
 use crate::world::{Ran, World};
 
 const SIZE: (u16, u16) = (100, 60);
+const NOT_ASKED: &str = "was not given out for this answer to this request";
 
 /// A trial whose approvers file enrols Bob, and Bob with the agent that holds his key.
 fn enrolled(kind: &[&str]) -> (Trial, World, World, Agent) {
@@ -108,7 +109,6 @@ fn a_statement_is_good_once_for_one_answer_of_one_person_to_one_request() {
         assert_eq!((status, told["type"].as_str()), (403, Some("/problems/forbidden")), "{told}");
         assert!(told["detail"].as_str().unwrap().contains(why), "{told}");
     };
-    const NOT_ASKED: &str = "was not given out for this answer to this request";
     let (bytes, armored) = signed("approve");
     refused(review(&trial, &bob, &asked, "reject", &bytes, &armored), NOT_ASKED);
     refused(review(&trial, &third, &asked, "approve", &bytes, &armored), NOT_ASKED);
@@ -123,7 +123,10 @@ fn a_statement_is_good_once_for_one_answer_of_one_person_to_one_request() {
     refused(review(&trial, &bob, &asked, "approve", &bytes, &armored), NOT_ASKED);
     keygen(&bob, "strange", &["ed25519"]);
     let (bytes, _) = signed("approve");
-    refused(review(&trial, &bob, &asked, "approve", &bytes, &sign(&bob, "strange", "approval@gate", &[], &bytes)), "nobody is enrolled with the key");
+    refused(
+        review(&trial, &bob, &asked, "approve", &bytes, &sign(&bob, "strange", "approval@gate", &[], &bytes)),
+        "nobody is enrolled with the key",
+    );
     let (bytes, _) = signed("approve");
     refused(review(&trial, &bob, &asked, "approve", &bytes, &armored), "the signature does not hold");
     let (status, told) = review(&trial, &bob, &asked, "approve", &bytes, "none");
@@ -138,7 +141,9 @@ fn a_statement_is_good_once_for_one_answer_of_one_person_to_one_request() {
 #[test]
 fn a_security_key_counts_as_hardware_when_it_is_touched_and_is_not_sent_when_it_is_not() {
     let (trial, alice, bob, agent) = enrolled(&["ed25519-sk"]);
-    let hard = |nonce: u8| move |parts: &mut crate::approval::Parts| (parts.asked.terms.assurance, parts.nonce) = (Assurance::Hardware, [nonce; 16]);
+    let hard = |nonce: u8| {
+        move |parts: &mut crate::approval::Parts| (parts.asked.terms.assurance, parts.nonce) = (Assurance::Hardware, [nonce; 16])
+    };
     let asked = trial.ask(&alice, hard(1));
     let id = asked["id"].as_str().unwrap();
     keygen(&bob, "untouched", &["ed25519-sk", "-O", "no-touch-required"]);
@@ -212,7 +217,8 @@ fn liar(view: Value, statement: Vec<u8>) -> (String, Arc<Mutex<Vec<String>>>) {
             let line = asked.lines().next().unwrap_or_default().to_owned();
             let body = if line.contains("/statement") { statement.to_string() } else { view.to_string() };
             said.lock().unwrap().push(line);
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             let _ = stream.write_all((head + &body).as_bytes());
         }
     });

@@ -93,7 +93,8 @@ fn the_card_is_read_with_the_keys_and_nothing_moves_what_one_looks_at() {
     for _ in 0..400 {
         story.tty.type_in("j");
     }
-    let at_its_end = |screen: &str| screen.contains("▸ word-0") && screen.contains("the digest does not cover that") && !screen.contains("MEDIUM RISK");
+    let at_its_end =
+        |screen: &str| screen.contains("▸ word-0") && screen.contains("the digest does not cover that") && !screen.contains("MEDIUM RISK");
     story.tty.wait("the end of the card", at_its_end);
     story.trial.ask(&story.alice, |parts| parts.words(vec!["third".into()]));
     let screen = story.tty.wait_for("  third");

@@ -129,7 +129,9 @@ impl Asking<'_> {
             None
         };
         let word = format!("approve {}", told.subject(now).mark());
-        self.print(&[Line::of(Style::Plain, "Type ").and(Style::Bold, word.as_str()).and(Style::Plain, " to approve it; anything else says nothing.")])?;
+        self.print(&[Line::of(Style::Plain, "Type ")
+            .and(Style::Bold, word.as_str())
+            .and(Style::Plain, " to approve it; anything else says nothing.")])?;
         let typed = self.question("> ")?;
         let typed = typed.split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(if typed.eq_ignore_ascii_case(&word) { Decided::Approve(number) } else { Decided::Nothing })

@@ -30,7 +30,9 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Listens on the loopback interface for an answer that knows this state.
     pub(super) fn listen(state: &str) -> Result<Self, Error> {
-        let failed = |error: std::io::Error| Error::internal(format!("cannot listen for the browser: {error}")).hint("`gate login --device` needs no browser on this host");
+        let failed = |error: std::io::Error| {
+            Error::internal(format!("cannot listen for the browser: {error}")).hint("`gate login --device` needs no browser on this host")
+        };
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
         let address = format!("http://127.0.0.1:{}/callback", listener.local_addr().map_err(failed)?.port());
         let (tell, answer) = sync_channel(1);

@@ -1,5 +1,7 @@
 //! Signing what one says by a key of one's own ssh-agent.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -26,7 +28,9 @@ impl Key {
         let shown = text::escape(named.as_bytes());
         let fingerprint = if named.starts_with("SHA256:") { named.to_owned() } else { of_file(named)? };
         let held = ssh_agent::keys()?.into_iter().map(|(key, _)| key).find(|key| key.fingerprint() == fingerprint);
-        held.map(Self).ok_or_else(|| Error::new(exit_codes::USAGE, format!("ssh-agent does not hold the key `{shown}`")).hint("`ssh-add` gives it the key"))
+        held.map(Self).ok_or_else(|| {
+            Error::new(exit_codes::USAGE, format!("ssh-agent does not hold the key `{shown}`")).hint("`ssh-add` gives it the key")
+        })
     }
 
     /// Whether somebody has to touch it.
@@ -46,13 +50,18 @@ impl Key {
                 && statement.bound().is_some()
         });
         if !says {
-            return Err(Error::new(exit_codes::UNREACHABLE, format!("what {} gives to sign is not what you decided; nothing was signed", login.url)));
+            return Err(Error::new(
+                exit_codes::UNREACHABLE,
+                format!("what {} gives to sign is not what you decided; nothing was signed", login.url),
+            ));
         }
         if self.is_hardware() {
             note(&format!("touch the key {}", self.0.fingerprint()));
         }
         let armored = ssh_agent::sign(&self.0, NAMESPACE, &bytes)?;
-        let flags = Sshsig::parse(&armored).and_then(|made| made.verify(&bytes)).map_err(|why| Error::internal(format!("the signature does not hold: {why}")))?;
+        let flags = Sshsig::parse(&armored)
+            .and_then(|made| made.verify(&bytes))
+            .map_err(|why| Error::internal(format!("the signature does not hold: {why}")))?;
         if flags.is_some_and(|flags| flags & PRESENT == 0) {
             return Err(Error::new(exit_codes::REFUSED, "the key signed without a touch, which proves nothing; nothing was sent")
                 .hint("make one that wants a touch: without `-O no-touch-required`"));
@@ -63,7 +72,7 @@ impl Key {
 
 /// The fingerprint of a public key file, which may be named by its private one.
 fn of_file(named: &str) -> Result<String, Error> {
-    let path = if named.ends_with(".pub") { named.to_owned() } else { format!("{named}.pub") };
+    let path = if Path::new(named).extension().is_some_and(|end| end == "pub") { named.to_owned() } else { format!("{named}.pub") };
     let shown = text::escape(path.as_bytes());
     let unreadable = |why: &dyn std::fmt::Display| Error::new(exit_codes::USAGE, format!("`{shown}`: {why}"));
     let mut line = String::new();

@@ -8,9 +8,9 @@ use std::time::Duration;
 use ratatui::crossterm::event;
 
 use super::Reviewer;
-use crate::commands::surroundings::now;
 use crate::approval::Answer;
 use crate::channel::approver::{Failed, Saying, Screen, Server, Told, Wish, comment};
+use crate::commands::surroundings::now;
 use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::sys::wake::{Bell, Ending, Woken, deaf_thread};
