@@ -11,12 +11,12 @@ use crate::approval::sha256;
 use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::key::{SigningKey, Vkey};
-use crate::server::api;
 use crate::server::app::{App, DecisionKey};
 use crate::server::identity::dev::{self, DevProvider};
 use crate::server::identity::{self, Identity};
 use crate::server::journal::PutBack;
 use crate::server::live::Live;
+use crate::server::routes;
 use crate::server::run::{self, Started};
 use crate::server::settings::Settings;
 use crate::server::store::Sqlite;
@@ -60,7 +60,7 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     let identity = identity.map_err(|wrong| bad(&wrong))?;
     let store = Sqlite::open(&settings.state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
     let app = Arc::new(App { settings, store: Arc::new(store), identity, live: Live::default(), key });
-    let router = api::router(&app).merge(identity::routes(Arc::clone(&app)));
+    let router = routes::router(&app);
     let router = match provider {
         Some(provider) => router.merge(dev::routes(provider)),
         None => router,

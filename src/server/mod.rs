@@ -11,6 +11,7 @@ pub mod live;
 pub mod logs;
 pub mod model;
 pub mod pages;
+pub mod routes;
 pub mod rules;
 pub mod run;
 pub mod settings;

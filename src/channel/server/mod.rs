@@ -65,15 +65,13 @@ pub struct Submission {
     pub number: String,
     /// The server's id of it, where it waits already.
     pub id: Option<String>,
-    /// The end of this host's log, for the server to countersign.
-    pub checkpoint: Option<Value>,
 }
 
 /// What came of using an approval.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Consumed {
-    /// It is used, by this: the receipt, and what the server signed of this host's log.
-    Receipt(String, Option<String>),
+    /// It is used, by this receipt.
+    Receipt(String),
     /// It cannot be used any more: why.
     Over(String),
     /// The server knows something of this host's log that the log does not: what.
@@ -185,11 +183,8 @@ impl Server {
     }
 
     /// Uses an approval up. Asking again with the same nonce gives the same answer, for a minute.
-    pub fn consume(&self, id: &str, submission: &Submission, checkpoint: Option<&Value>) -> Consumed {
-        let mut body = json!({ "client_nonce": hex(&submission.client_nonce) });
-        if let Some(checkpoint) = checkpoint {
-            body["checkpoint"] = checkpoint.clone();
-        }
+    pub fn consume(&self, id: &str, submission: &Submission) -> Consumed {
+        let body = json!({ "client_nonce": hex(&submission.client_nonce) });
         let call = Call { method: Method::POST, target: target(id, "/consume"), headers: Vec::new(), body: Some(&body), patience: PATIENCE };
         let answered = block(self, async |client| {
             let began = since_boot();
@@ -211,9 +206,8 @@ impl Server {
         match answered {
             Ok(reply) => {
                 let value: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-                let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-                match text("receipt") {
-                    Some(receipt) => Consumed::Receipt(receipt, text("cosignatures")),
+                match value.get("receipt").and_then(Value::as_str) {
+                    Some(receipt) => Consumed::Receipt(receipt.to_owned()),
                     None => Consumed::Over(self.says("its answer holds no receipt")),
                 }
             }
@@ -276,14 +270,11 @@ impl Client {
     /// Makes the request; the same again where it is there already.
     async fn create(&self, submission: &Submission) -> Result<View, Failed> {
         let approval: Value = serde_json::from_str(&submission.text).unwrap_or_default();
-        let mut body = json!({
+        let body = json!({
             "approval_request": approval,
             "client_nonce_sha256": hex(&sha256(&submission.client_nonce)),
             "number": submission.number,
         });
-        if let Some(checkpoint) = &submission.checkpoint {
-            body["checkpoint"] = checkpoint.clone();
-        }
         let headers = vec![("idempotency-key", format!("\"{}\"", submission.key))];
         let call = Call { method: Method::POST, target: "/v1/requests".to_owned(), headers, body: Some(&body), patience: PATIENCE };
         self.ask(&call).await?.view()

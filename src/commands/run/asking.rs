@@ -152,7 +152,7 @@ impl Teller<'_> {
                 return refused(&asked, Refusal::Changed(what));
             }
             match asking.consume(view) {
-                Consumed::Receipt(receipt, _) => receipt,
+                Consumed::Receipt(receipt) => receipt,
                 Consumed::Unclear(why) => {
                     note(&why);
                     return refused(&asked, Refusal::Pending);

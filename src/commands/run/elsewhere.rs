@@ -213,7 +213,6 @@ fn submission(asked: &ApprovalRequest, kept: &Kept, key: String) -> Submission {
         client_nonce: kept.nonce().unwrap_or_default(),
         number: kept.number.clone(),
         id: kept.id.clone(),
-        checkpoint: None,
     }
 }
 
@@ -244,7 +243,7 @@ impl Asking {
 
     /// Uses the approval up.
     pub(super) fn consume(&self, view: &View) -> Consumed {
-        self.elsewhere.server.consume(&view.id, &self.submission, None)
+        self.elsewhere.server.consume(&view.id, &self.submission)
     }
 
     /// Believes a receipt of the server's key about this very request, and says what the record is to tell of it.

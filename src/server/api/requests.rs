@@ -22,7 +22,7 @@ use crate::approval::{Submitted, sha256};
 use crate::policy::{Assurance, Channel};
 use crate::server::app::{App, request_id};
 use crate::server::model::{Kept, State as Stands, Wall};
-use crate::server::rules::{could_decide, later};
+use crate::server::rules::{self, later};
 use crate::server::store::{Created, Filter};
 use crate::text::{hex, unhex};
 
@@ -316,12 +316,7 @@ pub(super) async fn own(app: &App, caller: &Caller, id: &str) -> Result<Kept, Pr
 /// The requester's own, those a person asked for, may decide, or did decide.
 fn may_see(caller: &Caller, request: &Kept, now: Wall) -> bool {
     let asked = caller.requester.as_ref().is_some_and(|requester| is_of(requester, request));
-    let person = caller.person.as_ref().is_some_and(|person| {
-        request.requester.person.as_ref() == Some(&person.approver)
-            || could_decide(request, &person.approver, &person.slots, now)
-            || request.reviews.iter().any(|said| said.approver == person.approver)
-    });
-    asked || person
+    asked || caller.person.as_ref().is_some_and(|person| rules::may_see(request, &person.approver, &person.slots, now))
 }
 
 fn is_of(requester: &crate::server::model::Requester, request: &Kept) -> bool {
