@@ -143,16 +143,13 @@ fn unhidden(shown: &[u8]) -> (Cow<'_, [u8]>, Vec<(usize, usize)>) {
             let count: usize = std::str::from_utf8(tail.get(..digits)?).ok()?.parse().ok()?;
             tail.get(digits..)?.strip_prefix(END).filter(|_| count <= MOST_HIDDEN).map(|tail| (count, tail))
         });
-        match part {
-            Some((count, tail)) => {
-                parts.push((out.len(), out.len() + count));
-                out.resize(out.len() + count, b'.');
-                rest = tail;
-            }
-            None => {
-                out.push(*first);
-                rest = after;
-            }
+        if let Some((count, tail)) = part {
+            parts.push((out.len(), out.len() + count));
+            out.resize(out.len() + count, b'.');
+            rest = tail;
+        } else {
+            out.push(*first);
+            rest = after;
         }
     }
     (Cow::Owned(out), parts)

@@ -39,6 +39,7 @@ pub struct At {
 }
 
 /// Lets this command line act as you at a server
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Args)]
 pub struct LoginArgs {
     #[command(flatten)]

@@ -6,7 +6,8 @@ use super::app::{App, kept_as, random};
 use super::model::{Kept, Wall};
 use super::store::{Item, Unavailable};
 use crate::approval::{
-    Answer, Approver, Approvers, ApproversFile, Awaited, Bound, Enrolled, Evidence, LONGEST_APPROVERS, NotProved, Signed, Statement,
+    Answer, Approver, Approvers, ApproversFile, Awaited, Bound, Enrolled, Evidence, LONGEST_APPROVERS, NotProved, PasskeyKey, Signed,
+    Statement,
 };
 use crate::policy::{Assurance, Channel};
 use crate::sys::files::{self, Owner};
@@ -146,5 +147,5 @@ async fn counter(app: &App, approvers: &Approvers, signed: &Signed, now: Wall) -
     let Signed::Webauthn(made) = signed else { return Ok(None) };
     let Some(one) = approvers.at(now).find(|one| one.passkey().is_some_and(|passkey| passkey.id() == made.id)) else { return Ok(None) };
     let last = app.store.item(COUNTER, &one.fingerprint(), now).await?.and_then(|item| item.data.parse().ok());
-    Ok(last.or_else(|| one.passkey().map(|passkey| passkey.counter())))
+    Ok(last.or_else(|| one.passkey().map(PasskeyKey::counter)))
 }

@@ -176,7 +176,7 @@ fn a_login_by_a_code_decides_as_a_second_person_at_most() {
     let code = line.trim().rsplit(' ').next().unwrap().to_owned();
     assert!(line.contains(&format!("open {}/device in a browser", trial.url)), "{line}");
     let mut browser = Browser::new();
-    let page = trial.asked(&mut browser, &format!("{}/device?user_code={code}", trial.url), "bob+mfa");
+    let page = Trial::asked(&mut browser, &format!("{}/device?user_code={code}", trial.url), "bob+mfa");
     let done = browser.submit(&page, &[("answer", "yes")]);
     assert!(done.body.contains("acts as you now"), "{done:?}");
     assert!(child.wait().unwrap().success());
@@ -199,7 +199,7 @@ fn a_login_is_told_ended_and_shown_to_no_other_server() {
     }
     let (ok, said) = trial.logging_in(&world, &[], |link| {
         let mut browser = Browser::new();
-        let page = trial.asked(&mut browser, link, "bob");
+        let page = Trial::asked(&mut browser, link, "bob");
         let done = browser.submit(&page, &[("answer", "no")]);
         assert!(done.body.contains("got nothing"), "{done:?}");
     });
@@ -210,7 +210,7 @@ fn a_login_is_told_ended_and_shown_to_no_other_server() {
         assert_eq!(client().get(format!("{target}?code=stolen&state=guessed")).send().unwrap().status(), 404);
         assert_eq!(client().get(target.replace("/callback", "/")).send().unwrap().status(), 404);
         let mut browser = Browser::new();
-        let page = trial.asked(&mut browser, link, "bob");
+        let page = Trial::asked(&mut browser, link, "bob");
         browser.submit(&page, &[("answer", "yes")]);
     });
     assert!(ok && said.contains("\"scope\":\"request\"") && !said.contains("gate_pat_"), "{said}");

@@ -20,6 +20,7 @@ use crate::sshsig::{keygen, sign};
 use crate::world::{Ran, World};
 
 const SIZE: (u16, u16) = (100, 60);
+const NOT_ASKED: &str = "was not given out for this answer to this request";
 
 /// A trial whose approvers file enrols Bob, and Bob with the agent that holds his key.
 fn enrolled(kind: &[&str]) -> (Trial, World, World, Agent) {
@@ -108,7 +109,6 @@ fn a_statement_is_good_once_for_one_answer_of_one_person_to_one_request() {
         assert_eq!((status, told["type"].as_str()), (403, Some("/problems/forbidden")), "{told}");
         assert!(told["detail"].as_str().unwrap().contains(why), "{told}");
     };
-    const NOT_ASKED: &str = "was not given out for this answer to this request";
     let (bytes, armored) = signed("approve");
     refused(review(&trial, &bob, &asked, "reject", &bytes, &armored), NOT_ASKED);
     refused(review(&trial, &third, &asked, "approve", &bytes, &armored), NOT_ASKED);

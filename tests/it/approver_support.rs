@@ -71,7 +71,7 @@ impl Trial {
     pub fn log_in(&self, world: World, who: &str, options: &[&str]) -> World {
         let ran = self.logging_in(&world, options, |link| {
             let mut browser = Browser::new();
-            let page = self.asked(&mut browser, link, who);
+            let page = Self::asked(&mut browser, link, who);
             let done = browser.submit(&page, &[("answer", "yes")]);
             assert!(done.body.contains("acts as you now"), "{done:?}");
         });
@@ -80,7 +80,7 @@ impl Trial {
     }
 
     /// The page on which somebody says whether a command line may act as them.
-    pub fn asked(&self, browser: &mut Browser, link: &str, who: &str) -> Seen {
+    pub fn asked(browser: &mut Browser, link: &str, who: &str) -> Seen {
         let page = browser.go(link);
         browser.submit(&page, &[("who", who)])
     }

@@ -103,7 +103,7 @@ impl Server {
             let value = object(&reply)?;
             let page = value.get("requests").and_then(Value::as_array).ok_or_else(strange)?;
             for one in page {
-                requests.push(Told::read(one.clone()).map_err(Failed::Strange)?);
+                requests.push(Told::read(one).map_err(Failed::Strange)?);
             }
             cursor = value.get("next").and_then(Value::as_str).filter(|next| is_id(next)).map(str::to_owned);
             if cursor.is_none() {
@@ -115,7 +115,7 @@ impl Server {
 
     /// One request.
     pub fn request(&self, id: &str) -> Result<Told, Failed> {
-        Told::read(object(&self.get(&format!("/v1/requests/{id}"), None)?)?).map_err(Failed::Strange)
+        Told::read(&object(&self.get(&format!("/v1/requests/{id}"), None)?)?).map_err(Failed::Strange)
     }
 
     /// The bytes to sign for an answer.
@@ -137,7 +137,7 @@ impl Server {
         if let Some(evidence) = &saying.evidence {
             body["evidence"] = evidence.clone();
         }
-        Told::read(self.post(&format!("/v1/requests/{}/reviews", told.id()), &body)?).map_err(Failed::Strange)
+        Told::read(&self.post(&format!("/v1/requests/{}/reviews", told.id()), &body)?).map_err(Failed::Strange)
     }
 
     /// Posts an object and reads one; any of the statuses given beside those that hold is read, too.
@@ -146,7 +146,7 @@ impl Server {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let headers = [headers.as_slice(), &[("content-type", "application/json")]].concat();
         let reply = self.http.post(&format!("{}{target}", self.url), &headers, body.to_string().into_bytes(), LONGEST);
-        let reply = reply.map_err(unreachable)?;
+        let reply = reply.map_err(|why| unreachable(&why))?;
         if also.contains(&reply.status) {
             Ok((reply.status, object(&reply)?))
         } else {
@@ -163,7 +163,7 @@ impl Server {
     pub fn revoke(&self) -> Result<(), Failed> {
         let headers = self.headers(None);
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        sorted(self.http.delete(&format!("{}/v1/login/token", self.url), &headers, LONGEST).map_err(unreachable)?).map(drop)
+        sorted(self.http.delete(&format!("{}/v1/login/token", self.url), &headers, LONGEST).map_err(|why| unreachable(&why))?).map(drop)
     }
 
     fn post(&self, target: &str, body: &Value) -> Result<Value, Failed> {
@@ -173,7 +173,7 @@ impl Server {
     fn get(&self, target: &str, known: Option<&str>) -> Result<Reply, Failed> {
         let headers = self.headers(known);
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        sorted(self.http.get(&format!("{}{target}", self.url), &headers, LONGEST).map_err(unreachable)?)
+        sorted(self.http.get(&format!("{}{target}", self.url), &headers, LONGEST).map_err(|why| unreachable(&why))?)
     }
 
     fn headers(&self, known: Option<&str>) -> Vec<(&'static str, String)> {
@@ -184,8 +184,8 @@ impl Server {
     }
 }
 
-fn unreachable(why: String) -> Failed {
-    Failed::Unreachable(short(&why))
+fn unreachable(why: &str) -> Failed {
+    Failed::Unreachable(short(why))
 }
 
 fn strange() -> Failed {

@@ -34,7 +34,7 @@ pub struct Spoken {
 
 impl Told {
     /// Reads it; the error says what is not as it has to be.
-    pub(super) fn read(value: Value) -> Result<Self, String> {
+    pub(super) fn read(value: &Value) -> Result<Self, String> {
         let submitted = value.get("approval_request").map(Submitted::read);
         let submitted = match submitted {
             Some(Ok(submitted)) => submitted,

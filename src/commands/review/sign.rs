@@ -1,5 +1,7 @@
 //! Signing what one says by a key of one's own ssh-agent.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -70,7 +72,7 @@ impl Key {
 
 /// The fingerprint of a public key file, which may be named by its private one.
 fn of_file(named: &str) -> Result<String, Error> {
-    let path = if named.ends_with(".pub") { named.to_owned() } else { format!("{named}.pub") };
+    let path = if Path::new(named).extension().is_some_and(|end| end == "pub") { named.to_owned() } else { format!("{named}.pub") };
     let shown = text::escape(path.as_bytes());
     let unreadable = |why: &dyn std::fmt::Display| Error::new(exit_codes::USAGE, format!("`{shown}`: {why}"));
     let mut line = String::new();
