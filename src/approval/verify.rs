@@ -130,16 +130,17 @@ fn of_server(receipt: &Receipt, asked: &ApprovalRequest, now: Stamp) -> Vec<Judg
 }
 
 /// Whether one review counts: in time, strong enough, fresh enough, by an allowed channel, by somebody who may decide, and
-/// not the requester's own, except where nothing but a confirmation at the terminal is wanted.
+/// not the requester's own, except at the terminal where nothing but a confirmation there is wanted.
 fn counts(terms: &Terms, one: &Judged, requesters: &[&Approver]) -> bool {
     let review = &one.review;
-    let own = review.channel == Channel::Tty || requesters.contains(&&review.approver);
+    let at_terminal = review.channel == Channel::Tty;
+    let own = at_terminal || requesters.contains(&&review.approver);
     one.after.is_some_and(|after| after <= terms.within)
         && terms.fresh.is_none_or(|fresh| one.age.is_some_and(|age| age <= fresh))
         && review.assurance >= terms.assurance
         && terms.channels.contains(&review.channel)
-        && (!own || own_review_suffices(terms))
-        && (own || review.assurance > Assurance::Confirm)
+        && (!own || at_terminal && own_review_suffices(terms))
+        && (at_terminal || review.assurance > Assurance::Confirm)
         && slots::may_decide(terms, one.filler())
         && terms.justification.iter().all(|wanted| wanted.satisfied_by(&review.justification))
 }

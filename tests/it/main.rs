@@ -49,6 +49,8 @@ mod shell_corpus;
 mod shell_names;
 mod shell_oracle;
 mod shell_soup;
+mod serve_asked;
+mod serve_laws;
 mod ship;
 mod sshsig;
 mod text;
