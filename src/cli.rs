@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::commands::{audit, check, completions, demo, doctor, key, policy, serve};
+use crate::commands::{approvers, audit, check, completions, demo, doctor, key, policy, serve};
 
 /// Puts human judgement in front of a command: reads it against policy, asks people where policy says so, runs exactly what
 /// they saw, once, and keeps a signed record.
@@ -51,6 +51,8 @@ pub enum Sub {
     Policy(policy::PolicyArgs),
     /// Read and verify the record.
     Audit(audit::AuditArgs),
+    /// Show who may approve by which keys, and change it.
+    Approvers(approvers::ApproversArgs),
     /// Show the keys that sign the record, and change the record key.
     Key(key::KeyArgs),
     /// Run the approval server, where other people decide.

@@ -55,6 +55,7 @@ fn subcommand(sub: Sub) -> Result<u8, Error> {
         Sub::Check(args) => commands::check::run(&args),
         Sub::Policy(args) => commands::policy::run(&args),
         Sub::Audit(args) => commands::audit::run_here(args),
+        Sub::Approvers(args) => commands::approvers::run(&args),
         Sub::Key(args) => commands::key::run(&args),
         Sub::Serve(args) => commands::serve::run(&args),
         Sub::Doctor(args) => commands::doctor::run(&args),

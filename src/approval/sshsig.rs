@@ -9,6 +9,8 @@ const END: &str = "-----END SSH SIGNATURE-----";
 const MAGIC: &[u8; 6] = b"SSHSIG";
 const VERSION: u32 = 1;
 const WIDEST: usize = 76;
+/// As ssh-keygen writes them.
+const WIDTH: usize = 70;
 
 /// An armored signature that is longer is none: the largest RSA key and signature fit.
 pub const MAX_ARMOR: usize = 16 * 1024;
@@ -56,15 +58,36 @@ impl Sshsig {
         &self.namespace
     }
 
+    /// What a key has to sign for a message in a namespace.
+    pub fn to_sign(namespace: &str, message: &[u8]) -> Vec<u8> {
+        signed(namespace, b"", &SHA512, message)
+    }
+
+    /// The armored text of a key's signature, in SSH's form, over what [`Self::to_sign`] gave.
+    pub fn armored(key: &SshKey, namespace: &str, signature: &[u8]) -> String {
+        let mut blob = MAGIC.to_vec();
+        blob.extend_from_slice(&VERSION.to_be_bytes());
+        for part in [key.blob(), namespace.as_bytes(), b"", b"sha512", signature] {
+            put(&mut blob, part);
+        }
+        let text = STANDARD.encode(blob);
+        let lines: Vec<&str> = (0..text.len()).step_by(WIDTH).filter_map(|at| text.get(at..text.len().min(at + WIDTH))).collect();
+        format!("{BEGIN}{}\n{END}\n", lines.join("\n"))
+    }
+
     /// Checks it over a message. A security key's gives the flags that it signed.
     pub fn verify(&self, message: &[u8]) -> Result<Option<u8>, Unusable> {
-        let mut signed = MAGIC.to_vec();
-        put(&mut signed, self.namespace.as_bytes());
-        put(&mut signed, &self.reserved);
-        put(&mut signed, if self.hash == &SHA256 { b"sha256" } else { b"sha512" });
-        put(&mut signed, digest(self.hash, message).as_ref());
-        self.key.verify(&signed, &self.signature)
+        self.key.verify(&signed(&self.namespace, &self.reserved, self.hash, message), &self.signature)
     }
+}
+
+fn signed(namespace: &str, reserved: &[u8], by: &'static Algorithm, message: &[u8]) -> Vec<u8> {
+    let mut signed = MAGIC.to_vec();
+    put(&mut signed, namespace.as_bytes());
+    put(&mut signed, reserved);
+    put(&mut signed, if by == &SHA256 { b"sha256" } else { b"sha512" });
+    put(&mut signed, digest(by, message).as_ref());
+    signed
 }
 
 /// The bytes of an armor whose lines are of one length, but for the last: no two texts have the same bytes at the same length.

@@ -1,6 +1,7 @@
 //! What a person or a program calls; each file is one subcommand.
 
 mod anchor;
+pub mod approvers;
 pub mod audit;
 mod batch;
 pub mod check;
@@ -17,5 +18,6 @@ pub mod policy;
 mod refusal;
 pub mod run;
 pub mod serve;
+pub mod ssh_agent;
 pub mod surroundings;
 mod tested;

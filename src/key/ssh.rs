@@ -131,6 +131,24 @@ impl SshKey {
         Ok(Self { blob: blob.to_vec(), kind })
     }
 
+    /// Reads `ssh-ed25519 AAAA…` or another kind's; a name may follow.
+    pub fn from_line(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace();
+        let (name, blob) = (words.next()?, STANDARD.decode(words.next()?).ok()?);
+        let key = Self::parse(&blob).ok()?;
+        (Wire(&blob).text() == Some(name)).then_some(key)
+    }
+
+    /// `ssh-ed25519 AAAA…` or another kind's, without a name after it.
+    pub fn line(&self) -> String {
+        format!("{} {}", Wire(&self.blob).text().unwrap_or_default(), STANDARD.encode(&self.blob))
+    }
+
+    /// Whether it says to live in a security key, whose signatures tell of the touch.
+    pub fn is_security_key(&self) -> bool {
+        matches!(self.kind, Kind::SkEd25519(..) | Kind::SkEcdsaP256(..))
+    }
+
     /// The bytes.
     pub fn blob(&self) -> &[u8] {
         &self.blob

@@ -2,8 +2,6 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::body::{Disclosure, Draft};
@@ -164,8 +162,7 @@ fn reviewed(said: &mut Map<String, Value>, reviews: &[Review], setting: Setting<
                 }
             }
             if let Some(evidence) = &review.evidence {
-                let shown = json!({ "statement": STANDARD.encode(&evidence.statement), "sshsig": evidence.sshsig });
-                one.insert("evidence".into(), shown);
+                one.insert("evidence".into(), evidence.to_json());
             }
             Value::Object(one)
         })

@@ -18,18 +18,23 @@ pub fn socket() -> Option<PathBuf> {
 ///
 /// Connecting cannot be given a time limit, so a thread does all of it and is left behind when it takes too long.
 pub fn ask(socket: &Path, message: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
+    ask_within(PATIENCE, socket, message, limit)
+}
+
+/// The same with a patience of its own: somebody has to find and touch a security key.
+pub fn ask_within(patience: Duration, socket: &Path, message: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let socket = socket.to_owned();
     std::thread::Builder::new().stack_size(64 * 1024).spawn(move || {
-        let _ = sender.send(converse(&socket, &message, limit));
+        let _ = sender.send(converse(patience, &socket, &message, limit));
     })?;
-    receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    receiver.recv_timeout(patience).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-fn converse(socket: &Path, message: &[u8], limit: usize) -> io::Result<Vec<u8>> {
+fn converse(patience: Duration, socket: &Path, message: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let length = u32::try_from(message.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     stream.write_all(&[&length.to_be_bytes(), message].concat())?;
     let mut length = [0; 4];

@@ -107,6 +107,18 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     rename(&unfinished, path)
 }
 
+/// Writes a file that everybody may read and its owner write, so that it is either whole or as it was, even after a power cut.
+pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("new");
+    remove(&unfinished)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    file.write_all(bytes)?;
+    // The caller's umask has no say in who can read whom they may ask.
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.sync_all()?;
+    rename(&unfinished, path)
+}
+
 /// Puts a finished file in its place, durably.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)?;

@@ -33,7 +33,7 @@ pub struct Parts {
     words: Vec<OsString>,
     program: Program,
     context: Context,
-    asked: Asked,
+    pub asked: Asked,
     pub nonce: [u8; 16],
     created: Stamp,
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use gate::approval::{Answer, Answers, Approver, Evidence, NAMESPACE, Review, Stamp, Statement, Trust, verify};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gate::approval::{Answer, Answers, Approver, Bound, Evidence, NAMESPACE, Review, Seen, Signed, Stamp, Statement, Trust, verify};
 use gate::policy::{Assurance, Channel};
 use gate::record::{Checkpoint, Draft, Note, story};
 use serde_json::Value;
@@ -13,20 +15,34 @@ use crate::log::{at, filled, open};
 use crate::sshsig::{Token, keygen, sign};
 use crate::world::{Ran, World};
 
+/// The parts of what an approver says.
+struct Said {
+    request: String,
+    digest: [u8; 32],
+    subject: String,
+    seen: Seen,
+}
+
+impl Said {
+    fn statement(&self) -> Statement {
+        let approver = Approver { issuer: "tty:h".into(), subject: self.subject.clone() };
+        let bound = Bound { nonce: vec![9; 16], expires: i64::MAX };
+        let said = Statement::new(&self.request, self.digest, Answer::Approve, approver, 1, bound);
+        said.unwrap().having_seen(self.seen.clone())
+    }
+}
+
 /// The log as an approver is shown it, and what they would say.
-fn statement(world: &World, parts: &Parts) -> Statement {
+fn said(world: &World, parts: &Parts) -> Said {
     drop(open(world).unwrap());
     let note = Note::parse(&world.run(["audit", "checkpoint"]).out()).unwrap();
     let checkpoint = Checkpoint::parse(note.text()).unwrap();
-    Statement {
-        log: checkpoint.origin,
-        request: parts.id.to_string(),
-        digest: *parts.made().digest().bytes(),
-        approver: Approver { issuer: "tty:h".into(), subject: "1000".into() },
-        at: 1,
-        size: checkpoint.size,
-        root: checkpoint.root,
-    }
+    let seen = Seen { log: checkpoint.origin, size: checkpoint.size, root: checkpoint.root };
+    Said { request: parts.id.to_string(), digest: *parts.made().digest().bytes(), subject: "1000".into(), seen }
+}
+
+fn statement(world: &World, parts: &Parts) -> Statement {
+    said(world, parts).statement()
 }
 
 /// The decision that follows from a review with this evidence.
@@ -61,8 +77,8 @@ fn check(world: &World, allowed: &str, options: &[&str]) -> Ran {
 
 fn shown(evidence: &Statement, token: &Token, flags: u8, namespace: &str) -> Evidence {
     let statement = evidence.bytes();
-    let sshsig = token.sign(flags, namespace, &statement);
-    Evidence { statement, sshsig }
+    let signed = Signed::Sshsig(token.sign(flags, namespace, &statement));
+    Evidence { statement, signed }
 }
 
 #[test]
@@ -73,7 +89,7 @@ fn an_approval_that_its_approver_signed_is_shown_to_whoever_has_the_key() {
     let statement = statement(&world, &parts).bytes();
     let sshsig = sign(&world, "ada", NAMESPACE, &[], &statement);
     let mut log = open(&world).unwrap();
-    log.append(&decision(&parts, Some(Evidence { statement: statement.clone(), sshsig: sshsig.clone() })), at(1)).unwrap();
+    log.append(&decision(&parts, Some(Evidence { statement: statement.clone(), signed: Signed::Sshsig(sshsig) })), at(1)).unwrap();
     log.append(&decision(&Parts::new(), None), at(2)).unwrap();
     let ran = check(&world, &format!("1000 {public}\n"), &[]);
     assert_eq!(ran.code(), 0, "{ran}");
@@ -108,17 +124,17 @@ fn an_approval_whose_checkpoint_is_among_archived_entries_still_holds_by_its_sig
 
 #[test]
 fn an_approval_that_was_forged_moved_or_given_too_lightly_is_tampering() {
-    type Change = fn(&mut Statement, &mut String, &mut Parts);
+    type Change = fn(&mut Said, &mut String, &mut Parts);
     let token = Token::new();
     let line = |options: &str| format!("1000{options} {}\n", token.public());
     let cases: [(&str, Change, u8, &str, String); 13] = [
-        ("another log", |said, _, _| said.log = "gate.test/other/1".into(), 1, "another log", line("")),
+        ("another log", |said, _, _| said.seen.log = "gate.test/other/1".into(), 1, "another log", line("")),
         ("another request", |said, _, _| said.request = Parts::new().id.to_string().replace('0', "1"), 1, "another request", line("")),
         ("another digest", |said, _, _| said.digest[0] ^= 1, 1, "another request", line("")),
         ("another command of this id", |_, _, parts| parts.nonce = [6; 16], 1, "another request", line("")),
-        ("another person", |said, _, _| said.approver.subject = "1001".into(), 1, "somebody else", line("")),
-        ("another history", |said, _, _| said.root[0] ^= 1, 1, "another history", line("")),
-        ("a later checkpoint", |said, _, _| said.size += 1, 1, "later than the decision", line("")),
+        ("another person", |said, _, _| said.subject = "1001".into(), 1, "somebody else", line("")),
+        ("another history", |said, _, _| said.seen.root[0] ^= 1, 1, "another history", line("")),
+        ("a later checkpoint", |said, _, _| said.seen.size += 1, 1, "later than the decision", line("")),
         ("another namespace", |_, namespace, _| *namespace = "file".into(), 1, "it was made for `file`", line("")),
         ("nobody touched", |_, _, _| {}, 0, "nobody touched the security key", line("")),
         ("expired", |_, _, _| {}, 1, "was not valid at that time", line(" valid-before=\"20260101Z\"")),
@@ -129,9 +145,9 @@ fn an_approval_that_was_forged_moved_or_given_too_lightly_is_tampering() {
     for (name, change, flags, why, allowed) in cases {
         let world = World::new();
         let mut parts = Parts::new();
-        let (mut said, mut namespace) = (statement(&world, &parts), NAMESPACE.to_owned());
+        let (mut said, mut namespace) = (said(&world, &parts), NAMESPACE.to_owned());
         change(&mut said, &mut namespace, &mut parts);
-        open(&world).unwrap().append(&decision(&parts, Some(shown(&said, &token, flags, &namespace))), at(1)).unwrap();
+        open(&world).unwrap().append(&decision(&parts, Some(shown(&said.statement(), &token, flags, &namespace))), at(1)).unwrap();
         let ran = check(&world, &allowed, &[]);
         assert_eq!(ran.code(), 1, "{name}: {ran}");
         assert!(ran.out().starts_with("tampered: entry 1 holds an approval that does not hold: "), "{name}: {ran}");
@@ -156,7 +172,8 @@ fn a_statement_that_was_edited_or_is_no_statement_does_not_hold() {
     let world = World::new();
     let parts = Parts::new();
     let said = statement(&world, &parts);
-    let evidence = Evidence { statement: Statement { at: 2, ..said.clone() }.bytes(), ..shown(&said, &token, 1, NAMESPACE) };
+    let edited = String::from_utf8(said.bytes()).unwrap().replace(r#""at":"1""#, r#""at":"2""#);
+    let evidence = Evidence { statement: edited.into_bytes(), ..shown(&said, &token, 1, NAMESPACE) };
     open(&world).unwrap().append(&decision(&parts, Some(evidence)), at(1)).unwrap();
     let ran = check(&world, &format!("1000 {}\n", token.public()), &[]);
     assert_eq!(ran.code(), 1, "{ran}");
@@ -193,4 +210,41 @@ fn a_file_of_allowed_signers_that_cannot_be_read_checks_nothing() {
     assert_eq!(ran.code(), 2, "{ran}");
     assert!(ran.err().contains("line 1: certificates are not supported"), "{ran}");
     assert_eq!(world.run(["audit", "verify", "--allowed-signers", "/nowhere"]).code(), 2);
+}
+
+#[test]
+fn a_statement_of_the_first_version_is_still_read() {
+    let world = World::new();
+    let (parts, token) = (Parts::new(), Token::new());
+    let said = said(&world, &parts);
+    let first = serde_json::json!({
+        "v": 1,
+        "log": said.seen.log,
+        "request": said.request,
+        "digest": gate::text::hex(&said.digest),
+        "answer": "approve",
+        "approver": { "issuer": "tty:h", "subject": "1000" },
+        "at": "1",
+        "checkpoint": { "size": said.seen.size, "root": STANDARD.encode(said.seen.root) },
+    });
+    let bytes = first.to_string().into_bytes();
+    let read = Statement::parse(&bytes).unwrap();
+    assert!(read.bound().is_none() && read.bytes() == bytes);
+    let signed = Signed::Sshsig(token.sign(1, NAMESPACE, &bytes));
+    open(&world).unwrap().append(&decision(&parts, Some(Evidence { statement: bytes, signed })), at(1)).unwrap();
+    let ran = check(&world, &format!("1000 {}\n", token.public()), &[]);
+    assert!(ran.code() == 0 && ran.out().contains("approvals: 1 are shown"), "{ran}");
+}
+
+#[test]
+fn a_rejection_is_no_evidence_of_an_approval() {
+    let world = World::new();
+    let (parts, token) = (Parts::new(), Token::new());
+    let said = said(&world, &parts);
+    let bound = Bound { nonce: vec![9; 16], expires: i64::MAX };
+    let approver = Approver { issuer: "tty:h".into(), subject: "1000".into() };
+    let rejected = Statement::new(&said.request, said.digest, Answer::Reject, approver, 1, bound).unwrap();
+    open(&world).unwrap().append(&decision(&parts, Some(shown(&rejected, &token, 1, NAMESPACE))), at(1)).unwrap();
+    let ran = check(&world, &format!("1000 {}\n", token.public()), &[]);
+    assert!(ran.code() == 1 && ran.out().contains("it gives another answer"), "{ran}");
 }

@@ -5,7 +5,9 @@
 
 mod agent;
 mod approval;
+mod approvers;
 mod attacks;
+mod authenticator;
 mod bad_input;
 mod batch;
 mod bundle;
@@ -32,6 +34,7 @@ mod keeping;
 mod keys;
 mod killed;
 mod log;
+mod passkeys;
 mod policy_authors;
 mod policy_keys;
 mod policy_keys_reading;
@@ -44,6 +47,8 @@ mod reading_laws;
 mod record;
 mod report;
 mod search;
+mod serve_requests;
+mod serving;
 mod shell;
 mod shell_corpus;
 mod shell_names;
