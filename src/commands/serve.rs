@@ -11,7 +11,9 @@ use crate::exit_codes;
 use crate::key::{SigningKey, Vkey};
 use crate::server::api;
 use crate::server::app::{App, DecisionKey};
+use crate::server::asking;
 use crate::server::live::Live;
+use crate::server::pace::Pace;
 use crate::server::settings::Settings;
 use crate::server::store::Sqlite;
 use crate::sys::durable::{self, Refused};
@@ -45,7 +47,7 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let key = decision_key(&settings)?;
     let store = Sqlite::open(&settings.state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
-    let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key });
+    let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key, pace: Pace::default() });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::internal(format!("the server cannot run: {error}")))?;
     runtime.block_on(serve(app)).map(|()| 0)
@@ -94,6 +96,9 @@ async fn sweep(app: &App) {
         match app.store.expire(now, 100).await {
             Ok(over) => over.iter().for_each(|id| app.live.tell(id)),
             Err(error) => note(&error.to_string()),
+        }
+        if let Err(error) = asking::tell_due(app, now).await {
+            note(&error.to_string());
         }
         if let Err(error) = app.store.sweep(now).await {
             note(&error.to_string());

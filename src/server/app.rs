@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::live::Live;
 use super::model::Wall;
+use super::pace::Pace;
 use super::settings::Settings;
 use super::store::{Store, Unavailable};
 use crate::approval::sha256;
@@ -20,6 +21,8 @@ pub struct App {
     pub live: Live,
     /// The key that signs decisions.
     pub key: DecisionKey,
+    /// How fast each requester asks.
+    pub pace: Pace,
 }
 
 /// The key that signs decisions, with the name that hosts pin.

@@ -2,8 +2,10 @@
 
 pub mod api;
 pub mod app;
+pub mod asking;
 pub mod live;
 pub mod model;
+pub mod pace;
 pub mod rules;
 pub mod settings;
 pub mod store;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::model::{Kept, KeptReview, Wall};
-use super::store::Effect;
+use serde_json::{Value, json};
+
+use super::model::{Kept, KeptReview, State, Wall};
+use super::store::{Change, Effect};
 use crate::approval::{Answer, Approver, Filler, filled, may_decide};
 use crate::policy::Terms;
 
@@ -40,6 +42,32 @@ pub fn judge(request: &Kept, review: &KeptReview) -> Effect {
     // Each approval stays usable for a while after it was given; the first to end ends all.
     let until = approved.iter().map(|said| later(said.at, terms.valid)).min().unwrap_or(review.at);
     if until <= review.at { Effect::Refused(INSUFFICIENT) } else { Effect::Approved { until } }
+}
+
+/// The requester uses the approval: only who knows the nonce, and only once.
+pub fn consuming(client_nonce_sha256: [u8; 32], now: Wall) -> Change {
+    Box::new(move |request| {
+        (request.client_nonce_sha256 == client_nonce_sha256 && request.at(now) == State::Approved).then_some(())?;
+        request.state = State::Consumed;
+        request.consumed = Some(now);
+        Some(("request.consumed", json!({})))
+    })
+}
+
+/// The requester gives up.
+pub fn cancelling(now: Wall) -> Change {
+    Box::new(move |request| {
+        (!request.at(now).is_over()).then(|| request.state = State::Cancelled)?;
+        Some(("request.cancelled", json!({})))
+    })
+}
+
+/// The host tells how the command ended, once.
+pub fn ending(told: Value) -> Change {
+    Box::new(move |request| {
+        (request.state == State::Consumed && request.outcome.is_none()).then(|| request.outcome = Some(told.clone()))?;
+        Some(("request.outcome", told.clone()))
+    })
 }
 
 /// Whether somebody with these slots could decide the request now, however they would prove it.

@@ -19,6 +19,9 @@ pub struct Settings {
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
     pub teams: BTreeMap<String, Vec<String>>,
+    /// How much may be asked, how soon again, and when those who are asked are reminded.
+    #[serde(default)]
+    pub requests: super::asking::Asking,
     /// Hosts whose requests are taken without a login.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gate::approval::{Answer, ApprovalRequest, Approver, Stamp, Submitted, sha256};
 use gate::policy::{Asked, Assurance, Channel, Risk, RunHow, Terms};
 use gate::request::{Argv, Context, Program, Request, RequestId};
-use gate::server::model::{Kept, KeptReview, Requester, State, Wall};
+use gate::server::model::{Kept, KeptReview, Plan, Requester, State, Wall};
 
 /// One second on the server's clock.
 pub const SECOND: Wall = 1_000_000_000;
@@ -66,6 +66,7 @@ pub fn kept(id: impl Into<String>, asked: &ApprovalRequest, secret: u32, created
         consumed: None,
         reviews: Vec::new(),
         outcome: None,
+        plan: Plan::default(),
         submitted,
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Proble
 /// Asks people. The same key of the same requester finds the request that waits already.
 #[utoipa::path(post, path = "/v1/requests", request_body = Ask, params(("Idempotency-Key" = String, Header, description = "the request key, in quotes")),
     responses((status = 201, body = RequestView), (status = 200, description = "it waits already", body = RequestView),
-        (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -100,6 +100,10 @@ pub(super) async fn create(
     }
     can_be_decided(&submitted, ask.number.is_some())?;
     let now = app.now()?;
+    let paced = app.pace.ask(&requester.way, &requester.name, app.settings.requests.per_minute, now);
+    paced.map_err(|wait| Problem::rate_limited("this requester asks too often", wait))?;
+    let expires = later(now, submitted.said().terms.within);
+    let plan = app.settings.requests.plan(&submitted.said().terms, now, expires);
     let request = Kept {
         id: request_id(now)?,
         key: submitted.key().to_owned(),
@@ -111,17 +115,19 @@ pub(super) async fn create(
         state: Stands::Pending,
         version: 1,
         created: now,
-        expires: later(now, submitted.said().terms.within),
+        expires,
         decided: None,
         valid_until: None,
         consumed: None,
         reviews: Vec::new(),
         outcome: None,
+        plan,
         submitted,
     };
-    let (status, request) = match app.store.create(request).await? {
+    let (status, request) = match app.store.create_within(request, app.settings.requests.limits()).await? {
         Created::New(request) => (StatusCode::CREATED, request),
         Created::Again(request) => (StatusCode::OK, request),
+        other => return Err(not_now(&other, now)),
     };
     app.live.tell(&request.id);
     let mut response = (status, Json(for_requester(&app, &request, now))).into_response();
@@ -131,6 +137,19 @@ pub(super) async fn create(
     }
     version(headers, request.version);
     Ok(response)
+}
+
+/// Why nothing was made.
+fn not_now(created: &Created, now: Wall) -> Problem {
+    match created {
+        Created::Stopped => Problem::stopped(),
+        Created::Cooling(until) => {
+            let wait = Duration::from_nanos(u64::try_from(until.saturating_sub(now)).unwrap_or_default());
+            Problem::rate_limited("the very same was decided a moment ago", wait)
+        }
+        Created::TooMany => Problem::rate_limited("this requester has as many waiting as they may", Duration::from_secs(10)),
+        Created::New(_) | Created::Again(_) => Problem::unavailable(),
+    }
 }
 
 /// Terms that nobody here could ever meet are refused at once, not after the requester waited.
