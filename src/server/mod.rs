@@ -3,9 +3,11 @@
 pub mod api;
 pub mod app;
 pub mod asking;
+pub mod identity;
 pub mod live;
 pub mod model;
 pub mod pace;
+pub mod pages;
 pub mod rules;
 pub mod settings;
 pub mod store;

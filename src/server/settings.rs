@@ -22,6 +22,12 @@ pub struct Settings {
     /// How much may be asked, how soon again, and when those who are asked are reminded.
     #[serde(default)]
     pub requests: super::asking::Asking,
+    /// Identity providers by which people sign on.
+    #[serde(default)]
+    pub issuer: Vec<super::identity::settings::IssuerSettings>,
+    /// Issuers whose workloads may ask.
+    #[serde(default)]
+    pub workload: Vec<super::identity::settings::WorkloadSettings>,
     /// Hosts whose requests are taken without a login.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,

@@ -146,6 +146,6 @@ async fn known_host(app: &App, key: &Vkey, now: Wall) -> Result<Option<Requester
 
 /// `ISSUER#SUBJECT`, as the configuration and the store write a person.
 pub fn person_of(text: &str) -> Option<Approver> {
-    let (issuer, subject) = text.rsplit_once('#')?;
+    let (issuer, subject) = text.split_once('#')?;
     (!issuer.is_empty() && !subject.is_empty()).then(|| Approver { issuer: issuer.to_owned(), subject: subject.to_owned() })
 }

@@ -1,0 +1,102 @@
+//! The words of a command as the page shows them: nothing left out, nothing invisible, nothing that reads as another field.
+
+use crate::approval::Word;
+use crate::text;
+
+/// How many columns a list gives to a command; the card has all of it.
+const IN_A_LIST: usize = 160;
+
+/// A part of a word: its text, and what it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// What is shown.
+    pub text: String,
+    /// The class of the element: nothing, `e` for an escape, `h` for a hidden secret.
+    pub class: &'static str,
+}
+
+/// A word of the command, quoted as bash would read it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// Its lines: one, or more where it has newlines.
+    pub rows: Vec<Vec<Run>>,
+    /// How many bytes are shown, where they are many.
+    pub long: Option<usize>,
+}
+
+/// All words of a command.
+pub fn shown(argv: &[Word]) -> Vec<Shown> {
+    argv.iter().enumerate().map(|(at, word)| one(at, word)).collect()
+}
+
+/// The command on one line for a list; what is too long ends in `…`.
+pub fn in_a_list(argv: &[Word]) -> String {
+    // What is cut anyway is not worth being escaped: an argument may be large.
+    let start: Vec<Word> = argv
+        .iter()
+        .take(IN_A_LIST)
+        .map(|word| Word { shown: word.shown.iter().take(2 * IN_A_LIST).copied().collect(), hidden: word.hidden })
+        .collect();
+    let line: Vec<String> = start.iter().enumerate().map(|(at, word)| flat(&one(at, word))).collect();
+    text::ellipsis(&line.join(" "), IN_A_LIST)
+}
+
+/// One word as a line of text.
+pub(super) fn flat(word: &Shown) -> String {
+    word.rows.iter().flatten().map(|run| run.text.as_str()).collect()
+}
+
+/// The program's name without its directory.
+pub fn program(argv: &[Word]) -> String {
+    let first = argv.first().map(|word| word.shown.as_slice()).unwrap_or_default();
+    let name = first.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    text::ellipsis(&text::escape(name), 40)
+}
+
+/// Where a word counts only as the program does its `=` need quotes.
+fn one(at: usize, word: &Word) -> Shown {
+    const MANY: usize = 1000;
+    let mut rows: Vec<Vec<Run>> = vec![Vec::new()];
+    let mut rest = word.shown.as_slice();
+    while let Some((before, hidden, after)) = word.hidden.then(|| part(rest)).flatten() {
+        if !before.is_empty() {
+            quoted(at, before, &mut rows);
+        }
+        push(&mut rows, Run { text: hidden, class: "h" });
+        rest = after;
+    }
+    if !rest.is_empty() || word.shown.is_empty() {
+        quoted(at, rest, &mut rows);
+    }
+    Shown { rows, long: (word.shown.len() > MANY).then_some(word.shown.len()) }
+}
+
+fn quoted(at: usize, bytes: &[u8], rows: &mut Vec<Vec<Run>>) {
+    // The first word is quoted by other rules than those after it.
+    let words: [&[u8]; 2] = [bytes, bytes];
+    for (number, row) in text::word_rows(&words, at.min(1), &[], usize::MAX).into_iter().enumerate() {
+        if number > 0 {
+            rows.push(Vec::new());
+        }
+        row.runs.into_iter().for_each(|(marked, text)| push(rows, Run { text, class: if marked { "e" } else { "" } }));
+    }
+}
+
+fn push(rows: &mut [Vec<Run>], run: Run) {
+    if let Some(row) = rows.last_mut() {
+        row.push(run);
+    }
+}
+
+/// Takes the first `<hidden, N bytes>` out: what stands before it, what to show for it, what comes after.
+fn part(bytes: &[u8]) -> Option<(&[u8], String, &[u8])> {
+    const START: &[u8] = b"<hidden, ";
+    const END: &[u8] = b" bytes>";
+    let at = bytes.windows(START.len()).position(|window| window == START)?;
+    let from = at + START.len();
+    let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let after = bytes[from + digits..].strip_prefix(END)?;
+    let count = std::str::from_utf8(&bytes[from..from + digits]).ok()?;
+    let many = if count == "1" { "byte" } else { "bytes" };
+    Some((&bytes[..at], format!("hidden, {count} {many}"), after))
+}

@@ -1,0 +1,198 @@
+// Clocks, live updates, keys, decisions, passkeys. Text of a request never becomes markup: the page's policy forbids it.
+const $ = (what, at = document) => at.querySelector(what);
+const all = (what) => [...document.querySelectorAll(what)];
+const csrf = $("meta[name=csrf]")?.content ?? "";
+const ahead = Number(document.documentElement.dataset.now) - Date.now();
+const say = (text) => { $("#say").textContent = text; };
+
+async function call(path, body) {
+  const headers = { "content-type": "application/json", "x-gate-csrf": csrf };
+  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), redirect: "error" });
+  const json = await answer.json().catch(() => ({}));
+  if (answer.ok) return json;
+  throw Object.assign(new Error(json.detail || json.title || `The server answered ${answer.status}.`), { status: answer.status, type: json.type ?? "" });
+}
+
+// Time left, by the server's clock.
+function duration(seconds) {
+  if (seconds < 60) return `${seconds} s`;
+  const [big, one, small, two] = seconds < 3600 ? [60, "min", 1, "s"] : seconds < 86400 ? [3600, "h", 60, "min"] : [86400, "days", 3600, "h"];
+  const many = Math.floor(seconds / big), rest = Math.floor((seconds % big) / small);
+  return `${many} ${many === 1 && one === "days" ? "day" : one}${rest ? ` ${rest} ${two}` : ""}`;
+}
+function tick() {
+  for (const clock of all("[data-until]")) {
+    const left = Math.max(0, Number(clock.dataset.until) - Date.now() - ahead), seconds = Math.floor(left / 1000);
+    if (clock.localName === "progress") clock.value = left;
+    else if (clock.textContent !== duration(seconds)) clock.textContent = duration(seconds);
+    if (!("say" in clock.dataset)) continue;
+    clock.classList.toggle("soon", seconds < 60);
+    if (seconds === 60 || seconds === 10) say(`${duration(seconds)} left to decide`);
+    if (seconds === 0 && clock.dataset.said !== "0") { clock.dataset.said = "0"; setTimeout(refresh, 1000); }
+  }
+}
+tick();
+setInterval(tick, 1000);
+
+// Live: what changed is fetched as a page of its own, and its parts take the place of these.
+function page(path) {
+  return new Promise((good, bad) => {
+    const asked = new XMLHttpRequest();
+    asked.open("GET", path);
+    asked.responseType = "document";
+    asked.onload = () => (asked.response ? good(asked) : bad(new Error("no page")));
+    asked.onerror = () => bad(new Error("no answer"));
+    asked.send();
+  });
+}
+async function refresh() {
+  const asked = await page(location.href).catch(() => null);
+  if (!asked) return;
+  if (new URL(asked.responseURL).pathname !== location.pathname) return location.reload();
+  const focused = document.activeElement?.id, before = $("#stands .state")?.textContent;
+  for (const id of ["head", "stands", "inbox"]) swap(id, asked.response);
+  if (!$("#decide", asked.response)) for (const id of ["may", "jump"]) swap(id, asked.response);
+  tick();
+  if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
+  const state = $("#stands .state")?.textContent, count = $(".count")?.textContent;
+  if (state !== before) say(`This request is now ${state.toLowerCase()}.`);
+  else if (count && count !== shown) say(`${count} requests wait`);
+  shown = count;
+  document.title = asked.response.title;
+}
+let shown = $(".count")?.textContent;
+function swap(id, from) {
+  const old = document.getElementById(id), fresh = from.getElementById(id);
+  if (old && fresh) old.replaceWith(document.importNode(fresh, true));
+  else old?.remove();
+}
+const live = $("[data-live]")?.dataset.live;
+if (live) {
+  const events = new EventSource(live);
+  let waiting;
+  events.addEventListener("change", () => { clearTimeout(waiting); waiting = setTimeout(refresh, 50); });
+  // A refused stream is a session that ended: the page says so.
+  events.onerror = () => { if (events.readyState === EventSource.CLOSED) setTimeout(refresh, 500); };
+}
+
+// Keys of the inbox; whoever does not want them turns them off.
+const keys = $("#keys");
+if (keys) {
+  keys.closest("p").hidden = false;
+  keys.checked = localStorage.getItem("keys") !== "off";
+  keys.onchange = () => localStorage.setItem("keys", keys.checked ? "on" : "off");
+  addEventListener("keydown", (event) => {
+    const step = { j: 1, k: -1 }[event.key];
+    if (!step || !keys.checked || event.ctrlKey || event.metaKey || event.altKey || /INPUT|TEXTAREA/.test(event.target.tagName) && event.target !== keys) return;
+    const rows = all(".rows a"), at = rows.indexOf(document.activeElement);
+    rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + step))]?.focus();
+  });
+}
+
+// WebAuthn: options and answers as JSON, by the browser's own means where it has them.
+const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+const ids = (list) => list?.map((one) => ({ ...one, id: bytes(one.id) }));
+function options(json, create) {
+  const own = globalThis.PublicKeyCredential?.[create ? "parseCreationOptionsFromJSON" : "parseRequestOptionsFromJSON"];
+  if (own) return own.call(PublicKeyCredential, json);
+  const read = { ...json, challenge: bytes(json.challenge) };
+  if (create) return { ...read, user: { ...json.user, id: bytes(json.user.id) }, excludeCredentials: ids(json.excludeCredentials) };
+  return { ...read, allowCredentials: ids(json.allowCredentials) };
+}
+function told(credential) {
+  if (credential.toJSON) return credential.toJSON();
+  const response = {};
+  for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
+    if (credential.response[name]) response[name] = text(credential.response[name]);
+  }
+  return { id: credential.id, rawId: text(credential.rawId), type: credential.type, response, clientExtensionResults: {} };
+}
+const refused = (error) => (error.name === "NotAllowedError" ? "The passkey was not used, or it is not one of yours. Nothing was sent." : error.message);
+
+// The decision.
+const form = $("#decide");
+if (form) {
+  const { id, digest, assurance } = form.dataset, approve = $("#approve"), why = $("#why"), number = $("#number"), comment = $("#comment");
+  let read = false, busy = false;
+  const missing = () => {
+    if (!read) return "Read the command to its end first: scroll it down.";
+    if (number && !/^[0-9]{2}$/.test(number.value.trim())) return "Type the number that the requester sees.";
+    return "";
+  };
+  const ready = () => {
+    const lacks = missing();
+    approve.setAttribute("aria-disabled", String(Boolean(lacks) || busy));
+    why.className = "hint";
+    why.textContent = lacks || `You approve exactly this, once: digest ${digest.slice(0, 5)}-${digest.slice(5, 10)}.`;
+  };
+  const wrong = (message) => { why.textContent = message; why.className = "hint bad"; say(message); };
+  new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) { read = true; ready(); } }).observe($("#end"));
+  number?.addEventListener("input", ready);
+  ready();
+
+  const send = async (review, words) => {
+    if (busy) return;
+    busy = true;
+    for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+    try {
+      const body = { review, digest, comment: words };
+      if (number?.value && review === "approve") body.number = number.value.trim();
+      if (review === "approve" && /passkey|hardware/.test(assurance)) {
+        const asked = await call(`/v1/requests/${id}/statement`, { answer: review });
+        const credential = await navigator.credentials.get({ publicKey: options(asked.webauthn) });
+        body.evidence = { statement: asked.statement, webauthn: told(credential) };
+      }
+      await call(`/v1/requests/${id}/reviews`, body);
+      await refresh();
+      $("#stands")?.focus();
+    } catch (error) {
+      if (/insufficient/.test(error.type)) return location.assign(`/auth/step-up?return=${encodeURIComponent(location.pathname)}`);
+      if (error.status === 409 || error.status === 410) await refresh();
+      wrong(refused(error));
+      if (number) number.value = "";
+    } finally {
+      busy = false;
+      for (const button of form.querySelectorAll("button:not(#approve)")) button.removeAttribute("aria-disabled");
+      approve.setAttribute("aria-disabled", String(Boolean(missing())));
+    }
+  };
+  approve.onclick = () => {
+    const lacks = missing();
+    if (!lacks) return send("approve", comment.value.trim());
+    wrong(lacks);
+    (read ? number : $("#cmd")).focus();
+  };
+  form.onsubmit = (event) => { event.preventDefault(); send("reject", comment.value.trim()); };
+  const narrower = $("#narrower");
+  $(".narrow").hidden = false;
+  narrower.value = all("#cmd li").map((word) => [...word.querySelectorAll(".r")].map((row) => row.textContent).join("")).join("\n").slice(0, 4000);
+  const before = narrower.value;
+  $("#narrow").onclick = () => {
+    const words = narrower.value.split("\n").map((word) => word.trim()).filter(Boolean).join(" ");
+    if (!words || narrower.value === before) return wrong("Change the command to what you would approve."), narrower.focus();
+    send("reject", `${comment.value.trim()}\nWould be approved instead: ${words}`.trim());
+  };
+}
+
+// One's own passkeys.
+const register = $("#register");
+if (register) {
+  const said = $("#said");
+  register.onsubmit = async (event) => {
+    event.preventDefault();
+    said.className = "hint";
+    try {
+      const asked = await call("/settings/passkeys/options", {});
+      const credential = await navigator.credentials.create({ publicKey: options(asked, true) });
+      await call("/settings/passkeys", { name: $("#name").value.trim(), credential: told(credential) });
+      location.reload();
+    } catch (error) {
+      said.className = "hint bad";
+      said.textContent = error.name === "InvalidStateError" ? "This passkey is registered already." : refused(error);
+    }
+  };
+  for (const button of all("[data-remove]")) {
+    button.onclick = () => call("/settings/passkeys/remove", { id: button.dataset.remove }).then(() => location.reload(), (error) => { said.textContent = error.message; });
+  }
+}
