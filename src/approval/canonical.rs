@@ -71,6 +71,9 @@ pub fn terms_value(terms: &Terms) -> Value {
     if let (Some(fresh), Value::Object(map)) = (terms.fresh, &mut all) {
         map.insert("fresh_s".to_owned(), fresh.as_secs().into());
     }
+    if let (false, Value::Object(map)) = (terms.break_glass.is_empty(), &mut all) {
+        map.insert("break_glass".to_owned(), terms.break_glass.as_slice().into());
+    }
     all
 }
 

@@ -12,10 +12,12 @@ use crate::key::{SigningKey, Vkey};
 use crate::server::api;
 use crate::server::app::{App, DecisionKey};
 use crate::server::asking;
+use crate::server::confirmed::{self, InForce};
 use crate::server::live::Live;
 use crate::server::pace::Pace;
 use crate::server::settings::Settings;
 use crate::server::store::Sqlite;
+use crate::sys::clock;
 use crate::sys::durable::{self, Refused};
 use crate::text;
 
@@ -40,17 +42,35 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     if bytes.len() as u64 > LONGEST {
         return Err(Error::config(format!("`{shown}` is longer than 1 MiB")));
     }
-    let mut settings = Settings::parse(&String::from_utf8_lossy(&bytes)).map_err(|wrong| Error::config(format!("`{shown}`: {wrong}")))?;
+    let file = String::from_utf8_lossy(&bytes);
+    let parsed = |text: &str| Settings::parse(text).map_err(|wrong| Error::config(format!("`{shown}`: {wrong}")));
+    let state = parsed(&file)?.state;
+    durable::make_directory(&state).map_err(|error| unusable(&state, &error.to_string()))?;
+    let store = Sqlite::open(&state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::internal(format!("the server cannot run: {error}")))?;
+    let in_force = in_force(&runtime, &store, &file)?;
+    let mut settings = Settings { state, ..parsed(&in_force.text)? };
     if let Some(listen) = &args.listen {
         settings.listen.clone_from(listen);
     }
     let _ = rustls::crypto::ring::default_provider().install_default();
     let key = decision_key(&settings)?;
-    let store = Sqlite::open(&settings.state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
-    let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key, pace: Pace::default() });
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::internal(format!("the server cannot run: {error}")))?;
+    let configuration = in_force.digests;
+    let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key, pace: Pace::default(), configuration });
     runtime.block_on(serve(app)).map(|()| 0)
+}
+
+/// The configuration in force: the file's, unless that was changed and waits for its administrators.
+fn in_force(runtime: &tokio::runtime::Runtime, store: &Sqlite, file: &str) -> Result<InForce, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::internal(error.to_string());
+    let now = clock::now().map_err(|error| failed(&error))?.wall;
+    let in_force = runtime.block_on(confirmed::settle(store, file, now)).map_err(|error| failed(&error))?;
+    let [used, changed] = &in_force.digests;
+    if used != changed {
+        note(&format!("the configuration {changed} waits for two administrators to confirm it; {used} stays in force"));
+    }
+    Ok(in_force)
 }
 
 async fn serve(app: Arc<App>) -> Result<(), Error> {
@@ -108,7 +128,6 @@ async fn sweep(app: &App) {
 
 /// The key that signs decisions; made on the first start.
 fn decision_key(settings: &Settings) -> Result<DecisionKey, Error> {
-    durable::make_directory(&settings.state).map_err(|error| unusable(&settings.state, &error.to_string()))?;
     let path = settings.state.join("decision.key");
     let bytes = match durable::read_private(&path, 4096) {
         Ok(bytes) => bytes,

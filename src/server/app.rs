@@ -23,6 +23,8 @@ pub struct App {
     pub key: DecisionKey,
     /// How fast each requester asks.
     pub pace: Pace,
+    /// SHA-256 of the configuration in force and of the one in the file, in hex.
+    pub configuration: [String; 2],
 }
 
 /// The key that signs decisions, with the name that hosts pin.

@@ -111,7 +111,7 @@ pub async fn tell_due(app: &App, now: Wall) -> Result<(), Unavailable> {
             app.live.tell(&told.id);
         }
     }
-    Ok(())
+    super::duties::chase(app, now).await
 }
 
 /// Takes the next thing that is due off a request's plan, as the event that tells it.

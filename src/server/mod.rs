@@ -3,6 +3,8 @@
 pub mod api;
 pub mod app;
 pub mod asking;
+pub mod confirmed;
+pub mod duties;
 pub mod identity;
 pub mod live;
 pub mod model;

@@ -28,6 +28,18 @@ pub struct Settings {
     /// Issuers whose workloads may ask.
     #[serde(default)]
     pub workload: Vec<super::identity::settings::WorkloadSettings>,
+    /// Who may stop everything, and lift that.
+    #[serde(default)]
+    pub stop: super::duties::Stopping,
+    /// Who may approve alone in an emergency, and who reviews that.
+    #[serde(default)]
+    pub break_glass: super::duties::BreakGlass,
+    /// How long others may decide in somebody's place.
+    #[serde(default)]
+    pub delegation: super::duties::Delegating,
+    /// Who confirms a changed configuration.
+    #[serde(default)]
+    pub configuration: super::duties::Confirming,
     /// Hosts whose requests are taken without a login.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,
@@ -62,6 +74,7 @@ impl Settings {
                 return Err("`person` of a `[[host]]` is written `ISSUER#SUBJECT`".to_owned());
             }
         }
+        super::duties::check(&settings)?;
         Ok(settings)
     }
 }

@@ -56,6 +56,7 @@ fn some_terms() -> impl Strategy<Value = Terms> {
                 within: Duration::from_secs(100),
                 valid: Duration::from_secs(valid),
                 channels: channels.into_iter().collect(),
+                break_glass: Vec::new(),
                 justification: Vec::new(),
                 escalate: escalate
                     .map(|(after, who)| Escalation { after: Duration::from_secs(after), approvers: vec![who.to_owned()] })

@@ -15,6 +15,7 @@ use crate::approval::{Approver, sha256};
 use crate::key::Vkey;
 use crate::policy::Assurance;
 use crate::server::app::{App, kept_as};
+use crate::server::duties::{self, ActsFor};
 use crate::server::model::{Requester, Wall};
 use crate::server::store::Item;
 use crate::text::hex;
@@ -40,6 +41,8 @@ pub struct Person {
     pub proved: Wall,
     /// Whether this sign-on may decide.
     pub decides: bool,
+    /// In whose place they may decide, too.
+    pub acts_for: Vec<ActsFor>,
 }
 
 /// Who calls: as a requester, as a person, or as both.
@@ -71,7 +74,13 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     };
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     match caller(&app, &parts.method, target, &parts.headers, &body).await {
-        Ok(caller) => {
+        Ok(mut caller) => {
+            if let Some(person) = &mut caller.person {
+                match duties::acts_for(&app, &person.approver).await {
+                    Ok(others) => person.acts_for = others,
+                    Err(error) => return Problem::from(error).into_response(),
+                }
+            }
             let mut request = Request::from_parts(parts, Body::from(body));
             request.extensions_mut().insert(caller);
             next.run(request).await

@@ -14,15 +14,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::caller::Caller;
+use super::caller::{Caller, Person};
 use super::problem::Problem;
 use super::receipt::receipt;
 use super::view::RequestView;
-use crate::approval::Submitted;
+use crate::approval::{Approver, Submitted};
 use crate::policy::{Assurance, Channel};
 use crate::server::app::{App, request_id};
 use crate::server::model::{Kept, State as Stands, Wall};
-use crate::server::rules::{could_decide, later};
+use crate::server::duties::ActsFor;
+use crate::server::rules::{could_decide, later, may_break_glass};
 use crate::server::store::{Created, Filter};
 use crate::text::unhex;
 
@@ -300,9 +301,21 @@ fn may_see(caller: &Caller, request: &Kept, now: Wall) -> bool {
     let person = caller.person.as_ref().is_some_and(|person| {
         request.requester.person.as_ref() == Some(&person.approver)
             || could_decide(request, &person.approver, &person.slots, now)
+            || slots_for(person, request, now).is_some()
+            || may_break_glass(request, &person.approver)
             || request.reviews.iter().any(|said| said.approver == person.approver)
     });
     asked || person
+}
+
+/// The slots that somebody decides by: their own, or else those of a person in whose place they may.
+pub(super) fn slots_for(person: &Person, request: &Kept, now: Wall) -> Option<Vec<String>> {
+    if could_decide(request, &person.approver, &person.slots, now) {
+        return Some(person.slots.clone());
+    }
+    let own = |who: &Approver| request.requester.person.as_ref() == Some(who);
+    let mut theirs = person.acts_for.iter().filter(|theirs| !own(&theirs.person)).map(ActsFor::slots);
+    theirs.find(|slots| could_decide(request, &person.approver, slots, now))
 }
 
 fn is_of(requester: &crate::server::model::Requester, request: &Kept) -> bool {

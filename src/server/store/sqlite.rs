@@ -161,6 +161,22 @@ fn changed(transaction: &Transaction<'_>, request: &mut Kept, at: Wall, kind: &s
     add_event(transaction, at, kind, Some(&request.id), data).map(drop)
 }
 
+/// An approval by break-glass is told at once, and a review of it owed from the same moment on.
+fn owed(transaction: &Transaction<'_>, request: &Kept, review: &KeptReview) -> Result<(), rusqlite::Error> {
+    let by = format!("{}#{}", review.approver.issuer, review.approver.subject);
+    let data = serde_json::json!({ "request": request.id, "by": by, "name": review.name, "reason": review.comment, "at": review.at, "told": review.at });
+    let item = Item {
+        kind: super::BREAK_GLASS,
+        key: request.id.clone(),
+        owner: by,
+        handle: String::new(),
+        data: data.to_string(),
+        expires: Wall::MAX,
+    };
+    rows::put(transaction, &item, true)?;
+    add_event(transaction, review.at, "break_glass.used", None, &data).map(drop)
+}
+
 /// Until when the key of a request has to rest; what came before is put down in its plan.
 fn cooling(transaction: &Transaction<'_>, request: &mut Kept, limits: Limits) -> Result<Option<Wall>, rusqlite::Error> {
     let of = params![request.key, request.requester.way, request.requester.name];
@@ -240,6 +256,9 @@ impl Store for Sqlite {
                 request.decided = Some(review.at);
             }
             let (at, data) = (review.at, rows::review_value(&review));
+            if kind == "request.approved" && review.slots.iter().any(|slot| slot == crate::approval::BREAK_GLASS) {
+                owed(transaction, &request, &review)?;
+            }
             request.reviews.push(review);
             changed(transaction, &mut request, at, kind, &data)?;
             Ok(Reviewed::Kept(request))
