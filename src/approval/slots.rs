@@ -55,7 +55,9 @@ pub fn filled(terms: &Terms, people: &[Filler<'_>]) -> bool {
     // Whoever decides for somebody else has used that person's say as well as their own.
     let mut seen = BTreeSet::new();
     let first = |one: &&Filler<'_>| {
-        let Some(people) = behind(one.approver, one.slots).filter(|people| people.iter().all(|who| !seen.contains(who))) else { return false };
+        let Some(people) = behind(one.approver, one.slots).filter(|people| people.iter().all(|who| !seen.contains(who))) else {
+            return false;
+        };
         seen.extend(people);
         true
     };

@@ -45,6 +45,11 @@ impl Error {
         Self::new(kind, format!("`{}` {what}", path.display()))
     }
 
+    /// No entry can be written without the time.
+    pub fn clock(error: &std::io::Error) -> Self {
+        Self::new(Kind::Unusable, format!("the clock cannot be read: {error}"))
+    }
+
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 
+use crate::approval::sha256;
 use crate::error::{Error, note};
-use crate::exit_codes;
 use crate::key::{SigningKey, Vkey};
 use crate::server::api;
 use crate::server::app::{App, DecisionKey};
-use crate::server::asking;
 use crate::server::confirmed::{self, InForce};
+use crate::server::journal::PutBack;
 use crate::server::live::Live;
 use crate::server::pace::Pace;
+use crate::server::run::{self, Started};
 use crate::server::settings::Settings;
 use crate::server::store::Sqlite;
 use crate::sys::clock;
@@ -33,6 +33,9 @@ pub struct ServeArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "/etc/gate/serve.toml")]
     config: PathBuf,
+    /// Go on although the store or the log is an older copy that was put back; the log says why
+    #[arg(long, value_name = "REASON")]
+    put_back: Option<String>,
 }
 
 /// Serves until it is told to end.
@@ -56,9 +59,11 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     }
     let _ = rustls::crypto::ring::default_provider().install_default();
     let key = decision_key(&settings)?;
+    let started = Started { configuration: sha256(in_force.text.as_bytes()), put_back: args.put_back.clone().map(PutBack) };
     let configuration = in_force.digests;
     let app = Arc::new(App { settings, store: Arc::new(store), live: Live::default(), key, pace: Pace::default(), configuration });
-    runtime.block_on(serve(app)).map(|()| 0)
+    let router = api::router(&app);
+    runtime.block_on(run::run(app, router, started)).map(|()| 0).map_err(|why| Error::internal(text::visible(&why)))
 }
 
 /// The configuration in force: the file's, unless that was changed and waits for its administrators.
@@ -71,59 +76,6 @@ fn in_force(runtime: &tokio::runtime::Runtime, store: &Sqlite, file: &str) -> Re
         note(&format!("the configuration {changed} waits for two administrators to confirm it; {used} stays in force"));
     }
     Ok(in_force)
-}
-
-async fn serve(app: Arc<App>) -> Result<(), Error> {
-    let listener = tokio::net::TcpListener::bind(&app.settings.listen).await;
-    let listener = listener.map_err(|error| {
-        Error::new(exit_codes::UNREACHABLE, format!("cannot listen at `{}`: {error}", text::escape(app.settings.listen.as_bytes())))
-    })?;
-    if let Ok(at) = listener.local_addr() {
-        note(&format!("serving at {at}; decisions are signed with {}", app.key.vkey));
-    }
-    let (sweeper, ended) = (Arc::clone(&app), Arc::clone(&app));
-    let sweeping = tokio::spawn(async move { sweep(&sweeper).await });
-    let told = async move {
-        told_to_end().await;
-        ended.live.close();
-    };
-    let served = axum::serve(listener, api::router(&app)).with_graceful_shutdown(told).await;
-    sweeping.abort();
-    served.map_err(|error| Error::internal(format!("the server failed: {error}")))
-}
-
-/// Returns when the process is told to end.
-async fn told_to_end() {
-    let term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    let terminated = async {
-        match term {
-            Ok(mut term) => drop(term.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-}
-
-/// Writes down what ran out, and drops what nobody can use any more.
-async fn sweep(app: &App) {
-    let mut every = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        every.tick().await;
-        let Ok(now) = app.now() else { continue };
-        match app.store.expire(now, 100).await {
-            Ok(over) => over.iter().for_each(|id| app.live.tell(id)),
-            Err(error) => note(&error.to_string()),
-        }
-        if let Err(error) = asking::tell_due(app, now).await {
-            note(&error.to_string());
-        }
-        if let Err(error) = app.store.sweep(now).await {
-            note(&error.to_string());
-        }
-    }
 }
 
 /// The key that signs decisions; made on the first start.

@@ -35,11 +35,25 @@ pub enum Kind {
     SchemaMigrate,
     /// The log could not be written for a while.
     AuditFailure,
+    /// A person answered at the server, with what shows it.
+    Review,
+    /// What else became of a request at the server: used, given up, widened.
+    RequestState,
+    /// Somebody signed on to the server.
+    Login,
+    /// Somebody's session at the server ended.
+    Logout,
+    /// What needed approval was let through without it, and why.
+    BreakGlass,
+    /// Everything at the server was stopped, or may go on again.
+    Stop,
+    /// What else happened at the server.
+    Server,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 23] = [
         Self::LogOpen,
         Self::Request,
         Self::Decision,
@@ -56,6 +70,13 @@ impl Kind {
         Self::Prune,
         Self::SchemaMigrate,
         Self::AuditFailure,
+        Self::Review,
+        Self::RequestState,
+        Self::Login,
+        Self::Logout,
+        Self::BreakGlass,
+        Self::Stop,
+        Self::Server,
     ];
 
     /// The word that records use.
@@ -77,6 +98,13 @@ impl Kind {
             Self::Prune => "prune",
             Self::SchemaMigrate => "schema.migrate",
             Self::AuditFailure => "audit.failure",
+            Self::Review => "review",
+            Self::RequestState => "request.state",
+            Self::Login => "login",
+            Self::Logout => "logout",
+            Self::BreakGlass => "break.glass",
+            Self::Stop => "stop",
+            Self::Server => "server",
         }
     }
 

@@ -15,6 +15,7 @@ mod note;
 mod parts;
 mod proof;
 mod pruned;
+pub mod served;
 mod shown;
 mod signature;
 pub mod story;

@@ -157,7 +157,19 @@ impl Gathering {
                 }
             }
             (Kind::ExecFail, _) => self.failed_starts += u64::from(in_span),
-            (Kind::Request | Kind::ExecStart | Kind::ExecReplace | Kind::ExecEnd | Kind::Heartbeat, _) => {}
+            // What begins or ends a command, what a decision tells once more, and what is of no command.
+            (
+                Kind::Request
+                | Kind::ExecStart
+                | Kind::ExecReplace
+                | Kind::ExecEnd
+                | Kind::Heartbeat
+                | Kind::Review
+                | Kind::RequestState
+                | Kind::Login
+                | Kind::Logout,
+                _,
+            ) => {}
             _ if in_span => self.events.add(event(body)),
             _ => {}
         }
@@ -335,7 +347,7 @@ fn case(entry: &Entry<'_>, decision: &Value, took_ms: Option<u64>) -> Case {
 
 /// What records about the log itself say; each kind has some of these.
 fn event(body: &Body<'_>) -> Event {
-    let names = ["error", "reason", "rule", "from", "to", "size", "digests", "entries", "epoch", "policy", "keys"];
+    let names = ["what", "error", "reason", "rule", "from", "to", "size", "digests", "entries", "epoch", "policy", "keys"];
     let said = names.iter().filter_map(|name| Some(format!("{name} {}", body.raw(name)?)));
     let what = shown(&said.collect::<Vec<_>>().join(", "));
     Event { seq: body.header.seq, time: moment(body.header.wall), kind: body.kind.word(), what }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::duties;
 use super::model::Wall;
 use super::rules::later;
 use super::settings::Settings;
 use super::store::{Amended, Item, Store, Unavailable};
-use crate::approval::sha256;
+use crate::approval::{Approver, sha256};
 use crate::text::hex;
 
 /// The configuration in force: one item without a key, its text.
@@ -38,21 +39,16 @@ pub async fn settle(store: &dyn Store, file: &str, now: Wall) -> Result<InForce,
         Some(before) if before.data != file => {
             let administrators = Settings::parse(&before.data).map(|settings| settings.configuration.administrators).unwrap_or_default();
             let confirmed = by(store, &digest, now).await?;
-            let counted = administrators.iter().filter(|who| who.strip_prefix("person:").is_some_and(|who| confirmed.iter().any(|by| by == who)));
+            let counted =
+                administrators.iter().filter(|who| who.strip_prefix("person:").is_some_and(|who| confirmed.iter().any(|by| by == who)));
             counted.count() < PEOPLE.min(administrators.len())
         }
         _ => false,
     };
     let text = before.filter(|_| waits).map_or_else(|| file.to_owned(), |before| before.data);
     let in_force = hex(&sha256(text.as_bytes()));
-    let item = Item {
-        kind: IN_FORCE,
-        key: String::new(),
-        owner: String::new(),
-        handle: String::new(),
-        data: text.clone(),
-        expires: Wall::MAX,
-    };
+    let item =
+        Item { kind: IN_FORCE, key: String::new(), owner: String::new(), handle: String::new(), data: text.clone(), expires: Wall::MAX };
     let told = json!({ "digest": in_force, "file": digest });
     let load = move |_: Option<&Item>| Some(Amended { item: Some(item.clone()), kind: "config.loaded", data: told.clone() });
     store.amend(IN_FORCE, "", now, Box::new(load)).await?;
@@ -65,8 +61,8 @@ pub async fn by(store: &dyn Store, digest: &str, now: Wall) -> Result<Vec<String
 }
 
 /// Somebody confirms a file.
-pub async fn confirm(store: &dyn Store, digest: &str, who: String, now: Wall) -> Result<(), Unavailable> {
-    let key = digest.to_owned();
+pub async fn confirm(store: &dyn Store, digest: &str, who: &Approver, now: Wall) -> Result<(), Unavailable> {
+    let (key, who, told) = (digest.to_owned(), duties::named(who), duties::told(who));
     let add = move |item: Option<&Item>| {
         let mut people = item.map(people).unwrap_or_default();
         (!people.contains(&who)).then(|| people.push(who.clone()))?;
@@ -78,7 +74,7 @@ pub async fn confirm(store: &dyn Store, digest: &str, who: String, now: Wall) ->
             data: json!(people).to_string(),
             expires: later(now, STANDS),
         };
-        Some(Amended { item: Some(item), kind: "config.confirmed", data: json!({ "digest": key, "by": who }) })
+        Some(Amended { item: Some(item), kind: "config.confirmed", data: json!({ "digest": key, "by": told }) })
     };
     store.amend(CONFIRMED, digest, now, Box::new(add)).await.map(drop)
 }

@@ -90,6 +90,11 @@ pub fn named(person: &Approver) -> String {
     format!("{}#{}", person.issuer, person.subject)
 }
 
+/// A person as events name them.
+pub fn told(person: &Approver) -> Value {
+    json!({ "issuer": person.issuer, "subject": person.subject })
+}
+
 /// A person in whose place somebody may decide, with the slots that they gave.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ActsFor {
@@ -129,7 +134,7 @@ pub async fn chase(app: &App, now: Wall) -> Result<(), Unavailable> {
             let mut data: Value = serde_json::from_str(&item.data).ok()?;
             (later(data.get("told")?.as_i64()?, every) <= now).then_some(())?;
             data["told"] = json!(now);
-            let told = json!({ "request": item.key, "by": item.owner, "at": data["at"] });
+            let told = json!({ "request": item.key, "by": data["by"], "at": data["at"] });
             Some(Amended { item: Some(Item { data: data.to_string(), ..item.clone() }), kind: "break_glass.reminder", data: told })
         };
         app.store.amend(BREAK_GLASS, &owed.key, now, Box::new(remind)).await?;

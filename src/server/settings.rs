@@ -16,6 +16,9 @@ pub struct Settings {
     pub listen: String,
     /// Database, log and keys.
     pub state: PathBuf,
+    /// TLS, proxies, limits.
+    #[serde(default)]
+    pub http: super::listen::HttpSettings,
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
     pub teams: BTreeMap<String, Vec<String>>,

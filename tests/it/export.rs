@@ -78,6 +78,9 @@ fn all_kinds() -> Vec<Draft> {
     drafts.push(draft(Kind::ExecReplace, 10, json!({ "proc": { "pid": 4712, "start": 99 } })));
     drafts.push(draft(Kind::ExecEnd, 11, json!({ "outcome": { "signal": 9, "duration_ns": "9007199254740993", "timed_out": true } })));
     drafts.push(draft(Kind::ExecFail, 11, json!({ "error": "it is gone" })));
+    drafts.push(draft(Kind::Review, 1, about(json!({ "approvers": approver }))));
+    drafts.push(draft(Kind::RequestState, 1, json!({ "what": "request.consumed" })));
+    drafts.push(draft(Kind::BreakGlass, 1, json!({ "what": "request.broken" })));
     // An execution whose decision is not in this log.
     drafts.push(draft(Kind::ExecStart, 99, json!({ "proc": { "pid": 1, "start": 1 } })));
     let plain = [
@@ -90,6 +93,10 @@ fn all_kinds() -> Vec<Draft> {
         (Kind::Prune, json!({ "to": 3 })),
         (Kind::SchemaMigrate, json!({ "to": 2 })),
         (Kind::AuditFailure, json!({ "error": "disk full", "refused": true })),
+        (Kind::Login, json!({ "actor": { "user": "alice at https://id.example" }, "what": "login" })),
+        (Kind::Logout, json!({ "what": "logout" })),
+        (Kind::Stop, json!({ "what": "stopped", "data": { "reason": "incident" } })),
+        (Kind::Server, json!({ "what": "server.started" })),
     ];
     drafts.extend(plain.into_iter().map(|(kind, fields)| {
         let Value::Object(fields) = fields else { panic!("fields are an object") };

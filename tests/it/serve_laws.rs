@@ -6,7 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use gate::approval::{
-    Answer, Answers, ApprovalRequest, Approver, Basis, Claims, Expected, Filler, Receipt, Reviewed, Stamp, Trust, filled, sha256, verify,
+    Answer, Answers, ApprovalRequest, Approver, BREAK_GLASS, Basis, Claims, Expected, Filler, Receipt, Reviewed, Stamp, Trust, acting_for,
+    filled, sha256, verify,
 };
 use gate::key::{SigningKey, Vkey};
 use gate::policy::{Assurance, Channel, Escalation, Terms};
@@ -44,8 +45,8 @@ fn some_terms() -> impl Strategy<Value = Terms> {
     let assurance = prop::sample::select(vec![Assurance::Confirm, Assurance::SecondPerson, Assurance::FreshMfa]);
     let channels = prop::sample::subsequence(vec![Channel::Server, Channel::Slack], 1..=2);
     let escalate = prop::option::of((0..60_u64, prop::sample::select(vec!["team:later", "team:a"])));
-    (approvers, 1..4_u32, assurance, prop::option::of(1..40_u64), 10..200_u64, channels, escalate).prop_map(
-        |(mut approvers, threshold, assurance, fresh, valid, channels, escalate)| {
+    (approvers, 1..4_u32, assurance, prop::option::of(1..40_u64), 10..200_u64, channels, escalate, any::<bool>()).prop_map(
+        |(mut approvers, threshold, assurance, fresh, valid, channels, escalate, glass)| {
             approvers.sort();
             approvers.dedup();
             Terms {
@@ -56,7 +57,7 @@ fn some_terms() -> impl Strategy<Value = Terms> {
                 within: Duration::from_secs(100),
                 valid: Duration::from_secs(valid),
                 channels: channels.into_iter().collect(),
-                break_glass: Vec::new(),
+                break_glass: if glass { vec!["person:https://idp.example#1".to_owned()] } else { Vec::new() },
                 justification: Vec::new(),
                 escalate: escalate
                     .map(|(after, who)| Escalation { after: Duration::from_secs(after), approvers: vec![who.to_owned()] })
@@ -74,35 +75,72 @@ fn some_review() -> impl Strategy<Value = KeptReview> {
     let assurance = prop::sample::select(vec![Assurance::Confirm, Assurance::SecondPerson, Assurance::FreshMfa, Assurance::FreshMfa]);
     let channel = prop::sample::select(vec![Channel::Server, Channel::Server, Channel::Slack, Channel::Teams]);
     let answer = prop::bool::weighted(0.05);
-    (who, other_issuer, slots, assurance, channel, answer, 0..115_i64, 0..50_i64).prop_map(
-        |(who, other_issuer, slots, assurance, channel, reject, at, age)| {
+    let more = prop_oneof![
+        6 => Just(vec![]),
+        2 => prop::sample::select(vec!["2", "3", "requester"]).prop_map(|whose| vec![acting_for(&person(whose))]),
+        2 => Just(vec![BREAK_GLASS.to_owned()]),
+        1 => Just(vec!["for:".to_owned()]),
+        1 => Just(vec![acting_for(&person("2")), acting_for(&person("3"))]),
+    ];
+    (who, other_issuer, slots, assurance, channel, answer, 0..115_i64, 0..50_i64, (more, any::<bool>())).prop_map(
+        |(who, other_issuer, slots, assurance, channel, reject, at, age, (more, says_why))| {
             let mut who = person(who);
             if other_issuer {
                 who.issuer.push_str(".other");
             }
             let at = START + at * SECOND + SECOND / 2;
             let answer = if reject { Answer::Reject } else { Answer::Approve };
-            KeptReview { assurance, channel, proved: at - age * SECOND, ..said(&who, answer, &slots, at) }
+            let mut review = said(&who, answer, &slots, at);
+            review.slots.extend(more);
+            let comment = if says_why { "the site is down".to_owned() } else { " ".to_owned() };
+            KeptReview { assurance, channel, comment, proved: at - age * SECOND, ..review }
         },
     )
 }
 
-/// The people whose approvals count, by the words of the terms; each with the slots of their first approval that counts.
-fn eligible<'a>(terms: &Terms, reviews: &'a [KeptReview]) -> BTreeMap<&'a Approver, (BTreeSet<&'a str>, Duration)> {
+/// Whether a review breaks the glass as the terms let it.
+fn alone(terms: &Terms, review: &KeptReview) -> bool {
+    let named = terms.break_glass == ["person:https://idp.example#1"] && review.approver == person("1");
+    named
+        && review.slots.iter().any(|slot| slot == BREAK_GLASS)
+        && review.assurance >= Assurance::FreshMfa
+        && !review.comment.trim().is_empty()
+}
+
+/// The approvals that count, by the words of the terms: nobody's say is in two of them.
+fn eligible<'a>(terms: &Terms, reviews: &'a [KeptReview]) -> BTreeMap<&'a Approver, &'a KeptReview> {
     let mut people = BTreeMap::new();
-    for review in reviews.iter().filter(|review| review.answer == Answer::Approve && review.approver != person("requester")) {
-        let after = Duration::from_nanos(u64::try_from(review.at - START).unwrap());
+    let mut spoke = BTreeSet::new();
+    for review in reviews.iter().filter(|review| review.answer == Answer::Approve) {
+        let others: Vec<&str> = review.slots.iter().filter_map(|slot| slot.strip_prefix("for:")).collect();
+        let say: Vec<String> = std::iter::once(format!("{}#{}", review.approver.issuer, review.approver.subject))
+            .chain(others.iter().map(|other| (*other).to_owned()))
+            .collect();
+        let whose = others.len() <= 1 && !others.contains(&"") && !say.iter().any(|who| who == "https://idp.example#requester");
+        let (slots, after) = of(review);
         let age = Duration::from_nanos(u64::try_from(review.at - review.proved).unwrap());
-        let slots: BTreeSet<&str> = review.slots.iter().map(String::as_str).collect();
         let added = terms.escalate.iter().filter(|step| step.after <= after).flat_map(|step| &step.approvers);
         let named = terms.approvers.is_empty() || terms.approvers.iter().chain(added).any(|slot| slots.contains(slot.as_str()));
         let timely = after <= terms.within && terms.fresh.is_none_or(|fresh| age <= fresh);
         let sure = review.assurance >= terms.assurance.max(Assurance::SecondPerson) && terms.channels.contains(&review.channel);
-        if named && timely && sure {
-            people.entry(&review.approver).or_insert((slots, after));
+        if whose && (named || alone(terms, review)) && timely && sure && !say.iter().any(|who| spoke.contains(who)) {
+            spoke.extend(say);
+            people.insert(&review.approver, review);
         }
     }
     people
+}
+
+/// What somebody may fill, and how long after the request was made they said it.
+fn of(review: &KeptReview) -> (BTreeSet<&str>, Duration) {
+    let slots = review.slots.iter().map(String::as_str).collect();
+    (slots, Duration::from_nanos(u64::try_from(review.at - START).unwrap()))
+}
+
+/// Whether those who count are enough.
+fn suffice(terms: &Terms, people: &BTreeMap<&Approver, &KeptReview>) -> bool {
+    let fillers = people.iter().map(|(who, review)| (*who, of(review))).collect();
+    enough(terms, &fillers) || people.values().any(|review| alone(terms, review))
 }
 
 /// What a server with its key says of these reviews, whether or not that is right.
@@ -217,7 +255,7 @@ proptest! {
         }
         let made = asked(1, terms.clone());
         let people = eligible(&terms, &reviews);
-        let counted: Vec<&KeptReview> = reviews.iter().filter(|review| people.contains_key(&review.approver)).collect();
+        let counted: Vec<&KeptReview> = people.values().copied().collect();
         let Some(last) = counted.iter().map(|review| review.at).max() else {
             let receipt = receipt(&made, &reviews, START + 120 * SECOND, START + 121 * SECOND);
             prop_assert!(believed(made, &receipt).is_none());
@@ -229,14 +267,14 @@ proptest! {
         let rejected = reviews.iter().any(|review| review.answer == Answer::Reject);
         let granted = believed(made, &receipt);
         if let Some(granted) = &granted {
-            prop_assert!(!rejected && enough(&terms, &people));
+            prop_assert!(!rejected && suffice(&terms, &people));
             let distinct: BTreeSet<&Approver> = granted.iter().collect();
             prop_assert_eq!(distinct.len(), granted.len());
             prop_assert!(granted.iter().all(|who| people.contains_key(who)));
         }
         let lasting = counted.iter().all(|review| now - review.at <= i64::try_from(terms.valid.as_nanos()).unwrap());
         if lasting {
-            prop_assert_eq!(granted.is_some(), !rejected && enough(&terms, &people));
+            prop_assert_eq!(granted.is_some(), !rejected && suffice(&terms, &people));
         }
     }
 
@@ -252,7 +290,7 @@ proptest! {
         let granted = believed(made, &receipt);
         prop_assert_eq!(granted.is_some(), request.state == State::Approved);
         if request.state == State::Approved {
-            prop_assert!(enough(&terms, &eligible(&terms, &request.reviews)));
+            prop_assert!(suffice(&terms, &eligible(&terms, &request.reviews)));
         }
     }
 }

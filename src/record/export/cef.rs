@@ -70,6 +70,13 @@ fn name(kind: Kind) -> &'static str {
         Kind::Prune => "entries moved to an archive",
         Kind::SchemaMigrate => "database layout changed",
         Kind::AuditFailure => "log could not be written",
+        Kind::Review => "request answered by a person",
+        Kind::RequestState => "request changed",
+        Kind::Login => "signed on",
+        Kind::Logout => "session ended",
+        Kind::BreakGlass => "approval broken through",
+        Kind::Stop => "everything stopped or let go on",
+        Kind::Server => "server told something",
     }
 }
 

@@ -56,17 +56,19 @@ pub(super) fn document(entry: &Entry<'_>, told: &Told) -> Value {
 /// `event.category` and `event.type`, from ECS's lists.
 fn categories(kind: Kind, told: &Told) -> (&'static str, Vec<&'static str>) {
     match kind {
-        Kind::Request => ("process", vec!["info"]),
+        Kind::Request | Kind::Review | Kind::RequestState | Kind::BreakGlass => ("process", vec!["info"]),
         Kind::Decision => ("process", vec!["info", if told.refused() { "denied" } else { "allowed" }]),
         Kind::ExecStart | Kind::ExecReplace => ("process", vec!["start"]),
         Kind::ExecEnd => ("process", vec!["end"]),
         Kind::ExecFail => ("process", vec!["start", "error"]),
         Kind::LogOpen => ("configuration", vec!["creation"]),
-        Kind::PolicyLoad | Kind::ConfigChange | Kind::SchemaMigrate => ("configuration", vec!["change"]),
+        Kind::PolicyLoad | Kind::ConfigChange | Kind::SchemaMigrate | Kind::Stop => ("configuration", vec!["change"]),
         Kind::KeyRotate => ("iam", vec!["admin", "change"]),
         Kind::Redact | Kind::Prune => ("configuration", vec!["deletion"]),
-        Kind::Anchor | Kind::Heartbeat => ("configuration", vec!["info"]),
+        Kind::Anchor | Kind::Heartbeat | Kind::Server => ("configuration", vec!["info"]),
         Kind::AuditFailure => ("configuration", vec!["error"]),
+        Kind::Login => ("authentication", vec!["start"]),
+        Kind::Logout => ("authentication", vec!["end"]),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::record::{Kind, hex, sha256};
 
 const PROCESS: (u32, &str, u32, &str) = (1007, "Process Activity", 1, "System Activity");
 const LOG: (u32, &str, u32, &str) = (1008, "Event Log Activity", 1, "System Activity");
+const AUTHENTICATION: (u32, &str, u32, &str) = (3002, "Authentication", 3, "Identity & Access Management");
 const ENTITY: (u32, &str, u32, &str) = (3004, "Entity Management", 3, "Identity & Access Management");
 
 /// The number that OCSF has for what its lists do not hold; the name beside it is gate's own.
@@ -27,7 +28,13 @@ fn class(kind: Kind, refused: bool) -> ((u32, &'static str, u32, &'static str), 
         Kind::Heartbeat => (LOG, OTHER, "Heartbeat"),
         Kind::SchemaMigrate => (LOG, OTHER, "Migrate"),
         Kind::AuditFailure => (LOG, OTHER, "Fail"),
-        Kind::PolicyLoad | Kind::ConfigChange | Kind::KeyRotate => (ENTITY, 3, "Update"),
+        Kind::PolicyLoad | Kind::ConfigChange | Kind::KeyRotate | Kind::Stop => (ENTITY, 3, "Update"),
+        Kind::Review => (PROCESS, OTHER, "Review"),
+        Kind::RequestState => (PROCESS, OTHER, "Change"),
+        Kind::BreakGlass => (PROCESS, OTHER, "Break glass"),
+        Kind::Login => (AUTHENTICATION, 1, "Logon"),
+        Kind::Logout => (AUTHENTICATION, 2, "Logoff"),
+        Kind::Server => (LOG, OTHER, "Tell"),
     }
 }
 
@@ -77,6 +84,10 @@ pub(super) fn event(entry: &Entry<'_>, told: &Told, integrity: bool) -> Value {
         LOG => {
             event.insert("log_name".to_owned(), entry.body.header.log.into());
             event.insert("log_provider".to_owned(), "gate".into());
+        }
+        AUTHENTICATION => {
+            event.insert("user".to_owned(), user(told).unwrap_or_else(|| json!({ "name": "unknown" })));
+            event.insert("service".to_owned(), json!({ "name": "gate serve" }));
         }
         _ => drop(event.insert("entity".to_owned(), entity(entry, told))),
     }

@@ -18,7 +18,7 @@ use super::view::{RequestView, time};
 use crate::approval::{Answer, BREAK_GLASS as SLOT};
 use crate::policy::{Assurance, Channel};
 use crate::server::app::App;
-use crate::server::duties::named;
+use crate::server::duties::{named, told};
 use crate::server::model::KeptReview;
 use crate::server::rules::{self, judge, may_break_glass};
 use crate::server::store::{Amended, BREAK_GLASS, Item, Reviewed};
@@ -138,7 +138,8 @@ pub(super) async fn review(
     Path(id): Path<String>,
     given: Result<Json<Found>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
-    let me = named(&of_slots(&caller, &app.settings.break_glass.reviewers)?.approver);
+    let reviewer = of_slots(&caller, &app.settings.break_glass.reviewers)?.approver.clone();
+    let me = named(&reviewer);
     let comment = reason(&body(given)?.comment)?;
     let now = app.now()?;
     let item = app.store.item(BREAK_GLASS, &id, now).await?.ok_or_else(Problem::not_found)?;
@@ -148,7 +149,7 @@ pub(super) async fn review(
         return Err(Problem::self_approval());
     }
     let done = move |item: Option<&Item>| {
-        let told = json!({ "request": item?.key, "by": me, "comment": comment });
+        let told = json!({ "request": item?.key, "by": told(&reviewer), "comment": comment });
         Some(Amended { item: None, kind: "break_glass.reviewed", data: told })
     };
     match app.store.amend(BREAK_GLASS, &id, now, Box::new(done)).await? {

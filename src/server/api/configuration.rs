@@ -13,7 +13,6 @@ use super::requests::body;
 use super::stop::of_slots;
 use crate::server::app::App;
 use crate::server::confirmed;
-use crate::server::duties::named;
 
 /// Which file.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -55,10 +54,10 @@ pub(super) async fn confirm(
     Extension(caller): Extension<Caller>,
     given: Result<Json<Confirm>, JsonRejection>,
 ) -> Result<Json<Configuration>, Problem> {
-    let me = named(&of_slots(&caller, &app.settings.configuration.administrators)?.approver);
+    let me = of_slots(&caller, &app.settings.configuration.administrators)?.approver.clone();
     if body(given)?.digest != app.configuration[1] {
         return Err(Problem::validation("`digest` is not that of the file that the server was started with"));
     }
-    confirmed::confirm(&*app.store, &app.configuration[1], me, app.now()?).await?;
+    confirmed::confirm(&*app.store, &app.configuration[1], &me, app.now()?).await?;
     told(&app).await
 }

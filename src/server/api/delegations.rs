@@ -15,7 +15,7 @@ use super::requests::body;
 use super::stop::reason;
 use super::view::time;
 use crate::server::app::{App, request_id};
-use crate::server::duties::{DELEGATION, named, slots_of};
+use crate::server::duties::{DELEGATION, named, slots_of, told};
 use crate::server::rules::later;
 use crate::server::store::{Amended, Item};
 
@@ -93,7 +93,9 @@ pub(super) async fn make(
     if !person.decides || make.slots.is_empty() || !make.slots.iter().all(|slot| person.slots.contains(slot)) {
         return Err(Problem::forbidden("only slots of one's own can be given, by a sign-on that may decide"));
     }
-    let to = person_of(&make.to).filter(|to| *to != person.approver).ok_or_else(|| Problem::validation("`to` is another person, `ISSUER#SUBJECT`"))?;
+    let to = person_of(&make.to)
+        .filter(|to| *to != person.approver)
+        .ok_or_else(|| Problem::validation("`to` is another person, `ISSUER#SUBJECT`"))?;
     let now = app.now()?;
     let until: jiff::Timestamp = make.until.parse().map_err(|_| Problem::validation("`until` is no time of RFC 3339"))?;
     let until = i64::try_from(until.as_nanosecond()).unwrap_or(i64::MAX);
@@ -113,9 +115,10 @@ pub(super) async fn make(
         expires: until,
     };
     let view = DelegationView::of(&item).ok_or_else(Problem::unavailable)?;
-    let told = json!({ "id": item.key, "from": item.owner, "to": item.handle, "slots": make.slots, "until": until, "reason": why });
+    let made =
+        json!({ "id": item.key, "by": told(&person.approver), "to": item.handle, "slots": make.slots, "until": until, "reason": why });
     let kept = item.clone();
-    let add = move |_: Option<&Item>| Some(Amended { item: Some(kept.clone()), kind: "delegation.made", data: told.clone() });
+    let add = move |_: Option<&Item>| Some(Amended { item: Some(kept.clone()), kind: "delegation.made", data: made.clone() });
     app.store.amend(DELEGATION, &item.key, now, Box::new(add)).await?;
     Ok((StatusCode::CREATED, Json(view)))
 }
@@ -128,10 +131,11 @@ pub(super) async fn revoke(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let me = named(&caller.person()?.approver);
+    let person = caller.person()?.approver.clone();
+    let me = named(&person);
     let end = move |item: Option<&Item>| {
         let item = item.filter(|item| item.owner == me || item.handle == me)?;
-        Some(Amended { item: None, kind: "delegation.revoked", data: json!({ "id": item.key, "by": me }) })
+        Some(Amended { item: None, kind: "delegation.revoked", data: json!({ "id": item.key, "by": told(&person) }) })
     };
     match app.store.amend(DELEGATION, &id, app.now()?, Box::new(end)).await? {
         (true, _) => Ok(StatusCode::NO_CONTENT),

@@ -15,7 +15,7 @@ use super::view::time;
 use crate::approval::Answer;
 use crate::policy::Channel;
 use crate::server::app::App;
-use crate::server::duties::named;
+use crate::server::duties::{named, told};
 use crate::server::model::{KeptReview, Wall};
 use crate::server::store::{Amended, Item, STOP};
 
@@ -133,13 +133,14 @@ pub(super) async fn stop(
 #[utoipa::path(post, path = "/v1/stop/lift",
     responses((status = 200, body = Stopped), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn lift(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Stopped>, Problem> {
-    let me = named(&of_slots(&caller, &app.settings.stop.people)?.approver);
+    let lifter = of_slots(&caller, &app.settings.stop.people)?.approver.clone();
+    let me = named(&lifter);
     let lift = move |item: Option<&Item>| {
         let item = item?;
         let mut data: Value = serde_json::from_str(&item.data).ok()?;
         let mut people = lifters(&data);
         (!people.contains(&me)).then(|| people.push(me.clone()))?;
-        let told = json!({ "by": me, "lifted_by": people });
+        let told = json!({ "by": told(&lifter), "lifted_by": people });
         data["lifted_by"] = json!(people);
         let kept = Item { data: data.to_string(), ..item.clone() };
         let lifted = people.len() >= LIFTERS;

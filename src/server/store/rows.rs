@@ -18,8 +18,9 @@ pub(super) const WAITING: &str = "SELECT id,key,way,requester,state,created,text
      WHERE key=?1 AND way=?2 AND requester=?3 AND state IN ('pending','approved') ORDER BY id DESC LIMIT 1";
 
 pub(super) fn insert(transaction: &Transaction<'_>, request: &Kept) -> Result<(), rusqlite::Error> {
-    let mut insert = transaction
-        .prepare_cached("INSERT INTO request(id,key,way,requester,state,created,ends,text,doc,due) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)")?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO request(id,key,way,requester,state,created,ends,text,doc,due) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+    )?;
     insert.execute(params![
         request.id,
         request.key,
@@ -86,8 +87,7 @@ pub(super) const BEFORE: &str = "SELECT id,key,way,requester,state,created,text,
      WHERE key=?1 AND way=?2 AND requester=?3 AND state NOT IN ('pending','approved') ORDER BY id DESC LIMIT 1";
 
 /// How many there are of this key, and that a count ends somewhere.
-pub(super) const HOW_MANY_BEFORE: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM request WHERE key=?1 AND way=?2 AND requester=?3 LIMIT 1000)";
+pub(super) const HOW_MANY_BEFORE: &str = "SELECT count(*) FROM (SELECT 1 FROM request WHERE key=?1 AND way=?2 AND requester=?3 LIMIT 1000)";
 
 /// Whether a requester has as many waiting as they may.
 pub(super) fn has_too_many(transaction: &Transaction<'_>, request: &Kept, most: usize) -> Result<bool, rusqlite::Error> {
@@ -269,7 +269,7 @@ fn review(value: &Value) -> Option<KeptReview> {
     })
 }
 
-fn person_value(person: &Approver) -> Value {
+pub(super) fn person_value(person: &Approver) -> Value {
     json!({ "issuer": person.issuer, "subject": person.subject })
 }
 

@@ -164,7 +164,7 @@ fn changed(transaction: &Transaction<'_>, request: &mut Kept, at: Wall, kind: &s
 /// An approval by break-glass is told at once, and a review of it owed from the same moment on.
 fn owed(transaction: &Transaction<'_>, request: &Kept, review: &KeptReview) -> Result<(), rusqlite::Error> {
     let by = format!("{}#{}", review.approver.issuer, review.approver.subject);
-    let data = serde_json::json!({ "request": request.id, "by": by, "name": review.name, "reason": review.comment, "at": review.at, "told": review.at });
+    let data = serde_json::json!({ "request": request.id, "by": rows::person_value(&review.approver), "name": review.name, "reason": review.comment, "at": review.at, "told": review.at });
     let item = Item {
         kind: super::BREAK_GLASS,
         key: request.id.clone(),
@@ -308,7 +308,8 @@ impl Store for Sqlite {
                 changed(transaction, &mut request, review.at, "request.rejected", &rows::review_value(&review))?;
                 stopped.push(request.id);
             }
-            let data = serde_json::json!({ "by": stop.owner, "reason": review.comment, "rejected": stopped.len() });
+            let data =
+                serde_json::json!({ "by": rows::person_value(&review.approver), "reason": review.comment, "rejected": stopped.len() });
             add_event(transaction, review.at, "stop.begun", None, &data)?;
             Ok(Some(stopped))
         })
