@@ -146,7 +146,7 @@ impl Approvers {
         &self.attesters
     }
 
-    /// Whether this evidence shows the expected answer, at a time in nanoseconds since 1970: when it was given.
+    /// Whether this evidence shows the expected answer by a key that counts at a time in nanoseconds since 1970: when it is used.
     pub fn prove(&self, evidence: &Evidence, awaited: &Awaited<'_>, at: i64) -> Result<Proved, NotProved> {
         let statement = Statement::parse(&evidence.statement).ok_or(NotProved::Statement)?;
         let bound = statement.bound().ok_or(NotProved::Statement)?;
@@ -155,7 +155,7 @@ impl Approvers {
             (statement.answer() == awaited.answer, NotProved::Answer),
             (statement.approver() == awaited.approver, NotProved::Approver),
             (awaited.nonce.is_none_or(|nonce| nonce == bound.nonce), NotProved::Nonce),
-            (at <= bound.expires, NotProved::Expired),
+            (awaited.given <= bound.expires, NotProved::Expired),
         ];
         if let Some((_, why)) = wanted.into_iter().find(|(holds, _)| !holds) {
             return Err(why);

@@ -116,21 +116,13 @@ fn by_certificate(
     if named.is_some_and(|named| named != *aaguid) {
         return Err(wrong("its certificate is of another model than it says"));
     }
-    // A certificate that names no model vouches for any that somebody claims.
-    let listed = named.is_some() && (attesters.aaguids.is_empty() || attesters.aaguids.contains(aaguid));
-    Ok(listed && leads_to_root(&certificate, leaf, intermediates, attesters, at))
+    let itself = attesters.roots.iter().any(|root| root == leaf.as_ref());
+    // A maker's certificate that names no model would vouch for any that somebody claims.
+    let listed = (named.is_some() || itself) && (attesters.aaguids.is_empty() || attesters.aaguids.contains(aaguid));
+    Ok(listed && (itself || leads_to_root(&certificate, intermediates, attesters, at)))
 }
 
-fn leads_to_root(
-    certificate: &EndEntityCert<'_>,
-    leaf: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-    attesters: &Attesters,
-    at: i64,
-) -> bool {
-    if attesters.roots.iter().any(|root| root == leaf.as_ref()) {
-        return true;
-    }
+fn leads_to_root(certificate: &EndEntityCert<'_>, intermediates: &[CertificateDer<'_>], attesters: &Attesters, at: i64) -> bool {
     let Ok(at) = u64::try_from(at) else { return false };
     let roots: Vec<CertificateDer<'_>> = attesters.roots.iter().map(|root| CertificateDer::from(root.as_slice())).collect();
     let anchors: Vec<_> = roots.iter().filter_map(|root| anchor_from_trusted_cert(root).ok()).collect();

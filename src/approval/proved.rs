@@ -17,6 +17,8 @@ pub struct Awaited<'a> {
     pub answer: Answer,
     /// Whose.
     pub approver: &'a Approver,
+    /// When it was given, as whoever took it says, in nanoseconds since 1970.
+    pub given: i64,
     /// What was drawn for this asking; none for a reader who cannot know it.
     pub nonce: Option<&'a [u8]>,
     /// The passkey's counter when it was last used; none for a reader who cannot know it.

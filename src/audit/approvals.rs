@@ -1,16 +1,21 @@
 //! Approvals that somebody who does not trust this host can check: signatures by keys that it never had.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::reader::Reader;
-use crate::approval::{AllowedSigners, Answer, Evidence, NAMESPACE, Seen, Signed, Statement, Wanted};
+use crate::approval::{AllowedSigners, Answer, Approvers, Awaited, Evidence, NAMESPACE, Seen, Signed, Statement, Wanted, sha256};
+use crate::policy::Assurance;
 use crate::record::{Body, Kind, hex, range_root};
 
-/// Against what to check approvals.
+/// Against what to check approvals; one of both is enough for an SSH signature, passkeys want the second.
 #[derive(Clone, Debug)]
 pub struct Signers {
-    /// Who may approve.
-    pub allowed: AllowedSigners,
+    /// Who may approve, as OpenSSH has it.
+    pub allowed: Option<AllowedSigners>,
+    /// Who may approve, by the signed approvers file.
+    pub approvers: Option<Approvers>,
     /// Whether a security key has to know who touches it.
     pub user_verified: bool,
 }
@@ -24,18 +29,25 @@ pub struct Approvals {
     pub bare: u64,
 }
 
+/// What showed an approval already, and so shows no other.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    statements: HashSet<[u8; 32]>,
+    counters: HashSet<(String, u32)>,
+}
+
 impl Approvals {
     /// Checks the approvals of an entry, and says what is wrong with each that does not hold.
-    pub(super) fn see(&mut self, body: &Body<'_>, signers: &Signers, reader: &Reader) -> Vec<String> {
+    pub(super) fn see(&mut self, body: &Body<'_>, signers: &Signers, reader: &Reader, used: &mut Used) -> Vec<String> {
         if body.kind != Kind::Decision {
             return Vec::new();
         }
         let decision = body.value("decision").unwrap_or_default();
         let mut wrong = Vec::new();
         for approver in decision.get("approvers").and_then(Value::as_array).into_iter().flatten() {
-            match approver.get("evidence").map(|evidence| shown(body, approver, evidence, signers, reader)) {
-                None => self.bare += 1,
-                Some(Ok(())) => self.verified += 1,
+            match approver.get("evidence").map(|evidence| shown(body, approver, evidence, signers, reader, used)) {
+                None | Some(Ok(false)) => self.bare += 1,
+                Some(Ok(true)) => self.verified += 1,
                 Some(Err(why)) => wrong.push(format!("holds an approval that does not hold: {why}")),
             }
         }
@@ -43,8 +55,15 @@ impl Approvals {
     }
 }
 
-/// Whether the evidence is of this very approval.
-fn shown(body: &Body<'_>, approver: &Value, evidence: &Value, signers: &Signers, reader: &Reader) -> Result<(), String> {
+/// Whether the evidence is of this very approval; false where nothing is given to hold it against.
+fn shown(
+    body: &Body<'_>,
+    approver: &Value,
+    evidence: &Value,
+    signers: &Signers,
+    reader: &Reader,
+    used: &mut Used,
+) -> Result<bool, String> {
     let evidence = Evidence::from_json(evidence).ok_or("its evidence is malformed")?;
     let statement = Statement::parse(&evidence.statement).ok_or("its statement is malformed")?;
     let is = |name: &str, text: &str| approver.get(name).and_then(Value::as_str) == Some(text);
@@ -60,10 +79,64 @@ fn shown(body: &Body<'_>, approver: &Value, evidence: &Value, signers: &Signers,
     if let Some(seen) = statement.seen() {
         known(seen, body, reader)?;
     }
-    let Signed::Sshsig(sshsig) = &evidence.signed else { return Err("it is a passkey's".to_owned()) };
-    let wanted =
-        Wanted { identity: &statement.approver().subject, namespace: NAMESPACE, at: body.header.wall, user_verified: signers.user_verified };
-    signers.allowed.vouch(&wanted, &evidence.statement, sshsig).map(drop).map_err(|why| why.to_string())
+    let Some((assurance, counted)) = vouched(body, approver, &evidence, &statement, signers)? else { return Ok(false) };
+    let said = approver.get("assurance").and_then(Value::as_str).and_then(Assurance::parse);
+    // What is less than a passkey rests on a sign-on, which no signature shows.
+    if said.is_some_and(|said| said >= Assurance::Passkey && said > assurance) {
+        return Err("the record says more of it than its evidence shows".to_owned());
+    }
+    if !used.statements.insert(sha256(&evidence.statement)) {
+        return Err("it was used for another approval already".to_owned());
+    }
+    // Authenticators that count nothing always say 0.
+    let twice = counted.filter(|(_, counter)| *counter != 0).is_some_and(|counted| !used.counters.insert(counted));
+    if twice { Err("its passkey's counter was used for another approval already: there may be two of it".to_owned()) } else { Ok(true) }
+}
+
+/// How surely it was them, and a passkey's fingerprint and counter.
+type Shown = (Assurance, Option<(String, u32)>);
+
+/// What the signature shows; none where nothing is given to hold it against.
+fn vouched(
+    body: &Body<'_>,
+    approver: &Value,
+    evidence: &Evidence,
+    statement: &Statement,
+    signers: &Signers,
+) -> Result<Option<Shown>, String> {
+    let at = body.header.wall;
+    // Records of other gates than this one may lack it; then the answer is as old as its record.
+    let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
+    let awaited = Awaited {
+        request: statement.request(),
+        digest: statement.digest(),
+        answer: Answer::Approve,
+        approver: statement.approver(),
+        given: approver.get("at").and_then(number).unwrap_or(at),
+        nonce: None,
+        counter: None,
+        user_verified: signers.user_verified,
+    };
+    let by_approvers = signers.approvers.as_ref().map(|approvers| approvers.prove(evidence, &awaited, at));
+    let by_allowed = match (&signers.allowed, &evidence.signed) {
+        (Some(allowed), Signed::Sshsig(armored)) => {
+            let wanted =
+                Wanted { identity: &statement.approver().subject, namespace: NAMESPACE, at, user_verified: signers.user_verified };
+            Some(allowed.vouch(&wanted, &evidence.statement, armored))
+        }
+        _ => None,
+    };
+    match (by_approvers, by_allowed) {
+        (Some(Ok(proved)), _) => {
+            Ok(Some((proved.assurance(), proved.counter().map(|counter| (proved.fingerprint().to_owned(), counter)))))
+        }
+        (_, Some(Ok(signer))) => {
+            Ok(Some((if signer.flags.is_some() { Assurance::Hardware } else { Assurance::SecondPerson }, None)))
+        }
+        (Some(Err(why)), _) => Err(why.to_string()),
+        (None, Some(Err(why))) => Err(why.to_string()),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Whether the log that the approver was shown is this one, before the decision.

@@ -1,6 +1,6 @@
 use rusqlite::Row;
 
-use super::approvals::{Approvals, Signers};
+use super::approvals::{Approvals, Signers, Used};
 use super::beside::Beside;
 use super::epochs::{Epochs, opening_keys};
 use super::error::{Error, Kind};
@@ -144,6 +144,7 @@ struct Walk<'a> {
     reader: &'a Reader,
     head: &'a Head,
     signers: Option<&'a Signers>,
+    used: Used,
     report: Report,
     frontier: Frontier,
     /// The entry before; none where that is in an archive.
@@ -172,6 +173,7 @@ impl<'a> Walk<'a> {
             reader,
             head,
             signers: check.signers.as_ref(),
+            used: Used::default(),
             epochs: Epochs::start(head, archives.last()),
             report: Report { archived: archives, ..report },
             frontier,
@@ -255,7 +257,7 @@ impl<'a> Walk<'a> {
             self.report.wrong(Some(entry.seq), what);
         }
         if let Some(signers) = self.signers {
-            for what in self.report.approvals.get_or_insert_default().see(&body, signers, self.reader) {
+            for what in self.report.approvals.get_or_insert_default().see(&body, signers, self.reader, &mut self.used) {
                 self.report.wrong(Some(entry.seq), what);
             }
         }

@@ -64,8 +64,11 @@ pub fn run(args: &ApproversArgs) -> Result<u8, Error> {
 }
 
 fn place(given: Option<&Path>, config: &Config) -> Result<PathBuf, Error> {
-    let own = || config.user_directory.as_ref().map(|directory| directory.join(NAME));
-    given.map(Path::to_owned).or_else(own).ok_or_else(|| Error::config("there is no layer of yours; name a file with `--file`"))
+    if let Some(given) = given {
+        return std::path::absolute(given).map_err(|error| Error::config(format!("`{}` leads nowhere: {error}", shown(given))));
+    }
+    let own = config.user_directory.as_ref().map(|directory| directory.join(NAME));
+    own.ok_or_else(|| Error::config("there is no layer of yours; name a file with `--file`"))
 }
 
 fn there(file: Option<ApproversFile>, path: &Path) -> Result<ApproversFile, Error> {

@@ -12,7 +12,7 @@ use crate::sys;
 use crate::text;
 
 /// Who is to touch a security key may have to look for it first.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The keys that the caller's agent has, of the kinds that gate verifies, each with what the agent calls it.
 pub fn keys() -> Result<Vec<(SshKey, String)>, Error> {

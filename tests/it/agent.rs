@@ -18,20 +18,24 @@ use crate::world::{Ran, World};
 const POLICY: &str = "version = 1\n[layer]\nembedded = \"off\"\nunmatched = \"allow\"\nopaque = \"allow\"\n[log]\nkey = \"agent\"\n";
 
 /// A real ssh-agent, ended with the test.
-struct Agent {
+pub struct Agent {
     pid: nix::unistd::Pid,
-    socket: PathBuf,
+    pub socket: PathBuf,
 }
 
 impl Agent {
-    fn start(world: &World) -> Self {
+    pub fn start(world: &World) -> Self {
+        Self::start_with(world, "")
+    }
+
+    pub fn start_with(world: &World, options: &str) -> Self {
         let socket = world.root().join("agent");
-        let said = world.sh(&format!("ssh-agent -a {}", socket.display())).out();
+        let said = world.sh(&format!("ssh-agent {options} -a {}", socket.display())).out();
         let pid = said.split("SSH_AGENT_PID=").nth(1).unwrap().split(';').next().unwrap();
         Self { pid: nix::unistd::Pid::from_raw(pid.parse().unwrap()), socket }
     }
 
-    fn add(&self, world: &World, options: &str) {
+    pub fn add(&self, world: &World, options: &str) {
         world.sh(&format!("SSH_AUTH_SOCK={} ssh-add -q {options}", self.socket.display()));
     }
 }

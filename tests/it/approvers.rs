@@ -68,6 +68,7 @@ fn awaited(approver: &Approver) -> Awaited<'_> {
         digest: &[1; 32],
         answer: Answer::Approve,
         approver,
+        given: 500,
         nonce: Some(&[5; 16]),
         counter: None,
         user_verified: false,
@@ -113,7 +114,7 @@ fn evidence_of_anything_else_proves_nothing() {
     assert_eq!(refused(&good, &Awaited { answer: Answer::Reject, ..awaited(&bob) }, 500), NotProved::Answer);
     assert_eq!(refused(&good, &awaited(&ada), 500), NotProved::Approver);
     assert_eq!(refused(&good, &Awaited { nonce: Some(&[6; 16]), ..awaited(&bob) }, 500), NotProved::Nonce);
-    assert_eq!(refused(&good, &awaited(&bob), 1001), NotProved::Expired);
+    assert_eq!(refused(&good, &Awaited { given: 1001, ..awaited(&bob) }, 500), NotProved::Expired);
     assert_eq!(refused(&good, &Awaited { counter: Some(1), ..awaited(&bob) }, 500), NotProved::Passkey(Unproved::Counter));
     assert_eq!(refused(&good, &awaited(&bob), 15), NotProved::Time, "not enrolled yet");
 

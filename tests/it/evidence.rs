@@ -1,17 +1,21 @@
 //! Approvals that carry what their approvers signed: `gate audit verify --allowed-signers` takes no other.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gate::approval::{Answer, Answers, Approver, Bound, Evidence, NAMESPACE, Review, Seen, Signed, Stamp, Statement, Trust, verify};
+use gate::approval::{Act, Answer, Answers, Approver, ApproversFile, Bound, Evidence, NAMESPACE, Review, Seen, Signed, Stamp, Statement, Trust, verify};
 use gate::policy::{Assurance, Channel};
 use gate::record::{Checkpoint, Draft, Note, story};
 use serde_json::Value;
 
 use crate::approval::Parts;
+use crate::approvers::{passkey, ssh};
+use crate::authenticator::{Attestation, Authenticator, PRESENT};
 use crate::log::{at, filled, open};
+use crate::passkeys::party;
 use crate::sshsig::{Token, keygen, sign};
 use crate::world::{Ran, World};
 
@@ -20,13 +24,15 @@ struct Said {
     request: String,
     digest: [u8; 32],
     subject: String,
+    nonce: [u8; 16],
+    expires: i64,
     seen: Seen,
 }
 
 impl Said {
     fn statement(&self) -> Statement {
         let approver = Approver { issuer: "tty:h".into(), subject: self.subject.clone() };
-        let bound = Bound { nonce: vec![9; 16], expires: i64::MAX };
+        let bound = Bound { nonce: self.nonce.to_vec(), expires: self.expires };
         let said = Statement::new(&self.request, self.digest, Answer::Approve, approver, 1, bound);
         said.unwrap().having_seen(self.seen.clone())
     }
@@ -38,7 +44,8 @@ fn said(world: &World, parts: &Parts) -> Said {
     let note = Note::parse(&world.run(["audit", "checkpoint"]).out()).unwrap();
     let checkpoint = Checkpoint::parse(note.text()).unwrap();
     let seen = Seen { log: checkpoint.origin, size: checkpoint.size, root: checkpoint.root };
-    Said { request: parts.id.to_string(), digest: *parts.made().digest().bytes(), subject: "1000".into(), seen }
+    let (request, digest) = (parts.id.to_string(), *parts.made().digest().bytes());
+    Said { request, digest, subject: "1000".into(), nonce: [9; 16], expires: i64::MAX, seen }
 }
 
 fn statement(world: &World, parts: &Parts) -> Statement {
@@ -247,4 +254,118 @@ fn a_rejection_is_no_evidence_of_an_approval() {
     open(&world).unwrap().append(&decision(&parts, Some(shown(&rejected, &token, 1, NAMESPACE))), at(1)).unwrap();
     let ran = check(&world, &format!("1000 {}\n", token.public()), &[]);
     assert!(ran.code() == 1 && ran.out().contains("it gives another answer"), "{ran}");
+}
+
+/// Ada's passkey and a file that she enrolled herself in, at a time before any entry.
+fn enrolled(world: &World, authenticator: &Authenticator) -> PathBuf {
+    let ada = Approver { issuer: "tty:h".into(), subject: "1000".into() };
+    let acts = vec![Act::Party(party()), passkey(ada, authenticator, &Attestation::None)];
+    let file = ApproversFile::default().propose(acts, 1).unwrap();
+    let signature = Signed::Webauthn(authenticator.assert(&file.pending().unwrap().change().bytes()));
+    kept(world, &file.sign(signature).unwrap())
+}
+
+fn kept(world: &World, file: &ApproversFile) -> PathBuf {
+    let path = world.root().join("approvers.json");
+    fs::write(&path, file.text()).unwrap();
+    path
+}
+
+fn held(world: &World, approvers: &Path) -> Ran {
+    world.run(["audit", "verify", "--local", "--approvers", approvers.to_str().unwrap()])
+}
+
+fn by(authenticator: &Authenticator, statement: Vec<u8>) -> Evidence {
+    Evidence { signed: Signed::Webauthn(authenticator.assert(&statement)), statement }
+}
+
+#[test]
+fn a_passkeys_approval_is_verified_again_offline_against_the_approvers_file() {
+    let world = World::new();
+    let (parts, mut authenticator) = (Parts::new(), Authenticator::new(1));
+    let approvers = enrolled(&world, &authenticator);
+    authenticator.counter = 2;
+    let evidence = by(&authenticator, statement(&world, &parts).bytes());
+    open(&world).unwrap().append(&decision(&parts, Some(evidence)), at(1)).unwrap();
+    let ran = held(&world, &approvers);
+    assert!(ran.code() == 0 && ran.out().contains("approvals: 1 are shown by their approvers' signatures, 0 only"), "{ran}");
+    // Without the file nothing is claimed of it.
+    let ran = check(&world, "", &[]);
+    assert!(ran.code() == 0 && ran.out().contains("approvals: 0 are shown by their approvers' signatures, 1 only"), "{ran}");
+}
+
+#[test]
+fn a_passkeys_approval_that_is_hostile_in_anything_is_tampering() {
+    type Change = fn(&mut Authenticator, &mut Said, &mut Evidence);
+    let cases: [(&str, Change, &str); 8] = [
+        ("another digest", |one, said, evidence| {
+            said.digest[0] ^= 1;
+            *evidence = by(one, said.statement().bytes());
+        }, "it was given to another request"),
+        ("a flipped signature", |_, _, evidence| {
+            if let Signed::Webauthn(made) = &mut evidence.signed {
+                *made.signature.last_mut().unwrap() ^= 1;
+            }
+        }, "the signature does not hold"),
+        ("another origin", |one, _, evidence| {
+            one.origin = "https://evil.test".into();
+            *evidence = by(one, evidence.statement.clone());
+        }, "on a page of another origin"),
+        ("nobody verified", |one, _, evidence| {
+            one.flags = PRESENT;
+            *evidence = by(one, evidence.statement.clone());
+        }, "did not check who touched it"),
+        ("given too late", |one, said, evidence| {
+            said.expires = 1_000_000_000;
+            *evidence = by(one, said.statement().bytes());
+        }, "it was given too late"),
+        ("another person's key", |one, _, evidence| {
+            *evidence = by(&Authenticator { id: vec![8; 32], ..one.clone() }, evidence.statement.clone());
+        }, "nobody is enrolled with the key"),
+        ("another person", |one, said, evidence| {
+            said.subject = "1001".into();
+            *evidence = by(one, said.statement().bytes());
+        }, "by somebody else than the record says"),
+        ("another statement under the signature", |one, said, evidence| {
+            let other = by(one, said.statement().bytes());
+            said.nonce = [8; 16];
+            *evidence = Evidence { statement: said.statement().bytes(), ..other };
+        }, "the passkey answered another challenge"),
+    ];
+    for (name, change, why) in cases {
+        let world = World::new();
+        let (parts, mut authenticator) = (Parts::new(), Authenticator::new(1));
+        let approvers = enrolled(&world, &authenticator);
+        authenticator.counter = 2;
+        let mut said = said(&world, &parts);
+        let mut evidence = by(&authenticator, said.statement().bytes());
+        change(&mut authenticator, &mut said, &mut evidence);
+        open(&world).unwrap().append(&decision(&parts, Some(evidence)), at(1)).unwrap();
+        let ran = held(&world, &approvers);
+        assert_eq!(ran.code(), 1, "{name}: {ran}");
+        assert!(ran.out().starts_with("tampered: entry 1 holds an approval that does not hold: ") && ran.out().contains(why), "{name}: {ran}");
+    }
+}
+
+#[test]
+fn an_approval_by_a_removed_key_or_with_a_counter_that_was_used_is_tampering() {
+    let world = World::new();
+    let (parts, mut authenticator) = (Parts::new(), Authenticator::new(1));
+    let approvers = enrolled(&world, &authenticator);
+    authenticator.counter = 2;
+    for (seconds, parts) in [(1, &parts), (2, &Parts::new())] {
+        let evidence = by(&authenticator, statement(&world, parts).bytes());
+        open(&world).unwrap().append(&decision(parts, Some(evidence)), at(seconds)).unwrap();
+    }
+    let ran = held(&world, &approvers);
+    assert!(ran.code() == 1 && ran.out().contains("counter was used for another approval already"), "{ran}");
+
+    let file = ApproversFile::parse(&fs::read(&approvers).unwrap()).unwrap();
+    let ada = file.approvers().enrolled()[0].approver().clone();
+    let spare = Token::new();
+    let gone = Act::Remove { approver: ada.clone(), key: file.approvers().enrolled()[0].fingerprint() };
+    let file = file.propose(vec![ssh(ada, &spare), gone], 2).unwrap();
+    let signature = Signed::Webauthn(authenticator.assert(&file.pending().unwrap().change().bytes()));
+    let ran = held(&world, &kept(&world, &file.sign(signature).unwrap()));
+    assert!(ran.code() == 1 && ran.out().contains("the key was not enrolled at that time"), "{ran}");
 }

@@ -6,6 +6,7 @@
 mod agent;
 mod approval;
 mod approvers;
+mod approvers_cli;
 mod attacks;
 mod authenticator;
 mod bad_input;
@@ -40,6 +41,7 @@ mod log;
 mod pages;
 mod pages_samples;
 mod passkeys;
+mod passkeys_elsewhere;
 mod policy_authors;
 mod policy_keys;
 mod policy_keys_reading;

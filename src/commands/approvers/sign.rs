@@ -22,17 +22,14 @@ pub(super) struct SignArgs {
 
 pub(super) fn sign(file: ApproversFile, args: &SignArgs, path: &Path) -> Result<u8, Error> {
     let pending = file.pending().ok_or_else(|| Error::config("no change waits for signatures"))?;
-    let signature = match &args.webauthn {
-        Some(from) => {
-            let value = serde_json::from_slice(&contents(from)?).ok();
-            value.and_then(|value| Signed::webauthn(&value)).ok_or_else(|| unusable(from, "holds no use of a passkey"))?
-        }
-        None => {
-            let key = chosen(&file, pending, args.key.as_deref())?;
-            // What is signed is shown first: the agent shows nothing of it.
-            print(&show::waiting(&file))?;
-            Signed::Sshsig(ssh_agent::sign(&key, APPROVERS_NAMESPACE, &pending.change().bytes())?)
-        }
+    let signature = if let Some(from) = &args.webauthn {
+        let value = serde_json::from_slice(&contents(from)?).ok();
+        value.and_then(|value| Signed::webauthn(&value)).ok_or_else(|| unusable(from, "holds no use of a passkey"))?
+    } else {
+        let key = chosen(&file, pending, args.key.as_deref())?;
+        // What is signed is shown first: the agent shows nothing of it.
+        print(&show::waiting(&file))?;
+        Signed::Sshsig(ssh_agent::sign(&key, APPROVERS_NAMESPACE, &pending.change().bytes())?)
     };
     let file = file.sign(signature).map_err(|why| bad(path, &why))?;
     write(path, &file)?;

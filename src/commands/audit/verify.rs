@@ -1,3 +1,4 @@
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -6,9 +7,10 @@ use clap::{Args, ValueEnum};
 use super::assurance::{self, Demands};
 use super::verdict::{in_json, in_words};
 use super::{CANNOT_CHECK, Surroundings, cannot, finish, print, tampered};
-use crate::approval::AllowedSigners;
+use crate::approval::{AllowedSigners, Approvers, ApproversFile, LONGEST_APPROVERS};
 use crate::audit::{self, Check, Reader, Signers};
 use crate::error::Error;
+use crate::exit_codes;
 use crate::text;
 
 #[derive(Debug, Args)]
@@ -25,8 +27,11 @@ pub(super) struct VerifyArgs {
     /// Checks approvals against the keys of this file (OpenSSH's `allowed_signers`)
     #[arg(long, value_name = "FILE")]
     allowed_signers: Option<PathBuf>,
+    /// Checks approvals against this approvers file (see `gate approvers`), which passkeys want
+    #[arg(long, value_name = "FILE")]
+    approvers: Option<PathBuf>,
     /// Wants security keys that know who touches them, by PIN or finger
-    #[arg(long, requires = "allowed_signers")]
+    #[arg(long)]
     user_verified: bool,
     /// The witnesses that count, and how many of them it takes (C2SP tlog-policy)
     #[arg(long, value_name = "FILE")]
@@ -100,17 +105,37 @@ fn check(args: &VerifyArgs, own: bool, demands: &Demands, around: &Surroundings<
         Which::Sample => audit::Signatures::Sample,
         Which::None => audit::Signatures::None,
     };
-    let signers = args.allowed_signers.as_ref().map(|path| signers(path, args.user_verified)).transpose()?;
+    let signers = signers(args)?;
     let witnesses = assurance::policy(args.policy.as_ref(), own, demands.at(), around)?;
     Ok(Check { signatures, against: kept(args.against.as_ref())?, signers, witnesses })
 }
 
-fn signers(path: &Path, user_verified: bool) -> Result<Signers, Error> {
+fn signers(args: &VerifyArgs) -> Result<Option<Signers>, Error> {
+    let allowed = args.allowed_signers.as_ref().map(|path| allowed(path)).transpose()?;
+    let approvers = args.approvers.as_ref().map(|path| approvers(path)).transpose()?;
+    if allowed.is_none() && approvers.is_none() {
+        let wanted = "`--user-verified` wants `--allowed-signers` or `--approvers`";
+        return if args.user_verified { Err(Error::new(exit_codes::USAGE, wanted)) } else { Ok(None) };
+    }
+    Ok(Some(Signers { allowed, approvers, user_verified: args.user_verified }))
+}
+
+fn allowed(path: &Path) -> Result<AllowedSigners, Error> {
     let shown = text::escape(path.as_os_str().as_bytes());
     let text = std::fs::read_to_string(path).map_err(|error| Error::new(CANNOT_CHECK, format!("`{shown}` cannot be read: {error}")))?;
-    let allowed = AllowedSigners::parse(&text).map_err(|wrong| {
+    AllowedSigners::parse(&text).map_err(|wrong| {
         let what = text::escape(wrong.what.as_bytes());
         Error::new(CANNOT_CHECK, format!("`{shown}`, line {}: {what}", wrong.line))
-    })?;
-    Ok(Signers { allowed, user_verified })
+    })
+}
+
+/// Whoever verifies says which file they trust, whoever owns it.
+fn approvers(path: &Path) -> Result<Approvers, Error> {
+    let shown = text::escape(path.as_os_str().as_bytes());
+    let cannot = |what: String| Error::new(CANNOT_CHECK, format!("`{shown}` {what}"));
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST_APPROVERS + 1).read_to_end(&mut bytes));
+    read.map_err(|error| cannot(format!("cannot be read: {error}")))?;
+    let file = ApproversFile::parse(&bytes).map_err(|why| cannot(format!("is refused: {}", text::escape(why.to_string().as_bytes()))))?;
+    Ok(file.into_approvers())
 }
