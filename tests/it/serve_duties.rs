@@ -211,6 +211,7 @@ fn a_stop_outlives_a_killed_server() {
     assert_eq!((&now.body["state"], &now.body["reviews"][0]["comment"]), (&json!("rejected"), &json!("emergency stop: leak")));
     let stands = host.call("GET", "/v1/stop", &[], None);
     assert_eq!((&stands.body["stopped"], &stands.body["reason"]), (&json!(true), &json!("leak")));
+    assert_eq!(host.call("GET", "/readyz", &[], None).body["stopped"], true);
     // A host is no person.
     assert_eq!(host.call("POST", "/v1/stop", &[], Some(&json!({ "reason": "x" }))).status, 401);
     assert_eq!(host.call("POST", "/v1/stop/lift", &[], None).status, 401);

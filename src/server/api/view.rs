@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::approval::Approver;
+use crate::approval::{Approver, behind};
 use crate::policy::Escalation;
 use crate::server::app::App;
 use crate::server::asking::asked_at;
@@ -51,6 +51,9 @@ pub(super) struct ReviewView {
     pub at: String,
     /// The slots that they could fill.
     pub slots: Vec<String>,
+    /// In whose place.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub acting_for: Option<PersonView>,
 }
 
 /// People who are asked later, too.
@@ -144,6 +147,7 @@ impl RequestView {
             comment: said.comment.clone(),
             at: time(said.at),
             slots: said.slots.clone(),
+            acting_for: behind(&said.approver, &said.slots).and_then(|people| people.get(1).map(PersonView::of)),
         });
         Self {
             id: request.id.clone(),
