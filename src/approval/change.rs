@@ -101,11 +101,8 @@ impl Change {
             prev => Some(unhex(prev)?.try_into().ok()?),
         };
         let acts = value.get("acts")?.as_array().filter(|acts| (1..=MOST_ACTS).contains(&acts.len()))?;
-        let read = Self {
-            prev,
-            at: value.get("at")?.as_str()?.parse().ok()?,
-            acts: acts.iter().map(Act::from_json).collect::<Option<_>>()?,
-        };
+        let read =
+            Self { prev, at: value.get("at")?.as_str()?.parse().ok()?, acts: acts.iter().map(Act::from_json).collect::<Option<_>>()? };
         // What is written again as it was read has no member that was not understood.
         (read.to_json() == *value).then_some(read)
     }
@@ -190,9 +187,6 @@ impl SignedChange {
         let members = value.as_object().filter(|members| members.len() == 2)?;
         let signatures = members.get("signatures")?.as_array().filter(|all| all.len() <= MOST_SIGNATURES)?;
         let signed = |value: &Value| value.as_object().and_then(|members: &Map<String, Value>| Signed::from_json(members));
-        Some(Self {
-            change: Change::from_json(members.get("change")?)?,
-            signatures: signatures.iter().map(signed).collect::<Option<_>>()?,
-        })
+        Some(Self { change: Change::from_json(members.get("change")?)?, signatures: signatures.iter().map(signed).collect::<Option<_>>()? })
     }
 }

@@ -78,7 +78,8 @@ fn there(file: Option<ApproversFile>, path: &Path) -> Result<ApproversFile, Erro
 /// Reads an approvers file and verifies every change in it; none where there is no such file.
 pub fn read(path: &Path, owner: Owner) -> Result<Option<ApproversFile>, Error> {
     let Some(file) = files::read_safely(path, owner, LONGEST_APPROVERS).map_err(|refused| {
-        Error::config(refused.to_string()).hint("a file that others can write could name approvers of theirs; `gate doctor` checks them all")
+        Error::config(refused.to_string())
+            .hint("a file that others can write could name approvers of theirs; `gate doctor` checks them all")
     })?
     else {
         return Ok(None);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::identity::{self, Identity};
 use super::live::Live;
 use super::model::Wall;
 use super::pace::Pace;
@@ -17,6 +18,8 @@ pub struct App {
     pub settings: Settings,
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
+    /// Who people are.
+    pub identity: Identity,
     /// Who waits for what.
     pub live: Live,
     /// The key that signs decisions.
@@ -46,6 +49,16 @@ impl App {
     /// The page of a request.
     pub fn page(&self, id: &str) -> String {
         format!("{}/r/{id}", self.settings.url)
+    }
+}
+
+impl identity::Host for App {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.store
     }
 }
 

@@ -31,6 +31,14 @@ pub struct InForce {
     pub digests: [String; 2],
 }
 
+impl InForce {
+    /// A file's, whatever was before.
+    pub fn of_file(text: String) -> Self {
+        let digest = hex(&sha256(text.as_bytes()));
+        Self { text, digests: [digest.clone(), digest] }
+    }
+}
+
 /// Settles which configuration is in force. On the first start, and where no administrators are named, that is the file's.
 pub async fn settle(store: &dyn Store, file: &str, now: Wall) -> Result<InForce, Unavailable> {
     let digest = hex(&sha256(file.as_bytes()));

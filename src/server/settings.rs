@@ -46,6 +46,9 @@ pub struct Settings {
     /// Hosts whose requests are taken without a login.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,
+    /// Machines that ask with a certificate.
+    #[serde(default, rename = "client")]
+    pub clients: Vec<Client>,
 }
 
 /// A host that signs its requests with its log's key.
@@ -55,6 +58,16 @@ pub struct Host {
     /// The log's key, as `gate key export log` prints it.
     pub key: String,
     /// The person it belongs to, `ISSUER#SUBJECT`, who therefore never decides; left out for a machine that is nobody's.
+    pub person: Option<String>,
+}
+
+/// A machine that asks with a certificate, which `[http] client_ca` signed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// `spiffe://…`, or `CN=` and the subject's common name.
+    pub name: String,
+    /// The person it belongs to, as with `[[host]]`.
     pub person: Option<String>,
 }
 
@@ -73,9 +86,10 @@ impl Settings {
         for host in &settings.hosts {
             crate::key::Vkey::parse(&host.key)
                 .map_err(|_| format!("`{}` is no key of a log; `gate key export log` prints it", host.key))?;
-            if host.person.as_deref().is_some_and(|person| super::api::person_of(person).is_none()) {
-                return Err("`person` of a `[[host]]` is written `ISSUER#SUBJECT`".to_owned());
-            }
+        }
+        let people = settings.hosts.iter().map(|host| &host.person).chain(settings.clients.iter().map(|client| &client.person));
+        if people.flatten().any(|person| super::api::person_of(person).is_none()) {
+            return Err("`person` of a `[[host]]` or `[[client]]` is written `ISSUER#SUBJECT`".to_owned());
         }
         super::duties::check(&settings)?;
         Ok(settings)

@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 
 use super::target::reader;
 
+/// Whom this process acts for.
+pub fn own_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 /// The login name of a uid, where it has one that can be read.
 pub fn user(uid: u32) -> Option<String> {
     in_file("/etc/passwd", uid).or_else(|| services::user(uid))

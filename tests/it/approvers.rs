@@ -1,8 +1,8 @@
 //! The approvers file: who may approve by which keys, every change signed by those who were there before.
 
 use gate::approval::{
-    APPROVERS_NAMESPACE, Act, Answer, Approver, Approvers, ApproversFile, Attesters, Bound, Evidence, Awaited, NAMESPACE, NewKey, NotProved,
-    Signed, Statement, Unproved,
+    APPROVERS_NAMESPACE, Act, Answer, Approver, Approvers, ApproversFile, Attesters, Awaited, Bound, Evidence, NAMESPACE, NewKey,
+    NotProved, Signed, Statement, Unproved,
 };
 use gate::key::ssh::{SshKey, Unusable};
 use gate::policy::Assurance;
@@ -230,7 +230,10 @@ fn a_file_that_was_cut_mixed_or_edited_is_refused_as_a_whole() {
         all["changes"].as_array_mut().unwrap().push(last);
     };
     assert!(refused(&twice).starts_with("change 4: "));
-    assert_eq!(refused(&|all| drop(all["changes"][2]["signatures"].as_array_mut().unwrap().pop())), "change 3: it is signed by 1 of 2 people");
+    assert_eq!(
+        refused(&|all| drop(all["changes"][2]["signatures"].as_array_mut().unwrap().pop())),
+        "change 3: it is signed by 1 of 2 people"
+    );
     let doubled = |all: &mut serde_json::Value| all["changes"][2]["signatures"][1] = all["changes"][2]["signatures"][0].clone();
     assert_eq!(refused(&doubled), "change 3: it is signed by 1 of 2 people");
     let renamed = |all: &mut serde_json::Value| all["changes"][1]["change"]["acts"][0]["add"]["subject"] = "mallory".into();
@@ -252,10 +255,19 @@ fn what_would_let_one_person_be_two_or_nobody_remain_is_refused() {
     assert_eq!(refused(vec![passkey(eve(), &copied, &Attestation::None)]), "the key is enrolled already");
     let stolen = Act::Add { approver: eve(), name: String::new(), key: NewKey::Passkey(two.bob.register(&bob(), &Attestation::None)) };
     assert_eq!(refused(vec![stolen]), "a passkey is not enrolled: the passkey answered another challenge");
-    let keys: Vec<Act> = two.file.approvers().enrolled().iter().map(|one| Act::Remove { approver: one.approver().clone(), key: one.fingerprint() }).collect();
+    let keys: Vec<Act> = two
+        .file
+        .approvers()
+        .enrolled()
+        .iter()
+        .map(|one| Act::Remove { approver: one.approver().clone(), key: one.fingerprint() })
+        .collect();
     assert_eq!(refused(keys), "it would leave nobody enrolled");
     assert_eq!(refused(vec![Act::Remove { approver: bob(), key: fingerprint(&two.ada) }]), "it removes a key that is not enrolled");
-    assert_eq!(two.file.clone().propose(vec![ssh(eve(), &Token::new())], 19).unwrap_err().to_string(), "it is older than the change before it");
+    assert_eq!(
+        two.file.clone().propose(vec![ssh(eve(), &Token::new())], 19).unwrap_err().to_string(),
+        "it is older than the change before it"
+    );
     let nothing = Attesters { roots: vec![vec![0]], ..Attesters::default() };
     assert_eq!(refused(vec![Act::Attesters(nothing)]), "a certificate of an attester cannot be read");
     let first = |acts: Vec<Act>| ApproversFile::default().propose(acts, 1).unwrap_err().to_string();

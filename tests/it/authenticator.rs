@@ -104,7 +104,13 @@ impl Authenticator {
         let pairs = match &self.pair {
             Pair::Es256(pair) => {
                 let point = pair.public_key().as_ref();
-                vec![(1, int(2)), (3, int(-7)), (-1, int(1)), (-2, Value::Bytes(point[1..33].to_vec())), (-3, Value::Bytes(point[33..].to_vec()))]
+                vec![
+                    (1, int(2)),
+                    (3, int(-7)),
+                    (-1, int(1)),
+                    (-2, Value::Bytes(point[1..33].to_vec())),
+                    (-3, Value::Bytes(point[33..].to_vec())),
+                ]
             }
             Pair::EdDsa(pair) => {
                 vec![(1, int(1)), (3, int(-8)), (-1, int(6)), (-2, Value::Bytes(pair.public_key().as_ref().to_vec()))]
@@ -179,9 +185,12 @@ impl Maker {
         let key = CertKey::generate().unwrap();
         let mut leaf = CertificateParams::new(Vec::new()).unwrap();
         leaf.is_ca = IsCa::ExplicitNoCa;
-        for (kind, value) in
-            [(DnType::CountryName, "SE"), (DnType::OrganizationName, "Maker"), (DnType::OrganizationalUnitName, unit), (DnType::CommonName, "Model")]
-        {
+        for (kind, value) in [
+            (DnType::CountryName, "SE"),
+            (DnType::OrganizationName, "Maker"),
+            (DnType::OrganizationalUnitName, unit),
+            (DnType::CommonName, "Model"),
+        ] {
             leaf.distinguished_name.push(kind, value);
         }
         if let Some(model) = model {

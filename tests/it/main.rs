@@ -33,6 +33,7 @@ mod floors;
 mod hostile;
 mod identity;
 mod identity_hostile;
+mod identity_login;
 mod identity_support;
 mod keeping;
 mod keys;

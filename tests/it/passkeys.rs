@@ -172,7 +172,9 @@ fn a_registration_is_of_one_person_and_page_and_by_somebody_known() {
     assert_eq!(registration.verify(&bob, &party(), &Attesters::default(), NOW).unwrap_err(), Unproved::Challenge);
     let elsewhere = RelyingParty::new("gate.test", "https://a.gate.test").unwrap();
     assert_eq!(registration.verify(&ada(), &elsewhere, &Attesters::default(), NOW).unwrap_err(), Unproved::Origin);
-    for (flags, why) in [(PRESENT, Unproved::NotVerified), (VERIFIED, Unproved::NotPresent), (PRESENT | VERIFIED | BACKED_UP, Unproved::Backup)] {
+    for (flags, why) in
+        [(PRESENT, Unproved::NotVerified), (VERIFIED, Unproved::NotPresent), (PRESENT | VERIFIED | BACKED_UP, Unproved::Backup)]
+    {
         let one = Authenticator { flags, ..Authenticator::new(1) };
         assert_eq!(verify(&one.register(&ada(), &Attestation::None)).unwrap_err(), why);
     }

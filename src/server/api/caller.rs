@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -16,6 +17,9 @@ use crate::key::Vkey;
 use crate::policy::Assurance;
 use crate::server::app::{App, kept_as};
 use crate::server::duties::{self, ActsFor};
+use crate::server::identity::tokens::{self, Scope};
+use crate::server::identity::{self, SignedOn, groups_now, session};
+use crate::server::listen::{ClientName, Peer};
 use crate::server::model::{Requester, Wall};
 use crate::server::store::Item;
 use crate::text::hex;
@@ -45,6 +49,23 @@ pub struct Person {
     pub acts_for: Vec<ActsFor>,
 }
 
+impl Person {
+    /// A person with a session.
+    pub fn signed_on(on: SignedOn, now: Wall) -> Self {
+        let assurance = on.assurance(now);
+        // Who does not say when they proved it proved it at no time that is fresh.
+        Self {
+            approver: on.person,
+            name: on.name,
+            slots: on.slots,
+            assurance,
+            proved: on.proved.unwrap_or_default(),
+            decides: true,
+            acts_for: Vec::new(),
+        }
+    }
+}
+
 /// Who calls: as a requester, as a person, or as both.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
@@ -72,8 +93,8 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     let Ok(body) = to_bytes(body, LONGEST_BODY).await else {
         return Problem::validation("the body is longer than 512 KiB, or broke off").into_response();
     };
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    match caller(&app, &parts.method, target, &parts.headers, &body).await {
+    let client = parts.extensions.get::<Peer>().and_then(|peer| peer.certificate.clone());
+    match caller(&app, client.as_ref(), &parts, &body).await {
         Ok(mut caller) => {
             if let Some(person) = &mut caller.person {
                 match duties::acts_for(&app, &person.approver).await {
@@ -89,11 +110,76 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     }
 }
 
-async fn caller(app: &App, method: &Method, target: &str, headers: &HeaderMap, body: &Bytes) -> Result<Caller, Problem> {
+async fn caller(app: &App, client: Option<&ClientName>, parts: &Parts, body: &Bytes) -> Result<Caller, Problem> {
+    let (method, headers) = (&parts.method, &parts.headers);
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match given.and_then(|given| given.split_once(' ')) {
         Some(("Gate-Host", signed)) => host(app, method, target, signed, body).await,
+        Some(("Bearer", token)) if token.starts_with(tokens::PREFIX) => login(app, token).await,
+        Some(("Bearer", token)) => {
+            let requester = identity::requester(&app.identity, token, app.now()?).await.map_err(not_proved)?;
+            Ok(Caller { requester: Some(requester), person: None })
+        }
+        None => match certified(app, client) {
+            Some(requester) => Ok(Caller { requester: Some(requester), person: None }),
+            None => browser(app, method, headers).await,
+        },
         _ => Err(Problem::unauthenticated("the header `Authorization` is missing, or of no kind that is known here")),
+    }
+}
+
+/// A browser with a session; what changes something has to come from the server's own page.
+async fn browser(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let now = app.now()?;
+    let session = session::read(&app.identity, &*app.store, headers, now).await.map_err(|error| signed_off(&error))?;
+    let session = session.ok_or_else(|| Problem::unauthenticated("the header `Authorization` is missing, and nobody is signed on"))?;
+    if method == Method::GET {
+        return Ok(Caller { requester: None, person: Some(Person::signed_on(session.into_signed_on(), now)) });
+    }
+    if !session.vouches(&app.identity, headers, None) {
+        return Err(Problem::forbidden("this did not come from the server's own page"));
+    }
+    // Groups are those of the moment of the decision.
+    let on = groups_now(&app.identity, &*app.store, session.into_signed_on(), now).await.map_err(|error| signed_off(&error))?;
+    Ok(Caller { requester: None, person: Some(Person::signed_on(on, now)) })
+}
+
+/// A command line that a person let act as them: it asks as them, and decides where they let it.
+async fn login(app: &App, token: &str) -> Result<Caller, Problem> {
+    let now = app.now()?;
+    let login = tokens::check(&app.identity, &*app.store, token, now).await.map_err(not_proved)?;
+    let login = login.ok_or_else(|| Problem::unauthenticated("this login is not known, or has ended; `gate login` makes a new one"))?;
+    let name = format!("{}#{}", login.person.issuer, login.person.subject);
+    let requester = Requester { way: "login".to_owned(), name, person: Some(login.person.clone()) };
+    let person = match login.scope {
+        Scope::Request => None,
+        Scope::Decide => {
+            let on = tokens::decider(&app.identity, &*app.store, &login, now).await.map_err(|error| signed_off(&error))?;
+            Some(Person::signed_on(on, now))
+        }
+    };
+    Ok(Caller { requester: Some(requester), person })
+}
+
+/// A machine with a certificate whose name the configuration has.
+fn certified(app: &App, client: Option<&ClientName>) -> Option<Requester> {
+    let name = client?.to_string();
+    let known = app.settings.clients.iter().find(|known| known.name == name)?;
+    Some(Requester { way: "mtls".to_owned(), name, person: known.person.as_deref().and_then(person_of) })
+}
+
+fn not_proved(error: identity::Error) -> Problem {
+    match error {
+        identity::Error::Store(_) | identity::Error::System(_) | identity::Error::Unreachable(_) => Problem::unavailable(),
+        other => Problem::unauthenticated(crate::text::escape(other.to_string().as_bytes())),
+    }
+}
+
+fn signed_off(error: &identity::Error) -> Problem {
+    match error {
+        identity::Error::Ended => Problem::unauthenticated(error.to_string()),
+        _ => Problem::unavailable(),
     }
 }
 

@@ -18,7 +18,8 @@ const SECOND: Wall = 1_000_000_000;
 /// How long a token lasts that only asks.
 const ASKS: Wall = 30 * 24 * 3600 * SECOND;
 
-const PREFIX: &str = "gate_pat_";
+/// How each of them begins.
+pub const PREFIX: &str = "gate_pat_";
 const ID: usize = 16;
 const SECRET: usize = 43;
 const CRC: usize = 8;
