@@ -11,7 +11,7 @@ use crate::sys::files::{self, Owner, USUAL_LIMIT, Unsafe};
 use crate::sys::names;
 
 /// The system layer.
-const SYSTEM: &str = "/etc/gate";
+pub const SYSTEM: &str = "/etc/gate";
 
 /// What is wrong with the configuration, or with where it would have to be.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::approvers::{Approvers, BadApprovers};
+use super::approvers::{Approvers, BadApprovers, Enrolled};
 use super::change::{Act, MOST_SIGNATURES, SignedChange};
 use super::evidence::Signed;
 
@@ -22,8 +22,11 @@ impl ApproversFile {
     /// Reads a whole file and verifies every change in it. What waits is not judged: it has no say yet.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadApprovers> {
         let wrong = |what: &str| BadApprovers(what.to_owned());
+        if bytes.len() as u64 > LONGEST_APPROVERS {
+            return Err(wrong("it is longer than 8 MiB"));
+        }
         let value: Value = serde_json::from_slice(bytes).map_err(|error| BadApprovers(format!("it is not JSON: {error}")))?;
-        let members = value.as_object().filter(|_| bytes.len() as u64 <= LONGEST_APPROVERS).ok_or(wrong("it is no approvers file"))?;
+        let members = value.as_object().ok_or(wrong("it is no approvers file"))?;
         if members.get("v") != Some(&1.into()) || members.keys().any(|name| !["v", "changes", "pending"].contains(&name.as_str())) {
             return Err(wrong("it is of another version than 1"));
         }
@@ -68,6 +71,12 @@ impl ApproversFile {
     /// The change that waits for signatures.
     pub fn pending(&self) -> Option<&SignedChange> {
         self.pending.as_ref()
+    }
+
+    /// The keys that the change that waits would enrol, once it is signed.
+    pub fn would_enrol(&self) -> Vec<Enrolled> {
+        let acted = self.pending.as_ref().and_then(|pending| self.approvers.clone().acted(&pending.change).ok());
+        acted.map(|approvers| approvers.enrolled().iter().skip(self.approvers.enrolled().len()).cloned().collect()).unwrap_or_default()
     }
 
     /// The same with a change that waits, written at a time in nanoseconds since 1970, in the place of any other that waits.

@@ -56,14 +56,7 @@ impl Approvals {
 }
 
 /// Whether the evidence is of this very approval; false where nothing is given to hold it against.
-fn shown(
-    body: &Body<'_>,
-    approver: &Value,
-    evidence: &Value,
-    signers: &Signers,
-    reader: &Reader,
-    used: &mut Used,
-) -> Result<bool, String> {
+fn shown(body: &Body<'_>, approver: &Value, evidence: &Value, signers: &Signers, reader: &Reader, used: &mut Used) -> Result<bool, String> {
     let evidence = Evidence::from_json(evidence).ok_or("its evidence is malformed")?;
     let statement = Statement::parse(&evidence.statement).ok_or("its statement is malformed")?;
     let is = |name: &str, text: &str| approver.get(name).and_then(Value::as_str) == Some(text);
@@ -120,19 +113,14 @@ fn vouched(
     let by_approvers = signers.approvers.as_ref().map(|approvers| approvers.prove(evidence, &awaited, at));
     let by_allowed = match (&signers.allowed, &evidence.signed) {
         (Some(allowed), Signed::Sshsig(armored)) => {
-            let wanted =
-                Wanted { identity: &statement.approver().subject, namespace: NAMESPACE, at, user_verified: signers.user_verified };
+            let wanted = Wanted { identity: &statement.approver().subject, namespace: NAMESPACE, at, user_verified: signers.user_verified };
             Some(allowed.vouch(&wanted, &evidence.statement, armored))
         }
         _ => None,
     };
     match (by_approvers, by_allowed) {
-        (Some(Ok(proved)), _) => {
-            Ok(Some((proved.assurance(), proved.counter().map(|counter| (proved.fingerprint().to_owned(), counter)))))
-        }
-        (_, Some(Ok(signer))) => {
-            Ok(Some((if signer.flags.is_some() { Assurance::Hardware } else { Assurance::SecondPerson }, None)))
-        }
+        (Some(Ok(proved)), _) => Ok(Some((proved.assurance(), proved.counter().map(|counter| (proved.fingerprint().to_owned(), counter))))),
+        (_, Some(Ok(signer))) => Ok(Some((if signer.flags.is_some() { Assurance::Hardware } else { Assurance::SecondPerson }, None))),
         (Some(Err(why)), _) => Err(why.to_string()),
         (None, Some(Err(why))) => Err(why.to_string()),
         (None, None) => Ok(None),

@@ -1,17 +1,20 @@
 //! `gate doctor`: whether this gate can keep its promises here, and which they are.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 
+use super::approvers;
 use super::surroundings::{Surroundings, log_failed, now, request_id};
 use super::tested;
 use crate::audit::{Check, Reader, Signatures};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::Error;
 use crate::policy::{self, Decision, Layers, PolicyFile};
 use crate::record::{Draft, Kind};
 use crate::request::{Argv, Program, Request};
+use crate::sys::files::Owner;
 use crate::sys::harden::Hardened;
 use crate::sys::{clock, resolve};
 use crate::text;
@@ -94,6 +97,7 @@ fn look() -> Vec<Finding> {
         Err(error) => all.push(Finding::wrong("policy", &error)),
         Ok(around) => {
             all.extend(layers(around.policy.layers(), &around.config));
+            all.extend(approvers(&around));
             all.push(tests(&around).unwrap_or_else(|error| Finding::wrong("tests", &error)));
             all.push(probe(&around).unwrap_or_else(|error| Finding::wrong("probe", &error)));
             all.push(log(&around).unwrap_or_else(|error| Finding::wrong("log", &error)));
@@ -146,6 +150,23 @@ fn layers(layers: &Layers, config: &Config) -> Vec<Finding> {
         all.push(Finding::new(State::Note, "moved", text));
     }
     all
+}
+
+/// The approvers files that are there, every change in them verified.
+fn approvers(around: &Surroundings) -> Vec<Finding> {
+    let own = around.config.user_directory.as_ref().map(|directory| (directory.join(approvers::NAME), Owner::User(around.context.who.uid)));
+    let system = (Path::new(config::SYSTEM).join(approvers::NAME), Owner::Root);
+    let looked = [Some(system), own].into_iter().flatten().filter_map(|(path, owner)| {
+        let file = approvers::read(&path, owner).transpose()?;
+        Some(file.map_or_else(
+            |error| Finding::wrong("approvers", &error),
+            |file| {
+                let keys = file.approvers().at(i64::MAX).count();
+                Finding::new(State::Well, "approvers", format!("{}: {} changes verified, {keys} keys", path.display(), file.changes().len()))
+            },
+        ))
+    });
+    looked.collect()
 }
 
 /// Runs the tests of every policy file, also of those that no command has needed yet.

@@ -11,7 +11,6 @@ use crate::approval::sha256;
 use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::key::{SigningKey, Vkey};
-use crate::server::api;
 use crate::server::app::{App, DecisionKey};
 use crate::server::confirmed::{self, InForce};
 use crate::server::identity::dev::{self, DevProvider};
@@ -19,6 +18,7 @@ use crate::server::identity::{self, Identity};
 use crate::server::journal::PutBack;
 use crate::server::live::Live;
 use crate::server::pace::Pace;
+use crate::server::routes;
 use crate::server::run::{self, Started};
 use crate::server::settings::Settings;
 use crate::server::store::Sqlite;
@@ -65,7 +65,7 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     let started = Started { configuration: sha256(in_force.text.as_bytes()), put_back: args.put_back.clone().map(PutBack) };
     let (pace, configuration) = (Pace::default(), in_force.digests);
     let app = Arc::new(App { settings, store: Arc::new(store), identity, live: Live::default(), key, pace, configuration });
-    let router = api::router(&app).merge(identity::routes(Arc::clone(&app)));
+    let router = routes::router(&app);
     let router = match provider {
         Some(provider) => router.merge(dev::routes(provider)),
         None => router,

@@ -14,6 +14,7 @@ pub mod logs;
 pub mod model;
 pub mod pace;
 pub mod pages;
+pub mod routes;
 pub mod rules;
 pub mod run;
 pub mod settings;

@@ -91,6 +91,14 @@ pub fn may_break_glass(request: &Kept, approver: &Approver) -> bool {
     request.requester.person.as_ref() != Some(approver) && breaks_glass(&request.submitted.said().terms, who)
 }
 
+/// Whether a person may see the request: they asked for it, may decide it, or did.
+pub fn may_see(request: &Kept, person: &Approver, slots: &[String], now: Wall) -> bool {
+    request.requester.person.as_ref() == Some(person)
+        || could_decide(request, person, slots, now)
+        || may_break_glass(request, person)
+        || request.reviews.iter().any(|said| said.approver == *person)
+}
+
 /// Whether a review is as sure and as fresh as the terms want it.
 pub fn sure_enough(terms: &Terms, review: &KeptReview) -> bool {
     let fresh = terms.fresh.is_none_or(|fresh| review.proved <= review.at && span(review.proved, review.at) <= fresh);

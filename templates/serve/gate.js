@@ -48,7 +48,8 @@ function page(path) {
 async function refresh() {
   const asked = await page(location.href).catch(() => null);
   if (!asked) return;
-  if (new URL(asked.responseURL).pathname !== location.pathname) return location.reload();
+  if (asked.status === 401) return location.reload();
+  if (asked.status !== 200) return;
   const focused = document.activeElement?.id, before = $("#stands .state")?.textContent;
   for (const id of ["head", "stands", "inbox"]) swap(id, asked.response);
   if (!$("#decide", asked.response)) for (const id of ["may", "jump"]) swap(id, asked.response);
@@ -69,10 +70,19 @@ function swap(id, from) {
 const live = $("[data-live]")?.dataset.live;
 if (live) {
   const events = new EventSource(live);
-  let waiting;
-  events.addEventListener("change", () => { clearTimeout(waiting); waiting = setTimeout(refresh, 50); });
+  let waiting, touched = Date.now();
+  const soon = () => { clearTimeout(waiting); waiting = setTimeout(refresh, 50); };
+  events.addEventListener("change", soon);
+  // What changed before the stream stood is not told by it.
+  events.onopen = soon;
   // A refused stream is a session that ended: the page says so.
-  events.onerror = () => { if (events.readyState === EventSource.CLOSED) setTimeout(refresh, 500); };
+  events.onerror = () => { if (events.readyState === EventSource.CLOSED) soon(); };
+  // A page that nobody looks at does not keep a session alive.
+  for (const sign of ["pointerdown", "keydown", "focus"]) addEventListener(sign, () => {
+    if (events.readyState === EventSource.CLOSED) location.reload();
+    touched = Date.now();
+  });
+  setInterval(() => { if (Date.now() - touched > 1800000) events.close(), say("Live updates are paused."); }, 60000);
 }
 
 // Keys of the inbox; whoever does not want them turns them off.
@@ -89,24 +99,20 @@ if (keys) {
   });
 }
 
-// WebAuthn: options and answers as JSON, by the browser's own means where it has them.
+// WebAuthn. What is binary goes as base64url without padding.
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
-const ids = (list) => list?.map((one) => ({ ...one, id: bytes(one.id) }));
-function options(json, create) {
-  const own = globalThis.PublicKeyCredential?.[create ? "parseCreationOptionsFromJSON" : "parseRequestOptionsFromJSON"];
-  if (own) return own.call(PublicKeyCredential, json);
-  const read = { ...json, challenge: bytes(json.challenge) };
-  if (create) return { ...read, user: { ...json.user, id: bytes(json.user.id) }, excludeCredentials: ids(json.excludeCredentials) };
-  return { ...read, allowCredentials: ids(json.allowCredentials) };
+const ids = (list) => list.map((id) => ({ type: "public-key", id: bytes(id) }));
+async function sign({ challenge, rp_id, credentials }) {
+  if (!rp_id || !credentials.length) throw new Error("None of your passkeys counts here: register one in the settings, and have it enrolled.");
+  const publicKey = { challenge: bytes(challenge), rpId: rp_id, allowCredentials: ids(credentials), userVerification: "required" };
+  const { rawId, response } = await navigator.credentials.get({ publicKey });
+  return { id: text(rawId), client_data: text(response.clientDataJSON), authenticator_data: text(response.authenticatorData), signature: text(response.signature) };
 }
-function told(credential) {
-  if (credential.toJSON) return credential.toJSON();
-  const response = {};
-  for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
-    if (credential.response[name]) response[name] = text(credential.response[name]);
-  }
-  return { id: credential.id, rawId: text(credential.rawId), type: credential.type, response, clientExtensionResults: {} };
+async function make(asked) {
+  const publicKey = { ...asked, challenge: bytes(asked.challenge), user: { ...asked.user, id: bytes(asked.user.id) }, excludeCredentials: ids(asked.exclude) };
+  const { response } = await navigator.credentials.create({ publicKey });
+  return { client_data: text(response.clientDataJSON), attestation_object: text(response.attestationObject) };
 }
 const refused = (error) => (error.name === "NotAllowedError" ? "The passkey was not used, or it is not one of yours. Nothing was sent." : error.message);
 
@@ -135,19 +141,18 @@ if (form) {
     if (busy) return;
     busy = true;
     for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+    const body = { review, digest, comment: words };
     try {
-      const body = { review, digest, comment: words };
       if (number?.value && review === "approve") body.number = number.value.trim();
       if (review === "approve" && /passkey|hardware/.test(assurance)) {
         const asked = await call(`/v1/requests/${id}/statement`, { answer: review });
-        const credential = await navigator.credentials.get({ publicKey: options(asked.webauthn) });
-        body.evidence = { statement: asked.statement, webauthn: told(credential) };
+        body.evidence = { statement: asked.statement, webauthn: await sign(asked) };
       }
       await call(`/v1/requests/${id}/reviews`, body);
       await refresh();
       $("#stands")?.focus();
     } catch (error) {
-      if (/insufficient/.test(error.type)) return location.assign(`/auth/step-up?return=${encodeURIComponent(location.pathname)}`);
+      if (/insufficient/.test(error.type) && !body.evidence) return location.assign(`/auth/step-up?return=${encodeURIComponent(location.pathname)}`);
       if (error.status === 409 || error.status === 410) await refresh();
       wrong(refused(error));
       if (number) number.value = "";
@@ -184,8 +189,7 @@ if (register) {
     said.className = "hint";
     try {
       const asked = await call("/settings/passkeys/options", {});
-      const credential = await navigator.credentials.create({ publicKey: options(asked, true) });
-      await call("/settings/passkeys", { name: $("#name").value.trim(), credential: told(credential) });
+      await call("/settings/passkeys", { name: $("#name").value.trim(), ...await make(asked) });
       location.reload();
     } catch (error) {
       said.className = "hint bad";

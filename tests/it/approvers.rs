@@ -290,3 +290,17 @@ fn a_passkey_may_be_the_first_and_an_attested_one_is_hardware() {
     let read: Approvers = ApproversFile::parse(file.text().as_bytes()).unwrap().into_approvers();
     assert_eq!(read.enrolled()[0].assurance(), Assurance::Hardware);
 }
+
+#[test]
+fn a_bit_flipped_anywhere_in_the_file_is_refused_or_changes_nothing() {
+    let two = two();
+    let text = signed(two.file.clone(), vec![ssh(eve(), &Token::new())], 30, &two).text().into_bytes();
+    let whole = ApproversFile::parse(&text).unwrap();
+    for at in 0..text.len() {
+        let mut changed = text.clone();
+        changed[at] ^= 1 << (at % 8);
+        if let Ok(read) = ApproversFile::parse(&changed) {
+            assert!(read.approvers() == whole.approvers(), "byte {at}");
+        }
+    }
+}

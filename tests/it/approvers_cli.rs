@@ -64,7 +64,12 @@ fn begun() -> (World, Agent) {
 fn the_first_enrols_itself_the_second_is_signed_by_the_first_and_the_third_by_two() {
     let (world, agent) = with_agent();
     let out = done(&world, &["add", ISSUER, "ada", "--name", "Ada L.", "--ssh-key", "ada.pub"]);
-    assert!(out.starts_with("waits for signatures of 1 person; signed by nobody yet\n  add to ada at https://id.test (Ada L.): SSH key SHA256:"), "{out}");
+    assert!(
+        out.starts_with(
+            "waits for signatures of 1 person; signed by nobody yet\n  add to ada at https://id.test (Ada L.): SSH key SHA256:"
+        ),
+        "{out}"
+    );
     assert!(done(&world, &["sign"]).ends_with("the change counts now\n"));
     for (name, kind) in [("bob", &["ecdsa", "-b", "256"][..]), ("eve", &["rsa", "-b", "3072"])] {
         keygen(&world, name, kind);
@@ -113,9 +118,11 @@ fn a_passkey_of_the_servers_page_is_enrolled_and_signs() {
     fs::write(world.work().join("registration"), registration.to_json().to_string()).unwrap();
     let ran = approvers(&world, &["add", ISSUER, "mallory", "--registration", "registration"]);
     assert!(ran.code() == 78 && ran.err().contains("the passkey answered another challenge"), "{ran}");
-    done(&world, &["add", ISSUER, "bob", "--registration", "registration"]);
+    let told = done(&world, &["add", ISSUER, "bob", "--registration", "registration"]);
     done(&world, &["sign"]);
     assert_eq!(shown(&world)["keys"][1]["assurance"], "passkey");
+    let line = format!("add to bob at https://id.test: passkey {}, up to passkey", shown(&world)["keys"][1]["key"].as_str().unwrap());
+    assert!(told.contains(&line), "who signs has to know which passkey: {told}");
 
     keygen(&world, "eve", &["ed25519"]);
     done(&world, &["add", ISSUER, "eve", "--ssh-key", "eve.pub"]);
@@ -165,7 +172,11 @@ fn a_file_that_others_may_write_or_that_does_not_hold_names_nobody() {
     fs::write(file(&world), whole.replace("\"subject\": \"ada\"", "\"subject\": \"eve\"")).unwrap();
     let ran = approvers(&world, &["show"]);
     assert!(ran.code() == 78 && ran.err().contains("change 1: a signature does not count: the signature does not hold"), "{ran}");
+    let doctor = world.run(["doctor"]);
+    assert!(doctor.code() == 1 && doctor.out().contains("wrong approvers   "), "{doctor}");
     fs::write(file(&world), &whole).unwrap();
+    let doctor = world.run(["doctor"]);
+    assert!(doctor.out().contains("ok    approvers   ") && doctor.out().contains("1 changes verified, 1 keys"), "{doctor}");
     assert_eq!(approvers(&world, &["show"]).code(), 0);
     crate::world::set_mode(&file(&world), 0o666);
     let ran = approvers(&world, &["show"]);

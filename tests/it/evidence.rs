@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gate::approval::{Act, Answer, Answers, Approver, ApproversFile, Bound, Evidence, NAMESPACE, Review, Seen, Signed, Stamp, Statement, Trust, verify};
+use gate::approval::{
+    Act, Answer, Answers, Approver, ApproversFile, Bound, Evidence, NAMESPACE, Review, Seen, Signed, Stamp, Statement, Trust, verify,
+};
 use gate::policy::{Assurance, Channel};
 use gate::record::{Checkpoint, Draft, Note, story};
 use serde_json::Value;
@@ -298,39 +300,71 @@ fn a_passkeys_approval_is_verified_again_offline_against_the_approvers_file() {
 fn a_passkeys_approval_that_is_hostile_in_anything_is_tampering() {
     type Change = fn(&mut Authenticator, &mut Said, &mut Evidence);
     let cases: [(&str, Change, &str); 8] = [
-        ("another digest", |one, said, evidence| {
-            said.digest[0] ^= 1;
-            *evidence = by(one, said.statement().bytes());
-        }, "it was given to another request"),
-        ("a flipped signature", |_, _, evidence| {
-            if let Signed::Webauthn(made) = &mut evidence.signed {
-                *made.signature.last_mut().unwrap() ^= 1;
-            }
-        }, "the signature does not hold"),
-        ("another origin", |one, _, evidence| {
-            one.origin = "https://evil.test".into();
-            *evidence = by(one, evidence.statement.clone());
-        }, "on a page of another origin"),
-        ("nobody verified", |one, _, evidence| {
-            one.flags = PRESENT;
-            *evidence = by(one, evidence.statement.clone());
-        }, "did not check who touched it"),
-        ("given too late", |one, said, evidence| {
-            said.expires = 1_000_000_000;
-            *evidence = by(one, said.statement().bytes());
-        }, "it was given too late"),
-        ("another person's key", |one, _, evidence| {
-            *evidence = by(&Authenticator { id: vec![8; 32], ..one.clone() }, evidence.statement.clone());
-        }, "nobody is enrolled with the key"),
-        ("another person", |one, said, evidence| {
-            said.subject = "1001".into();
-            *evidence = by(one, said.statement().bytes());
-        }, "by somebody else than the record says"),
-        ("another statement under the signature", |one, said, evidence| {
-            let other = by(one, said.statement().bytes());
-            said.nonce = [8; 16];
-            *evidence = Evidence { statement: said.statement().bytes(), ..other };
-        }, "the passkey answered another challenge"),
+        (
+            "another digest",
+            |one, said, evidence| {
+                said.digest[0] ^= 1;
+                *evidence = by(one, said.statement().bytes());
+            },
+            "it was given to another request",
+        ),
+        (
+            "a flipped signature",
+            |_, _, evidence| {
+                if let Signed::Webauthn(made) = &mut evidence.signed {
+                    *made.signature.last_mut().unwrap() ^= 1;
+                }
+            },
+            "the signature does not hold",
+        ),
+        (
+            "another origin",
+            |one, _, evidence| {
+                one.origin = "https://evil.test".into();
+                *evidence = by(one, evidence.statement.clone());
+            },
+            "on a page of another origin",
+        ),
+        (
+            "nobody verified",
+            |one, _, evidence| {
+                one.flags = PRESENT;
+                *evidence = by(one, evidence.statement.clone());
+            },
+            "did not check who touched it",
+        ),
+        (
+            "given too late",
+            |one, said, evidence| {
+                said.expires = 1_000_000_000;
+                *evidence = by(one, said.statement().bytes());
+            },
+            "it was given too late",
+        ),
+        (
+            "another person's key",
+            |one, _, evidence| {
+                *evidence = by(&Authenticator { id: vec![8; 32], ..one.clone() }, evidence.statement.clone());
+            },
+            "nobody is enrolled with the key",
+        ),
+        (
+            "another person",
+            |one, said, evidence| {
+                said.subject = "1001".into();
+                *evidence = by(one, said.statement().bytes());
+            },
+            "by somebody else than the record says",
+        ),
+        (
+            "another statement under the signature",
+            |one, said, evidence| {
+                let other = by(one, said.statement().bytes());
+                said.nonce = [8; 16];
+                *evidence = Evidence { statement: said.statement().bytes(), ..other };
+            },
+            "the passkey answered another challenge",
+        ),
     ];
     for (name, change, why) in cases {
         let world = World::new();
@@ -343,7 +377,10 @@ fn a_passkeys_approval_that_is_hostile_in_anything_is_tampering() {
         open(&world).unwrap().append(&decision(&parts, Some(evidence)), at(1)).unwrap();
         let ran = held(&world, &approvers);
         assert_eq!(ran.code(), 1, "{name}: {ran}");
-        assert!(ran.out().starts_with("tampered: entry 1 holds an approval that does not hold: ") && ran.out().contains(why), "{name}: {ran}");
+        assert!(
+            ran.out().starts_with("tampered: entry 1 holds an approval that does not hold: ") && ran.out().contains(why),
+            "{name}: {ran}"
+        );
     }
 }
 

@@ -40,6 +40,7 @@ mod keys;
 mod killed;
 mod log;
 mod pages;
+mod pages_flows;
 mod pages_samples;
 mod passkeys;
 mod passkeys_elsewhere;

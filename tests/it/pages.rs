@@ -8,8 +8,9 @@ use askama::Template;
 use gate::approval::Answer;
 use gate::policy::Assurance;
 use gate::server::model::{Kept, State};
+use gate::server::pages::fill::{card, row};
 use gate::server::pages::html::{CardPage, Failed, Grants, History, Inbox, Page, PasskeyView, People, Settings, Team};
-use gate::server::pages::view::{Around, Field, Moment, card, row};
+use gate::server::pages::view::{Around, Field, Moment};
 use gate::server::pages::viewer::{May, Viewer};
 use gate::server::pages::{assets, headers, words};
 use serde_json::{Value, json};
@@ -89,9 +90,9 @@ fn states() -> Vec<(&'static str, String)> {
     let passkeys = vec![PasskeyView {
         id: "abc".to_owned(),
         name: "laptop".to_owned(),
-        about: "synced passkey".to_owned(),
+        about: "SHA256:9x1pQ0k0f3Yc3mJb0a8d8l6yq0r4M7n2VtQe1s5u7w".to_owned(),
         at: Moment::new(NOW - 90_000 * SECOND, NOW),
-        line: "gate-approver-1.eyJpc3N1ZXIiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWJqZWN0IjoiZ3JhY2UifQ".to_owned(),
+        line: "{\"attestation_object\":\"o2NmbXRmcGFja2VkZ2F0dFN0bXSiY2FsZyZjc2lnWEcw\",\"client_data\":\"eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0\",\"nonce\":\"5f0c\"}".to_owned(),
     }];
     let member = |name: &str, is: &str| Field { name: name.to_owned(), is: is.to_owned() };
     let teams = || {
@@ -124,8 +125,8 @@ fn states() -> Vec<(&'static str, String)> {
         ("people", People { page: frame("/people"), teams: teams() }.render().unwrap()),
         ("people-empty", People { page: frame("/people"), teams: vec![] }.render().unwrap()),
         ("grants", Grants { page: frame("/grants") }.render().unwrap()),
-        ("settings", Settings { page: frame("/settings"), passkeys }.render().unwrap()),
-        ("settings-empty", Settings { page: frame("/settings"), passkeys: vec![] }.render().unwrap()),
+        ("settings", Settings { page: frame("/settings"), passkeys, possible: true }.render().unwrap()),
+        ("settings-empty", Settings { page: frame("/settings"), passkeys: vec![], possible: false }.render().unwrap()),
         (
             "error",
             Failed {

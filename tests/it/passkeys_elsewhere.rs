@@ -66,7 +66,8 @@ fn use_of_browser(used: &Value) -> Assertion {
 fn passkeys_that_chromium_makes_and_uses_hold_for_what_they_were_asked() {
     let modules: PathBuf = root().join("target/browser/node_modules");
     let statements = [b"one statement".as_slice(), b"another"].map(sha256);
-    let asked = json!({ "register": text(&Registration::challenge(&ada(), &NONCE)), "assert": statements.map(|challenge| text(&challenge)) });
+    let asked =
+        json!({ "register": text(&Registration::challenge(&ada(), &NONCE)), "assert": statements.map(|challenge| text(&challenge)) });
     let script = root().join("tests/browser/passkey.mjs");
     let said = told("node", &[script.to_str().unwrap(), modules.to_str().unwrap()], &asked);
     let party = RelyingParty::new("localhost", said["origin"].as_str().unwrap()).unwrap();

@@ -203,7 +203,7 @@ fn a_stop_outlives_a_killed_server() {
         expires: Wall::MAX,
     };
     let review = KeptReview { comment: "emergency stop: leak".to_owned(), ..said(&person("9"), Answer::Reject, &[], START) };
-    assert_eq!(run(beside.stop(stop, review)).unwrap().unwrap(), [id.clone()]);
+    assert_eq!(run(beside.stop(stop, review)).unwrap().unwrap(), std::slice::from_ref(&id));
     server.kill_and_restart();
     let told = ask(&host, 2, terms());
     assert_eq!((told.status, &told.body["type"]), (503, &json!("/problems/stopped")));

@@ -69,7 +69,7 @@ fn two_people() -> Terms {
         approvers: vec!["team:a".to_owned()],
         threshold: 2,
         within: std::time::Duration::from_secs(100),
-        valid: std::time::Duration::from_secs(60),
+        valid: std::time::Duration::from_mins(1),
         ..terms()
     }
 }
@@ -125,7 +125,7 @@ impl Walk {
         self.store.as_ref().unwrap()
     }
 
-    fn at(&self, of: &prop::sample::Index) -> Option<String> {
+    fn at(&self, of: prop::sample::Index) -> Option<String> {
         (!self.ids.is_empty()).then(|| self.ids[of.index(self.ids.len())].clone())
     }
 
@@ -141,7 +141,7 @@ impl Walk {
                 }
             }
             Step::Review { of, who, reject } => {
-                let Some(id) = self.at(of) else { return };
+                let Some(id) = self.at(*of) else { return };
                 // The fourth is the requester, and the fifth of no team.
                 let approver = person(if *who == 3 { "requester".to_owned() } else { who.to_string() });
                 let answer = if *reject { Answer::Reject } else { Answer::Approve };
@@ -150,7 +150,7 @@ impl Walk {
                 assert!(*who < 3 || !matches!(reviewed, Reviewed::Kept(_)));
             }
             Step::Consume { of, right } => {
-                let Some(id) = self.at(of) else { return };
+                let Some(id) = self.at(*of) else { return };
                 let secret = self.runs[&id] + u32::from(!right);
                 let change = consuming(sha256(&nonce(secret)), now);
                 if let Changed::To(used) = self.runtime.block_on(self.store().change(&id, now, change)).unwrap() {
@@ -159,11 +159,11 @@ impl Walk {
                 }
             }
             Step::Cancel { of } => {
-                let Some(id) = self.at(of) else { return };
+                let Some(id) = self.at(*of) else { return };
                 self.runtime.block_on(self.store().change(&id, now, cancelling(now))).unwrap();
             }
             Step::Outcome { of } => {
-                let Some(id) = self.at(of) else { return };
+                let Some(id) = self.at(*of) else { return };
                 self.runtime.block_on(self.store().change(&id, now, ending(json!({ "exit": 0 })))).unwrap();
             }
             Step::Expire => drop(self.runtime.block_on(self.store().expire(now, 100)).unwrap()),

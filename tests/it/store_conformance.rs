@@ -63,7 +63,7 @@ async fn a_key_is_taken_while_its_request_waits(store: &dyn Store) {
     assert_eq!(store.request(&first.id).await.unwrap().unwrap().state, State::Cancelled);
     // Another requester has keys of their own.
     let mut theirs = Kept { id: "req_theirs".to_owned(), ..first };
-    theirs.requester.name = "another".to_owned();
+    "another".clone_into(&mut theirs.requester.name);
     assert!(matches!(store.create(theirs).await.unwrap(), Created::New(_)));
     each_version_has_its_event(store).await;
 }

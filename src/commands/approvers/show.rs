@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::approval::{Act, Approver, ApproversFile, Enrolled, NewKey, SignedChange};
+use crate::approval::{Act, Approver, ApproversFile, Enrolled, SignedChange, sha256};
 use crate::audit::ascii_json;
 use crate::text::{self, hex};
 
@@ -52,25 +52,35 @@ pub(super) fn waiting(file: &ApproversFile) -> String {
     };
     let people = if wanted == 1 { "person" } else { "people" };
     let mut out = format!("waits for signatures of {wanted} {people}; signed {signers}\n");
-    for act in pending.change().acts() {
-        out.push_str(&format!("  {}\n", told(act)));
+    for act in acts(file, pending) {
+        out.push_str(&format!("  {act}\n"));
     }
-    out.push_str(&format!("  SHA-256 {}\n", hex(&pending.change().sha256())));
+    out.push_str(&format!("  counts since {}, SHA-256 {}\n", time(pending.change().at()), hex(&pending.change().sha256())));
     out
 }
 
-fn told(act: &Act) -> String {
+/// What a change does, with all that its signers have to compare: nothing else shows it to them.
+fn acts(file: &ApproversFile, pending: &SignedChange) -> Vec<String> {
+    let mut new = file.would_enrol().into_iter();
+    pending.change().acts().iter().flat_map(|act| told(act, &mut new)).collect()
+}
+
+fn told(act: &Act, new: &mut impl Iterator<Item = Enrolled>) -> Vec<String> {
     match act {
-        Act::Party(party) => format!("passkeys of {} on {}", party.id(), party.origin()),
+        Act::Party(party) => vec![format!("passkeys of {} on {}", party.id(), party.origin())],
         Act::Attesters(attesters) => {
-            format!("{} certificates of makers, {} models named", attesters.roots.len(), attesters.aaguids.len())
+            let roots = attesters.roots.iter().map(|root| format!("a maker's certificate, SHA-256 {}", hex(&sha256(root))));
+            let models = attesters.aaguids.iter().map(|aaguid| format!("of its models only {}", uuid::Uuid::from_bytes(*aaguid)));
+            roots.chain(models).collect()
         }
-        Act::Add { approver, name, key: NewKey::Ssh(key) } => {
-            let kind = if key.is_security_key() { "SSH security key" } else { "SSH key" };
-            format!("add to {}{}: {kind} {}", person(approver), called(name), key.fingerprint())
+        Act::Add { approver, name, .. } => {
+            let key = new.next().map_or_else(
+                || "a key that is not taken".to_owned(),
+                |one| format!("{} {}, up to {}", kind(&one), one.fingerprint(), one.assurance().word()),
+            );
+            vec![format!("add to {}{}: {key}", person(approver), called(name))]
         }
-        Act::Add { approver, name, key: NewKey::Passkey(_) } => format!("add to {}{}: a passkey", person(approver), called(name)),
-        Act::Remove { approver, key } => format!("remove from {}: {}", person(approver), text::escape(key.as_bytes())),
+        Act::Remove { approver, key } => vec![format!("remove from {}: {}", person(approver), text::escape(key.as_bytes()))],
     }
 }
 
@@ -110,7 +120,7 @@ fn pending_value(file: &ApproversFile, pending: &SignedChange) -> Value {
         "sha256": hex(&pending.change().sha256()),
         "wanted": file.approvers().wanted(),
         "signed_by": signers,
-        "acts": pending.change().acts().iter().map(told).collect::<Vec<_>>(),
+        "acts": acts(file, pending),
     })
 }
 

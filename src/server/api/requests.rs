@@ -23,7 +23,7 @@ use crate::policy::{Assurance, Channel};
 use crate::server::app::{App, request_id};
 use crate::server::duties::ActsFor;
 use crate::server::model::{Kept, State as Stands, Wall};
-use crate::server::rules::{could_decide, later, may_break_glass};
+use crate::server::rules::{self, could_decide, later};
 use crate::server::store::{Created, Filter};
 use crate::text::unhex;
 
@@ -298,14 +298,8 @@ pub(super) async fn own(app: &App, caller: &Caller, id: &str) -> Result<Kept, Pr
 /// The requester's own, those a person asked for, may decide, or did decide.
 fn may_see(caller: &Caller, request: &Kept, now: Wall) -> bool {
     let asked = caller.requester.as_ref().is_some_and(|requester| is_of(requester, request));
-    let person = caller.person.as_ref().is_some_and(|person| {
-        request.requester.person.as_ref() == Some(&person.approver)
-            || could_decide(request, &person.approver, &person.slots, now)
-            || slots_for(person, request, now).is_some()
-            || may_break_glass(request, &person.approver)
-            || request.reviews.iter().any(|said| said.approver == person.approver)
-    });
-    asked || person
+    let may = |person: &Person| rules::may_see(request, &person.approver, &person.slots, now) || slots_for(person, request, now).is_some();
+    asked || caller.person.as_ref().is_some_and(may)
 }
 
 /// The slots that somebody decides by: their own, or else those of a person in whose place they may.

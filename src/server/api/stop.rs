@@ -35,7 +35,8 @@ pub(super) struct Reason {
 /// Whether everything is stopped.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Stopped {
-    stopped: bool,
+    #[serde(rename = "stopped")]
+    stands: bool,
     /// Who stopped it: `ISSUER#SUBJECT`.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
@@ -54,7 +55,7 @@ impl Stopped {
     fn of(item: Option<&Item>) -> Self {
         let data: Value = item.and_then(|item| serde_json::from_str(&item.data).ok()).unwrap_or_default();
         Self {
-            stopped: item.is_some(),
+            stands: item.is_some(),
             by: item.map(|item| item.owner.clone()),
             reason: data["reason"].as_str().map(str::to_owned),
             since: data["since"].as_i64().map(time),

@@ -172,6 +172,8 @@ pub struct Settings<'a> {
     pub page: Page<'a>,
     /// The viewer's passkeys.
     pub passkeys: Vec<PasskeyView>,
+    /// Whether passkeys can be used at the server's address at all.
+    pub possible: bool,
 }
 
 impl Framed for Settings<'_> {}
