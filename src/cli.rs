@@ -37,6 +37,9 @@ pub struct RunArgs {
     /// Never prompt: what would need an answer at the terminal is refused.
     #[arg(long)]
     pub non_interactive: bool,
+    /// Why it has to run: those who are asked read it, and terms may want it.
+    #[arg(long, value_name = "TEXT")]
+    pub justification: Option<String>,
     /// Supervise the command, and write one JSON line about how it went to this descriptor.
     #[arg(long, value_name = "N")]
     pub status_fd: Option<i32>,

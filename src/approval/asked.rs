@@ -22,6 +22,11 @@ impl ApprovalRequest {
         Self { request, asked, nonce, created, justification, text, digest }
     }
 
+    /// The same with the text that people were shown, which the caller compared.
+    pub(super) fn with_text(self, shown: &super::submitted::Submitted) -> Self {
+        Self { text: shown.text().to_owned(), digest: shown.digest(), ..self }
+    }
+
     /// The canonical text that the digest is taken over: what a server is told, and what reviewers are shown.
     pub fn text(&self) -> &str {
         &self.text

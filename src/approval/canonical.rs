@@ -68,8 +68,13 @@ pub fn terms_value(terms: &Terms) -> Value {
         "justification": terms.justification.iter().map(justification).collect::<Vec<_>>(),
         "escalate": terms.escalate.iter().map(|step| json!({ "after_s": step.after.as_secs(), "approvers": step.approvers })).collect::<Vec<_>>(),
     });
-    if let (Some(fresh), Value::Object(map)) = (terms.fresh, &mut all) {
-        map.insert("fresh_s".to_owned(), fresh.as_secs().into());
+    if let Value::Object(map) = &mut all {
+        if let Some(fresh) = terms.fresh {
+            map.insert("fresh_s".to_owned(), fresh.as_secs().into());
+        }
+        if terms.dev {
+            map.insert("dev".to_owned(), true.into());
+        }
     }
     if let (false, Value::Object(map)) = (terms.break_glass.is_empty(), &mut all) {
         map.insert("break_glass".to_owned(), terms.break_glass.as_slice().into());

@@ -1,6 +1,7 @@
 //! Who decided what: an approval request, reviews of it, and the grant that comes of them.
 #![forbid(unsafe_code)]
 
+mod again;
 mod allowed_signers;
 mod approvers;
 mod approvers_file;
@@ -37,5 +38,5 @@ pub use review::{Answer, Approver, Refusal, Review};
 pub use slots::{BREAK_GLASS, Filler, acting_for, behind, breaks_glass, filled, may_decide};
 pub use sshsig::{MAX_ARMOR, Sshsig};
 pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Rule, Said, Submitted, Word};
-pub use verify::{Answers, Trust, verify};
+pub use verify::{Answers, Root, Trust, verify};
 pub use webauthn::{Assertion, PasskeyKey, Registration, RelyingParty, Unproved};

@@ -292,5 +292,6 @@ fn terms(value: &Value) -> Option<Terms> {
         justification: value.get("justification")?.as_array()?.iter().map(justification).collect::<Option<_>>()?,
         escalate: value.get("escalate")?.as_array()?.iter().map(step).collect::<Option<_>>()?,
         break_glass: value.get("break_glass").map_or(Some(Vec::new()), texts)?,
+        dev: value.get("dev").is_some_and(|dev| *dev == Value::Bool(true)),
     })
 }

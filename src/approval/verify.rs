@@ -7,7 +7,7 @@ use super::grant::Grant;
 use super::receipt::Receipt;
 use super::review::{Answer, Approver, Refusal, Review};
 use super::slots::{self, Filler};
-use crate::policy::{Assurance, Channel, Terms};
+use crate::policy::{Asked, Assurance, Channel, Layer, Terms};
 use crate::request::Request;
 
 /// What was answered, by the ways that can be told apart by their proof.
@@ -24,6 +24,28 @@ pub struct Answers<'a> {
 pub struct Trust<'a> {
     /// The requester as this host knows them.
     pub requester: &'a Approver,
+    /// The server whose receipts count; none where there is none.
+    pub server: Option<Root>,
+}
+
+/// How far a server is trusted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Root {
+    /// The layer that names it.
+    pub layer: Layer,
+    /// Whether that layer says that it is one for trying things out.
+    pub dev: bool,
+}
+
+impl Root {
+    /// Why a server of this root cannot meet the terms; none where it can.
+    pub fn distrusted(self, asked: &Asked, dev: bool) -> Option<&'static str> {
+        if asked.terms_layer.is_some_and(|layer| layer < self.layer) {
+            return Some("these terms are those of a layer that is more trusted than the one that names the server");
+        }
+        let trial = (self.dev || dev) && asked.terms_layer.is_some() && !asked.terms.dev;
+        trial.then_some("the server is one for trying things out, and these terms do not say `dev = true`")
+    }
 }
 
 /// Turns answers into a grant, or says why they do not suffice. Pure: the clock is a parameter.
@@ -49,6 +71,15 @@ struct Judged {
 
 fn sufficient(asked: &ApprovalRequest, answers: Answers<'_>, trust: Trust<'_>, now: Stamp) -> Result<(Vec<Review>, Stamp), Refusal> {
     let terms = &asked.asked().terms;
+    if let Some(receipt) = answers.receipt {
+        let why = match trust.server {
+            None => Some("no layer names a server"),
+            Some(root) => root.distrusted(asked.asked(), receipt.claims().dev),
+        };
+        if let Some(why) = why {
+            return Err(Refusal::Unreachable(why.to_owned()));
+        }
+    }
     let requesters: Vec<&Approver> =
         [Some(trust.requester), answers.receipt.and_then(|receipt| receipt.claims().requester.as_ref())].into_iter().flatten().collect();
     let judged = answers
@@ -71,6 +102,10 @@ fn sufficient(asked: &ApprovalRequest, answers: Answers<'_>, trust: Trust<'_>, n
             people.extend(behind);
             counted.push(one);
         }
+    }
+    // Too many wrong numbers reject a request too, and nobody said so.
+    if let Some(claims) = answers.receipt.map(Receipt::claims).filter(|claims| claims.answer == Answer::Reject) {
+        return Err(Refusal::Rejected { by: claims.issuer.clone(), comment: String::new() });
     }
     if counted.is_empty() {
         return Err(Refusal::Unreachable("no answer that these terms accept was given".to_owned()));

@@ -65,7 +65,7 @@ impl Keys {
 
 impl LogKey {
     /// Reads the file; a key in a file is refused where the policy wants it in ssh-agent.
-    fn read(room: &Room) -> Result<Self, Error> {
+    pub(super) fn read(room: &Room) -> Result<Self, Error> {
         let path = room.log_key();
         let bytes = contents(&path)?;
         if let Some(line) = std::str::from_utf8(&bytes).ok().filter(|text| text.starts_with("ssh-")) {

@@ -105,6 +105,12 @@ impl Log {
         self.store(Some(jti), drafts, now)
     }
 
+    /// Whether a grant was used by this log.
+    pub fn used(&self, jti: &str) -> Result<bool, Error> {
+        let found = self.connection.prepare("SELECT 1 FROM token WHERE jti=?1").and_then(|mut query| query.exists([jti]));
+        found.map_err(|error| Error::sqlite(&self.room.database(), &error))
+    }
+
     fn store(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
         let stored = self.store_locked(jti, drafts, now);
         self.tell_syslog();

@@ -278,7 +278,7 @@ fn blocks(view: &View) -> Vec<Block> {
 }
 
 /// What a justification must be, in words.
-pub(super) fn wants(justification: &crate::policy::Justification) -> Option<String> {
+pub fn wants(justification: &crate::policy::Justification) -> Option<String> {
     match justification {
         crate::policy::Justification::None => None,
         crate::policy::Justification::Text => Some("a justification".to_owned()),

@@ -1,15 +1,20 @@
 //! The question at the terminal.
 
+mod elsewhere;
+mod lines;
+
 use std::io;
 use std::time::Duration;
 
 use super::card::{self, Everything, View};
 use super::paint::{Line, Style};
+use super::server::Waiting;
 use super::{Answered, reach};
 use crate::approval::{Answer, ApprovalRequest, Approver, Past, Review, Stamp};
-use crate::policy::{Assurance, Channel, Justification};
+use crate::policy::{Assurance, Channel};
 use crate::sys::clock;
 use crate::sys::tty::{Claim, Event, Terminal, went_away};
+use crate::sys::wake::gives_up;
 use crate::text;
 
 /// After the window's last change of size, how long until the card is drawn anew.
@@ -19,13 +24,13 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 const GONE: &str = "this one went away before anybody answered";
 
-/// Asks at the controlling terminal.
-pub(super) fn ask(asked: &ApprovalRequest, past: &[Past]) -> Answered {
+/// Asks at the controlling terminal, while others are asked at a server.
+pub(super) fn ask(asked: &ApprovalRequest, past: &[Past], elsewhere: Option<&mut Waiting>) -> Answered {
     let deadline = asked.created().boot.saturating_add(asked.asked().terms.within);
     let Ok(terminal) = Terminal::open(deadline) else {
         return Answered::Unreachable(reach::no_terminal("there is none here"));
     };
-    Prompt::new(asked, past, terminal).run().unwrap_or_else(|error| {
+    Prompt::new(asked, past, terminal, elsewhere).run().unwrap_or_else(|error| {
         let why = if went_away(&error) { GONE.to_owned() } else { format!("this one failed ({})", plain(&error)) };
         Answered::Unreachable(reach::no_terminal(&why))
     })
@@ -64,14 +69,19 @@ struct Prompt<'a> {
     everything: Everything,
     /// Kept while this question is the one that is open at the terminal.
     claim: Option<Claim>,
+    /// The same request at a server; none where there is none, or nothing comes from there any more.
+    elsewhere: Option<&'a mut Waiting>,
 }
 
 impl<'a> Prompt<'a> {
-    fn new(asked: &'a ApprovalRequest, past: &'a [Past], terminal: Terminal) -> Self {
+    fn new(asked: &'a ApprovalRequest, past: &'a [Past], mut terminal: Terminal, elsewhere: Option<&'a mut Waiting>) -> Self {
         let environment = &asked.request().context().environment;
         let set = |name| environment.get(name).is_some_and(|value| !value.is_empty());
         let dumb = environment.get("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         let everything = Everything { lines: Vec::new(), read_to: 0 };
+        if let Some(waiting) = &elsewhere {
+            terminal.listen(waiting.bell());
+        }
         let columns = terminal.size().0;
         let (ansi, colour) = (!dumb, !dumb && !set("NO_COLOR"));
         Self {
@@ -86,6 +96,7 @@ impl<'a> Prompt<'a> {
             colour,
             everything,
             claim: None,
+            elsewhere,
         }
     }
 
@@ -110,6 +121,12 @@ impl<'a> Prompt<'a> {
                         return Ok(answered);
                     }
                 }
+                Event::Rung => {
+                    if let Some(answered) = self.otherwise(&Event::Rung)? {
+                        return Ok(answered);
+                    }
+                    self.question()?;
+                }
                 other => {
                     if let Some(answered) = self.otherwise(&other)? {
                         return Ok(answered);
@@ -124,6 +141,9 @@ impl<'a> Prompt<'a> {
     fn come_forward(&mut self) -> io::Result<Option<Answered>> {
         // A stopped gate holds nothing that another one waits for.
         self.claim = None;
+        if self.elsewhere.is_some() && !self.terminal.foreground()? {
+            return Ok(Some(Answered::Unreachable(reach::no_terminal("gate runs in the background, where others are asked"))));
+        }
         if !self.terminal.come_forward()? {
             return Ok(Some(Answered::Unreachable(reach::no_terminal("gate runs in the background, where nobody can bring it forward"))));
         }
@@ -173,8 +193,10 @@ impl<'a> Prompt<'a> {
             }
             Event::Ended(signal) => {
                 self.say("")?;
-                Ok(Some(Answered::Cancelled { signal: Some(*signal) }))
+                let stays = self.elsewhere.is_some() && !gives_up(*signal);
+                Ok(Some(if stays { Answered::Pending } else { Answered::Cancelled { signal: Some(*signal) } }))
             }
+            Event::Rung => self.heard(),
             Event::Gone => Ok(Some(Answered::Unreachable(reach::no_terminal(GONE)))),
             Event::Suspend => {
                 self.say("")?;
@@ -217,7 +239,7 @@ impl<'a> Prompt<'a> {
                 self.ask_again("not yet: the whole command has not been shown; read it with show, to its end")?;
                 return Ok(None);
             }
-            return self.justify("");
+            return self.justify(self.asked.justification());
         }
         match first.to_ascii_lowercase().as_str() {
             "no" | "deny" | "n" => {
@@ -314,41 +336,6 @@ impl<'a> Prompt<'a> {
             self.terminal.forget_typed()?;
         }
         self.terminal.write(b"> ").map(drop)
-    }
-
-    fn answers(&self) -> Vec<Line> {
-        let bold = |text: &str| Line::of(Style::Bold, text);
-        let wide = self.word.len().max(4);
-        if !self.read {
-            let mut line = Line::of(Style::Plain, "First ").and(Style::Bold, "show").and(Style::Plain, " to read it all");
-            if self.columns >= 60 {
-                line = line.and(Style::Plain, ", then ").and(Style::Bold, self.word.as_str()).and(Style::Plain, " to run it");
-            }
-            return vec![line.and(Style::Plain, "; ").and(Style::Bold, "no").and(Style::Plain, " to refuse.")];
-        }
-        if self.columns >= 60 {
-            let mut line = Line::of(Style::Plain, "Type ").and(Style::Bold, self.word.as_str()).and(Style::Plain, " to run it, ");
-            line = line
-                .and(Style::Bold, "no")
-                .and(Style::Plain, " to refuse, ")
-                .and(Style::Bold, "show")
-                .and(Style::Plain, " for all details.");
-            return vec![line];
-        }
-        vec![
-            bold(&format!("{:wide$}", self.word)).and(Style::Plain, "  runs it"),
-            bold(&format!("{:wide$}", "no")).and(Style::Plain, "  refuses"),
-            bold(&format!("{:wide$}", "show")).and(Style::Plain, "  all details"),
-        ]
-    }
-
-    fn wanted(&self) -> Vec<Line> {
-        let wants: Vec<String> =
-            self.asked.asked().terms.justification.iter().filter(|j| **j != Justification::None).filter_map(card::wants).collect();
-        text::wrap(&format!("Why? The policy wants {}.", wants.join(" and ")), self.columns)
-            .into_iter()
-            .map(|line| Line::of(Style::Plain, line))
-            .collect()
     }
 
     fn view_everything(&mut self) {

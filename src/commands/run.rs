@@ -1,24 +1,29 @@
 //! THE STORY: a command is read, decided, perhaps shown to people, recorded, and run; once.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+mod asking;
+mod elsewhere;
+mod fixed;
+mod waiting;
+
+use std::ffi::OsString;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use asking::Other;
 
 use super::anchor::{Anchoring, Said};
 use super::key::due_by;
 use super::surroundings::{Surroundings, log_failed, now, random, request_id};
 use super::{failure, refusal, tested};
-use crate::approval::{Answers, ApprovalRequest, Approver, Basis, Grant, Refusal, Review, Trust, verify};
+use crate::approval::{ApprovalRequest, Basis, Grant, Refusal};
 use crate::audit::{self, Log, Place};
-use crate::channel::{self, Answered};
 use crate::cli::RunArgs;
 use crate::error::{Error, note};
 use crate::exit_codes;
-use crate::policy::{Allowed, Asked, Decision, Hidden, Reason, RunHow, StdinRule};
+use crate::policy::{Allowed, Asked, Decision, Hidden, Reason, RunHow};
 use crate::record::{Draft, Stored, story};
-use crate::request::{Argv, Context, FactName, Program, Request, RequestId};
+use crate::request::{Argv, Request, RequestId};
 use crate::sys::exec::{self, Failed};
 use crate::sys::harden::Hardened;
 use crate::sys::held::Held;
@@ -115,13 +120,15 @@ struct Teller<'a> {
     salt: [u8; 16],
     /// No core dump and no tracer from the moment the keys are read.
     hardened: Option<Hardened>,
+    /// What waits at a server, and what that server decided.
+    elsewhere: Other,
 }
 
 impl<'a> Teller<'a> {
     fn new(around: Surroundings, status: &'a mut StatusLine, id: RequestId) -> Result<Self, Error> {
         let place = around.place()?;
         let hardened = Hardened::new().map_err(|error| Error::internal(format!("gate cannot be hardened: {error}")))?;
-        Ok(Self { around, status, place, boot: clock::boot_id(), id, salt: random()?, hardened: Some(hardened) })
+        Ok(Self { around, status, place, boot: clock::boot_id(), id, salt: random()?, hardened: Some(hardened), elsewhere: Other::default() })
     }
 
     fn open(&self) -> Result<Log, Error> {
@@ -179,7 +186,7 @@ impl<'a> Teller<'a> {
             context.ancestry.clone_from(&self.around.context.ancestry);
             context.asker = self.around.context.asker.clone();
         }
-        let fixed = fix(&argv, &mut program, &mut context, &mut held, how, asking);
+        let fixed = fixed::fix(&argv, &mut program, &mut context, &mut held, how, asking);
         let request = Request::new(id, argv, program, context);
         match fixed {
             Ok(()) => Ok((request, held)),
@@ -195,22 +202,21 @@ impl<'a> Teller<'a> {
     /// Asks people, and turns what they say into a grant, or into a refusal that is recorded.
     fn ask(&mut self, request: Request, asked: Asked, args: &RunArgs) -> Result<Result<Grant, Error>, Error> {
         let grounds = (asked.reasons.clone(), asked.hidden.clone(), asked.policy_digest);
-        let asked = ApprovalRequest::new(request, asked, random()?, now()?, String::new());
-        let draft = self.drafted(|setting| story::asked(&asked, setting));
-        let mut log = self.open()?;
-        log.append(&[draft], now()?).map_err(|error| self.failed(&error))?;
-        let request = asked.request();
-        if let Some(why) = self.anchored(&mut log)? {
-            return Ok(Err(self.refuse(request, (&grounds.0, &grounds.1, &grounds.2), &Refusal::Halted(why))?));
-        }
-        let past =
-            log.similar(&String::from_utf8_lossy(request.program().typed_name()), &request.context().words, SIMILAR).unwrap_or_default();
-        drop(log);
-        let answered = channel::ask(&asked, &past, &channel::Settings { non_interactive: args.non_interactive });
-        let (reviews, signal, refused) = told(answered);
-        let result = match refused {
-            Some(refused) => Err((asked.request().clone(), refused)),
-            None => Self::decided(asked, &reviews)?,
+        let asked = ApprovalRequest::new(request, asked, random()?, now()?, args.justification.clone().unwrap_or_default());
+        let (signal, result) = match self.find_whom_to_ask(asked, args)? {
+            Err(refused) => (None, Err(*refused)),
+            Ok(asked) => {
+                let mut log = self.open()?;
+                if !self.waits_already() {
+                    log.append(&[self.drafted(|setting| story::asked(&asked, setting))], now()?).map_err(|error| self.failed(&error))?;
+                }
+                if let Some(why) = self.anchored(&mut log)? {
+                    (None, Err((asked.request().clone(), Refusal::Halted(why))))
+                } else {
+                    let answered = self.answer(&asked, log, args)?;
+                    self.judge(asked, answered)?
+                }
+            }
         };
         Ok(match result {
             Ok(grant) => Ok(grant),
@@ -218,21 +224,9 @@ impl<'a> Teller<'a> {
         })
     }
 
-    /// Judges the answers, after looking again at everything that could have changed while people thought.
-    fn decided(asked: ApprovalRequest, reviews: &[Review]) -> Result<Result<Grant, (Request, Refusal)>, Error> {
-        let who = &asked.request().context().who;
-        let requester = Approver { issuer: format!("tty:{}", asked.request().context().host), subject: who.uid.to_string() };
-        if reviews.iter().all(|review| review.answer == crate::approval::Answer::Approve)
-            && let Some(what) = changed(asked.request(), asked.asked()).unwrap_or_else(|error| Some(error.to_string()))
-        {
-            return Ok(Err((asked.request().clone(), Refusal::Changed(what))));
-        }
-        let answers = Answers { terminal: reviews, receipt: None };
-        Ok(verify(asked, answers, Trust { requester: &requester }, now()?).map_err(|refused| *refused))
-    }
-
     fn refuse(&mut self, request: &Request, (reasons, hidden, digest): Grounds<'_>, refused: &Refusal) -> Result<Error, Error> {
-        let draft = self.drafted(|setting| story::refused(request, reasons, hidden, digest, refused, setting));
+        let mut draft = self.drafted(|setting| story::refused(request, reasons, hidden, digest, refused, setting));
+        self.elsewhere.told(&mut draft);
         let stored = self.append(&[draft])?;
         self.status
             .say(&json!({ "executed": false, "refusal": refused.word(), "request": self.id.to_string(), "record": record(&stored) }));
@@ -246,12 +240,15 @@ impl<'a> Teller<'a> {
     fn carry_out(mut self, grant: Grant, held: Held) -> Result<End, Error> {
         let pid = i32::try_from(std::process::id()).unwrap_or_default();
         let process = (pid, process_tree::start_of(pid).unwrap_or_default());
-        let drafts = self.drafted(|setting| story::granted(&grant, process, setting));
+        let mut drafts = self.drafted(|setting| story::granted(&grant, process, setting));
+        self.elsewhere.told(&mut drafts[0]);
         let mut log = self.open()?;
         let used = match grant.basis() {
             Basis::Reviews { digest, .. } => log.consume(&digest.to_string(), &drafts, now()?),
             Basis::Rule | Basis::Observed => log.append(&drafts, now()?),
         };
+        // Used or not to be used again: nothing waits for it any more.
+        self.elsewhere.close();
         let stored = used.map_err(|error| self.failed(&error))?;
         drop(log);
         if !grant.how().outcome {
@@ -275,9 +272,10 @@ impl<'a> Teller<'a> {
         if let Err(error) = self.append(&[story::ended(self.id, exit, signal, duration, outcome.timed_out)]) {
             note(&format!("the command ran, and how it ended could not be recorded: {error}"));
         }
-        drop(hardened);
         let said = exit.map_or_else(|| json!({ "signal": signal }), |code| json!({ "exit": code }));
-        self.status.say(&json!({ "executed": true, "outcome": said, "request": self.id.to_string(), "record": record(stored) }));
+        self.status.say(&json!({ "executed": true, "outcome": &said, "request": self.id.to_string(), "record": record(stored) }));
+        self.tell_server(&said);
+        drop(hardened);
         exit.map_or_else(|| End::Signal(signal.unwrap_or_default()), End::Exit)
     }
 
@@ -285,6 +283,7 @@ impl<'a> Teller<'a> {
     fn not_started(&mut self, failed: &Failed, stored: &[Stored]) -> Error {
         let hardened = Hardened::new();
         let said = self.append(&[story::failed(self.id, &failed.to_string())]);
+        self.tell_server(&json!({ "failed": text::ellipsis(&failed.to_string(), 200) }));
         drop(hardened);
         self.status
             .say(&json!({ "executed": false, "error": failed.to_string(), "request": self.id.to_string(), "record": record(stored) }));
@@ -307,69 +306,9 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// Reads and hashes what must still be the same when it runs; why that failed.
-fn fix(argv: &Argv, program: &mut Program, context: &mut Context, held: &mut Held, how: &RunHow, asking: bool) -> Result<(), String> {
-    let unreadable = |what: &str, error: std::io::Error| format!("{what} cannot be pinned: {error}");
-    if asking {
-        program.sha256 = held.hash().map_err(|error| unreadable("the program", error))?;
-    }
-    if asking || how.stdin == StdinRule::Pin {
-        context.stdin = held.pin_stdin().map_err(|error| unreadable("stdin", error))?;
-    }
-    for word in &how.pins {
-        let path = argv.words().get(*word).map(OsString::as_os_str).unwrap_or_default();
-        let path = path.as_bytes().strip_prefix(b"@").map_or(path, OsStr::from_bytes);
-        // A script that is run by its name was found on PATH.
-        let path = if *word == 0 { program.path.as_os_str() } else { path };
-        let pinned = held.pin_file(*word, path).map_err(|error| unreadable("a file that the command names", error))?;
-        if context.scripts.get(path.as_bytes()).is_some_and(|read| read.sha256 != pinned.sha256) {
-            return Err(format!("`{}` changed while it was read", text::escape(path.as_bytes())));
-        }
-        context.pinned.push((pinned.path.clone(), pinned.sha256));
-    }
-    Ok(())
-}
-
 /// How long somebody who wants to run a command waits for witnesses.
 const WITNESS_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many similar commands a card shows.
-const SIMILAR: usize = 3;
-
 fn record(stored: &[Stored]) -> Value {
     stored.first().map_or(Value::Null, |first| json!({ "seq": first.seq }))
-}
-
-/// What came of asking: the reviews, the signal that gate ends by, and a refusal where there are no reviews.
-fn told(answered: Answered) -> (Vec<Review>, Option<i32>, Option<Refusal>) {
-    match answered {
-        Answered::Reviews(reviews) => (reviews, None, None),
-        Answered::Expired => (Vec::new(), None, Some(Refusal::Expired)),
-        Answered::Cancelled { signal } => (Vec::new(), signal, Some(Refusal::Cancelled)),
-        Answered::Unreachable(why) => (Vec::new(), None, Some(Refusal::Unreachable(why))),
-    }
-}
-
-/// Decides again with fresh eyes: what is no longer as it was when people were asked. None where all is.
-fn changed(request: &Request, asked: &Asked) -> Result<Option<String>, Error> {
-    let mut around = Surroundings::capture()?;
-    around.complete(request.argv(), request.program())?;
-    tested::ensure(&around.policy, around.config.state().ok(), around.context.who.uid)?;
-    for (name, fact) in request.context().facts.iter() {
-        // Time goes on; whether rules see it otherwise is decided again below.
-        if *name != FactName::Time && around.context.facts.get(name).is_some_and(|now| now != fact) {
-            return Ok(Some(format!("`{name}` is no longer what was shown")));
-        }
-    }
-    let same_cwd = around.context.cwd == request.context().cwd;
-    let context = crate::request::Context { cwd: request.context().cwd.clone(), ..around.context };
-    let context =
-        crate::request::Context { asker: request.context().asker.clone(), ancestry: request.context().ancestry.clone(), ..context };
-    let again = Request::new(request.id(), request.argv().clone(), request.program().clone(), context);
-    let ids = |reasons: &[Reason]| -> Vec<String> { reasons.iter().map(|reason| reason.rule.clone()).collect() };
-    Ok(match around.policy.decide(&again)? {
-        _ if !same_cwd => Some("the working directory is no longer the one that was shown".to_owned()),
-        Decision::Ask(now) if now.terms == asked.terms && ids(&now.reasons) == ids(&asked.reasons) && now.how == asked.how => None,
-        _ => Some("the policy now says something else".to_owned()),
-    })
 }

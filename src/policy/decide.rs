@@ -11,7 +11,7 @@ use super::error::PolicyError;
 use super::layers::{Placed, Policy};
 use super::needs::Needs;
 use super::pattern::fits;
-use super::reason::{Effect, Reason, RunHow};
+use super::reason::{Effect, Layer, Reason, RunHow};
 use super::terms::{Risk, Terms};
 use super::{inner, preview, target};
 use crate::request::{self, Argv, Context, FactName, Facts, Program, Request, base_name};
@@ -98,7 +98,9 @@ impl Policy {
                 how.outcome = true;
                 let target = target::shown(&context.facts);
                 match self.combined_terms(&gathered.fired) {
-                    Ok(terms) => Decision::Ask(Asked { reasons, terms, risk, how, hidden, target, policy_digest }),
+                    Ok((terms, terms_layer)) => {
+                        Decision::Ask(Asked { reasons, terms, terms_layer, risk, how, hidden, target, policy_digest })
+                    }
                     Err(reason) => {
                         let reasons = reasons.into_iter().chain([*reason]).collect();
                         Decision::Deny(Denied { reasons, risk, hidden, policy_digest })
@@ -204,10 +206,12 @@ impl Policy {
         )
     }
 
-    fn combined_terms(&self, fired: &[Fired]) -> Result<Terms, Box<Reason>> {
-        let mut terms: Option<Terms> = None;
+    /// The terms of all rules that ask, and the most trusted layer that wrote any of them.
+    fn combined_terms(&self, fired: &[Fired]) -> Result<(Terms, Option<Layer>), Box<Reason>> {
+        let (mut terms, mut layer): (Option<Terms>, Option<Layer>) = (None, None);
         for found in fired.iter().filter(|found| found.reason.effect == Effect::Ask) {
-            let own = self.terms(found.terms.as_deref(), found.reason.risk);
+            let (own, of) = self.terms(found.terms.as_deref(), found.reason.risk);
+            layer = layer.into_iter().chain(of).min();
             terms = Some(match terms {
                 None => own,
                 Some(so_far) => so_far.and(&own).map_err(|_| {
@@ -216,6 +220,6 @@ impl Policy {
                 })?,
             });
         }
-        Ok(terms.unwrap_or_default())
+        Ok((terms.unwrap_or_default(), layer))
     }
 }

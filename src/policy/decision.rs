@@ -1,4 +1,4 @@
-use super::reason::{Reason, RunHow};
+use super::reason::{Layer, Reason, RunHow};
 use super::terms::{Risk, Terms};
 use crate::request::Fact;
 use crate::tool::Hidden;
@@ -63,6 +63,8 @@ pub struct Asked {
     pub reasons: Vec<Reason>,
     /// What it takes to approve.
     pub terms: Terms,
+    /// The most trusted layer whose `[terms]` these are; none where they are the ones that hold where nobody wrote any.
+    pub terms_layer: Option<Layer>,
     /// The greatest risk among the reasons.
     pub risk: Risk,
     /// How the command is run.

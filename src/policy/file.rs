@@ -103,6 +103,9 @@ fn only_allowed_keys(source: &Source<'_>, raw: &RawFile) -> Result<(), PolicyErr
     if let (Some(log), false) = (&raw.log, head) {
         return refuse("log", log.span(), belongs_head);
     }
+    if let (Some(server), false) = (&raw.server, head) {
+        return refuse("server", server.span(), belongs_head);
+    }
     if let (Some((name, _)), false) = (raw.names.iter().next(), head) {
         return refuse("names", name.span(), belongs_head);
     }

@@ -45,6 +45,7 @@ pub(super) fn head(source: &Source<'_>, raw: &RawFile) -> Result<Head, PolicyErr
     if let Some(log) = &raw.log {
         head.log = super::log_keys::log_keys(source, log.get_ref())?;
     }
+    head.server = raw.server.as_ref().map(|server| super::server_keys::server(source, server.get_ref())).transpose()?;
     head.names = raw.names.iter().map(|(name, patterns)| (name.get_ref().clone(), patterns.clone())).collect();
     for (name, terms) in &raw.terms {
         head.terms.push((name.get_ref().clone(), terms_part(source, terms)?));
@@ -63,6 +64,9 @@ fn terms_part(source: &Source<'_>, raw: &Spanned<RawTerms>) -> Result<TermsPart,
     }
     if let Some(channels) = raw.channels.as_ref().filter(|channels| channels.get_ref().is_empty()) {
         return Err(source.error(channels.span(), "without a channel nobody can be asked"));
+    }
+    if let Some(dev) = raw.dev.as_ref().filter(|dev| *dev.get_ref() && source.kind == FileKind::SystemHead) {
+        return Err(source.error(dev.span(), "a server for trying things out decides nothing for the system layer"));
     }
     let escalate = raw.escalate.as_ref().map(|steps| {
         steps
@@ -92,6 +96,7 @@ fn terms_part(source: &Source<'_>, raw: &Spanned<RawTerms>) -> Result<TermsPart,
         }),
         escalate: escalate.transpose()?,
         break_glass: raw.break_glass.iter().map(|person| person.get_ref().clone()).collect(),
+        dev: raw.dev.as_ref().map(|dev| *dev.get_ref()),
     })
 }
 

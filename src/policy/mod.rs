@@ -31,6 +31,7 @@ mod raw;
 mod reason;
 mod report;
 mod rule;
+mod server_keys;
 mod sets;
 mod settings;
 mod suggest;
@@ -52,6 +53,7 @@ pub use log_keys::{KeyProvider, LogSettings, Sink, SinkFormat};
 pub use needs::Needs;
 pub use reason::{Effect, Layer, Reason, RunHow, StdinRule};
 pub use report::Shown;
+pub use server_keys::{Identity, Server};
 pub use target::Target;
 pub use terms::{Assurance, Channel, Escalation, Justification, NoCommonChannel, Risk, Terms};
 

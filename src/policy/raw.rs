@@ -18,6 +18,7 @@ pub(super) struct RawFile {
     pub layer: Option<Spanned<RawLayer>>,
     pub state: Option<Spanned<RawState>>,
     pub log: Option<Spanned<super::log_keys::RawLog>>,
+    pub server: Option<Spanned<super::server_keys::RawServer>>,
     #[serde(default)]
     pub names: BTreeMap<Spanned<String>, Vec<String>>,
     #[serde(default)]
@@ -79,6 +80,7 @@ pub(super) struct RawTerms {
     pub escalate: Option<Vec<RawEscalation>>,
     #[serde(default)]
     pub break_glass: Vec<Spanned<String>>,
+    pub dev: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize)]

@@ -90,6 +90,7 @@ pub(crate) struct TermsPart {
     pub justification: Option<Justification>,
     pub escalate: Option<Vec<Escalation>>,
     pub break_glass: Vec<String>,
+    pub dev: Option<bool>,
 }
 
 impl TermsPart {
@@ -106,6 +107,7 @@ impl TermsPart {
             justification: self.justification.iter().filter(|wanted| **wanted != Justification::None).cloned().collect(),
             escalate: self.escalate.clone().unwrap_or_default(),
             break_glass: self.break_glass.clone(),
+            dev: self.dev.unwrap_or(false),
         }
     }
 }
@@ -143,6 +145,7 @@ pub(crate) struct Head {
     pub state_dir: Option<String>,
     pub user_may_move: Option<bool>,
     pub log: super::log_keys::LogKeys,
+    pub server: Option<super::server_keys::Server>,
     pub names: Vec<(String, Vec<String>)>,
     pub terms: Vec<(String, TermsPart)>,
     pub amends: Vec<Amend>,

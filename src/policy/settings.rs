@@ -60,13 +60,15 @@ impl Policy {
         }
     }
 
-    pub(super) fn terms_named(&self, name: &str) -> Option<Terms> {
-        self.first(|head| head.terms.iter().find(|(known, _)| known == name).map(|(_, part)| part.complete()))
+    pub(super) fn terms_named(&self, name: &str) -> Option<(Layer, Terms)> {
+        let of = |head: &Head| head.terms.iter().find(|(known, _)| known == name).map(|(_, part)| part.complete());
+        self.heads.iter().find_map(|(layer, head)| Some((*layer, of(head)?)))
     }
 
-    /// The terms that a rule names, or else those of its risk.
-    pub(super) fn terms(&self, named: Option<&str>, risk: Risk) -> Terms {
-        named.and_then(|name| self.terms_named(name)).or_else(|| self.terms_named(risk.word())).unwrap_or_default()
+    /// The terms that a rule names, or else those of its risk, and the layer that wrote them; none wrote those that hold otherwise.
+    pub(super) fn terms(&self, named: Option<&str>, risk: Risk) -> (Terms, Option<Layer>) {
+        let written = named.and_then(|name| self.terms_named(name)).or_else(|| self.terms_named(risk.word()));
+        written.map_or_else(|| (Terms::default(), None), |(layer, terms)| (terms, Some(layer)))
     }
 
     /// What the system layer says about the log's place, and whether the user may move anything.

@@ -148,6 +148,8 @@ pub struct Terms {
     pub escalate: Vec<Escalation>,
     /// Who may approve alone in an emergency, `person:ISSUER#SUBJECT`; empty: nobody.
     pub break_glass: Vec<String>,
+    /// Whether the decision of a server for trying things out counts.
+    pub dev: bool,
 }
 
 impl Default for Terms {
@@ -164,6 +166,7 @@ impl Default for Terms {
             justification: Vec::new(),
             escalate: Vec::new(),
             break_glass: Vec::new(),
+            dev: false,
         }
     }
 }
@@ -215,6 +218,7 @@ impl Terms {
             escalate,
             // Whoever may go past one rule may not go past another one by that.
             break_glass: self.break_glass.into_iter().filter(|person| other.break_glass.contains(person)).collect(),
+            dev: self.dev && other.dev,
         })
     }
 }

@@ -5,6 +5,7 @@ mod body;
 mod canonical;
 mod checkpoint;
 mod cosignature;
+mod decider;
 pub mod disclosure;
 mod dsse;
 mod epoch;
@@ -34,6 +35,7 @@ pub use body::{Body, Disclosure, Draft, Header, MAX_BODY, NotARecord, Stored, VE
 pub use canonical::{Members, NotCanonical, canonical, members};
 pub use checkpoint::{Checkpoint, NotACheckpoint};
 pub use cosignature::{NotCosigned, cosigned};
+pub use decider::Decider;
 pub use dsse::{Envelope, NotAnEnvelope, envelope};
 pub use epoch::Rotation;
 pub use frontier::Frontier;

@@ -25,6 +25,7 @@ pub mod supervise;
 pub mod syslog;
 pub mod target;
 pub mod tty;
+pub mod wake;
 /// The size of the terminal.
 pub mod window;
 

@@ -124,6 +124,11 @@ pub(super) fn stop_by(signal: i32) {
     }
 }
 
+/// Whether the caller of gate had it ignored, or gate has it so.
+pub(super) fn is_ignored(signal: libc::c_int) -> bool {
+    disposition(signal).is_ok_and(|action| action.sa_sigaction == libc::SIG_IGN)
+}
+
 pub(super) fn disposition(signal: libc::c_int) -> io::Result<libc::sigaction> {
     // SAFETY: sigaction is plain old data, for which all zeros is a valid value.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

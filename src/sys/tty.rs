@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -17,6 +18,9 @@ use nix::sys::termios::{self, FlushArg, InputFlags, LocalFlags, OutputFlags, Set
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp};
+
+use super::signals::is_ignored;
+use super::wake::Bell;
 
 /// The signals that the prompt takes itself while it waits.
 const TAKEN: [Signal; 7] =
@@ -41,6 +45,8 @@ pub enum Event {
     Resized,
     /// The terminal went away.
     Gone,
+    /// The bell that the caller listens to rang.
+    Rung,
     /// Nothing, for as long as the caller wanted to wait.
     Quiet,
 }
@@ -66,6 +72,7 @@ pub struct Terminal {
     saved: Option<Termios>,
     queue: VecDeque<Event>,
     typed: Vec<u8>,
+    bell: Option<Arc<Bell>>,
 }
 
 impl Terminal {
@@ -78,12 +85,17 @@ impl Terminal {
         let at = TimeSpec::from(deadline.max(Duration::from_nanos(1)));
         timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
         // What the caller ignores stays ignored: nohup's SIGHUP would else be taken for one that counts.
-        let taken: SigSet = TAKEN.into_iter().filter(|signal| !ignored(*signal)).collect();
+        let taken: SigSet = TAKEN.into_iter().filter(|signal| !is_ignored(*signal as i32)).collect();
         let signals = SignalFd::with_flags(&taken, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         // With SIGTTOU blocked the modes can be set without being stopped for it.
         let blocked: SigSet = taken.iter().chain([Signal::SIGTTOU]).collect();
         let mask = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-        Ok(Self { file, signals, timer, mask, saved: None, queue: VecDeque::new(), typed: Vec::new() })
+        Ok(Self { file, signals, timer, mask, saved: None, queue: VecDeque::new(), typed: Vec::new(), bell: None })
+    }
+
+    /// Lets somebody else wake whoever waits here.
+    pub fn listen(&mut self, bell: Arc<Bell>) {
+        self.bell = Some(bell);
     }
 
     /// Makes sure that no other gate asks at the same terminal, whose path the caller knows.
@@ -232,11 +244,12 @@ impl Terminal {
     fn wait(&mut self, flags: PollFlags, most: Option<Duration>) -> io::Result<Option<PollFlags>> {
         let timeout = most.map_or(PollTimeout::NONE, |most| PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX));
         let ready = {
-            let mut fds = [
+            let mut fds = vec![
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.timer.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.file.as_fd(), flags),
             ];
+            fds.extend(self.bell.as_ref().map(|bell| PollFd::new(bell.as_fd(), PollFlags::POLLIN)));
             match poll(&mut fds, timeout) {
                 Ok(0) => return Ok(None),
                 Ok(_) | Err(Errno::EINTR) => {}
@@ -266,6 +279,9 @@ impl Terminal {
         if nix::unistd::read(&self.timer, &mut count).is_ok() {
             self.queue.push_back(Event::Deadline);
         }
+        if self.bell.as_ref().is_some_and(|bell| bell.heard()) && !self.queue.contains(&Event::Rung) {
+            self.queue.push_back(Event::Rung);
+        }
         Ok(())
     }
 
@@ -284,7 +300,8 @@ impl Terminal {
         poll(&mut fds, PollTimeout::ZERO).is_ok() && fds[0].revents().is_some_and(|flags| flags.intersects(PollFlags::POLLHUP))
     }
 
-    fn foreground(&self) -> io::Result<bool> {
+    /// Whether this process may read and write there without being stopped.
+    pub fn foreground(&self) -> io::Result<bool> {
         Ok(tcgetpgrp(&self.file)? == getpgrp())
     }
 
@@ -327,12 +344,4 @@ impl Drop for Terminal {
 /// Whether an error says that there is no terminal any more.
 pub fn went_away(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EIO | libc::ENXIO | libc::ENOTTY))
-}
-
-fn ignored(signal: Signal) -> bool {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: with no new action given, sigaction only writes the present one to the address, which has room for it.
-    let told = unsafe { libc::sigaction(signal as i32, std::ptr::null(), action.as_mut_ptr()) } == 0;
-    // SAFETY: zeroes are a valid sigaction, and the call before has filled it if it could.
-    told && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }

@@ -51,6 +51,7 @@ impl Parts {
         let asked = Asked {
             reasons: vec![rule("a.b")],
             terms: Terms { channels: BTreeSet::from([Channel::Tty]), ..Terms::default() },
+            terms_layer: None,
             risk: Risk::Medium,
             how: RunHow::default(),
             hidden: Vec::new(),
@@ -238,7 +239,7 @@ proptest! {
             .map(|review| Review { digest: if review.digest == old { digest } else { review.digest }, ..review })
             .collect();
         let now = Stamp { wall: 0, boot: Duration::from_secs(now) };
-        match verify(made, Answers { terminal: &reviews, receipt: None }, Trust { requester: &requester() }, now) {
+        match verify(made, Answers { terminal: &reviews, receipt: None }, Trust { requester: &requester(), server: None }, now) {
             Ok(grant) => {
                 let Basis::Reviews { digest: granted, reviews: counted, until } = grant.basis() else { panic!("no reviews") };
                 prop_assert_eq!(*granted, digest);

@@ -53,6 +53,7 @@ fn story(words: &[&[u8]]) -> Story {
             observed: false,
         }],
         terms: Terms { channels: BTreeSet::from([Channel::Tty]), ..Terms::default() },
+        terms_layer: None,
         risk: Risk::Critical,
         how: RunHow::default(),
         hidden: Vec::new(),
@@ -364,7 +365,7 @@ fn terms_that_a_terminal_cannot_meet_ask_nobody_and_say_what_they_want() {
         let mut story = delete_namespace();
         change(&mut story.asked.terms);
         let asked = story.ask();
-        match gate::channel::ask(&asked, &[], &how) {
+        match gate::channel::ask(&asked, &[], &how, None) {
             Answered::Unreachable(why) => {
                 assert_eq!(unreachable(&asked, &how), Some(why.clone()));
                 why

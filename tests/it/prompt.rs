@@ -52,6 +52,7 @@ fn the_question_is_asked_by_the_process_that_another_test_starts() {
     let asked = Asked {
         reasons: vec![reason],
         terms,
+        terms_layer: None,
         risk,
         how: RunHow::default(),
         hidden: Vec::new(),
@@ -62,7 +63,7 @@ fn the_question_is_asked_by_the_process_that_another_test_starts() {
     let mut nonce = [0; 16];
     nonce[..4].copy_from_slice(&std::process::id().to_le_bytes());
     let asked = ApprovalRequest::new(request, asked, nonce, gate::sys::clock::now().unwrap(), String::new());
-    let answered = match gate::channel::ask(&asked, &[], &gate::channel::Settings::default()) {
+    let answered = match gate::channel::ask(&asked, &[], &gate::channel::Settings::default(), None) {
         gate::channel::Answered::Reviews(reviews) => {
             let review = &reviews[0];
             assert_eq!(review.digest, asked.digest());

@@ -22,6 +22,7 @@ pub fn asked(number: u32, terms: Terms) -> ApprovalRequest {
     let asked = Asked {
         reasons: Vec::new(),
         terms,
+        terms_layer: None,
         risk: Risk::Medium,
         how: RunHow::default(),
         hidden: Vec::new(),

@@ -6,11 +6,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use gate::approval::{
-    Answer, Answers, ApprovalRequest, Approver, BREAK_GLASS, Basis, Claims, Expected, Filler, Receipt, Reviewed, Stamp, Trust, acting_for,
+    Answer, Answers, ApprovalRequest, Approver, BREAK_GLASS, Basis, Claims, Expected, Filler, Receipt, Reviewed, Root, Stamp, Trust, acting_for,
     filled, sha256, verify,
 };
 use gate::key::{SigningKey, Vkey};
-use gate::policy::{Assurance, Channel, Escalation, Terms};
+use gate::policy::{Assurance, Channel, Escalation, Layer, Terms};
 use gate::server::model::{Kept, KeptReview, State, Wall};
 use gate::server::rules::judge;
 use gate::server::store::Effect;
@@ -58,6 +58,7 @@ fn some_terms() -> impl Strategy<Value = Terms> {
                 valid: Duration::from_secs(valid),
                 channels: channels.into_iter().collect(),
                 break_glass: if glass { vec!["person:https://idp.example#1".to_owned()] } else { Vec::new() },
+                dev: false,
                 justification: Vec::new(),
                 escalate: escalate
                     .map(|(after, who)| Escalation { after: Duration::from_secs(after), approvers: vec![who.to_owned()] })
@@ -192,7 +193,7 @@ fn told(review: &KeptReview) -> Reviewed {
 fn believed(made: ApprovalRequest, receipt: &Receipt) -> Option<Vec<Approver>> {
     let host = Approver { issuer: "tty:host.example".to_owned(), subject: "1000".to_owned() };
     let now = Stamp { wall: START, boot: Duration::from_secs(100_000) };
-    let grant = verify(made, Answers { terminal: &[], receipt: Some(receipt) }, Trust { requester: &host }, now).ok()?;
+    let grant = verify(made, Answers { terminal: &[], receipt: Some(receipt) }, Trust { requester: &host, server: Some(Root { layer: Layer::User, dev: false }) }, now).ok()?;
     let Basis::Reviews { reviews, .. } = grant.basis() else { panic!("a grant of reviews rests on reviews") };
     Some(reviews.iter().map(|review| review.approver.clone()).collect())
 }

@@ -1,0 +1,33 @@
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::asked::ApprovalRequest;
+use super::digest::Stamp;
+use super::submitted::Submitted;
+use crate::policy::Asked;
+use crate::request::{Request, RequestId};
+use crate::text::unhex;
+
+impl ApprovalRequest {
+    /// The request that waits already, where this one is the same in all that people decided about; `boot` is when that one was
+    /// made, on the boot clock. None where anything else differs, a hidden word included.
+    pub fn again(request: &Request, asked: &Asked, boot: Duration, kept: &Submitted) -> Option<Self> {
+        let (_, argv, program, context) = request.clone().into_parts();
+        let said = kept.said();
+        let request = Request::new(RequestId::parse(&said.request)?, argv, program, context);
+        let nonce = serde_json::from_str::<Value>(kept.text()).ok()?.get("nonce")?.as_str().and_then(unhex)?.try_into().ok()?;
+        let created = Stamp { wall: said.created, boot };
+        let rebuilt = Self::new(request, asked.clone(), nonce, created, said.justification.clone());
+        (lasting(rebuilt.text())? == lasting(kept.text())?).then(|| rebuilt.with_text(kept))
+    }
+}
+
+/// What a text says but for the processes above and the time of day, which are others in each run.
+fn lasting(text: &str) -> Option<Value> {
+    let mut value: Value = serde_json::from_str(text).ok()?;
+    let all = value.as_object_mut()?;
+    all.remove("ancestry");
+    all.get_mut("facts")?.as_object_mut()?.remove("time");
+    Some(value)
+}
