@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use gate::approval::{
-    Answer, Answers, ApprovalRequest, Approver, BREAK_GLASS, Basis, Claims, Expected, Filler, Receipt, Reviewed, Root, Stamp, Trust, acting_for,
-    filled, sha256, verify,
+    Answer, Answers, ApprovalRequest, Approver, BREAK_GLASS, Basis, Claims, Expected, Filler, Receipt, Reviewed, Root, Stamp, Trust,
+    acting_for, filled, sha256, verify,
 };
 use gate::key::{SigningKey, Vkey};
 use gate::policy::{Assurance, Channel, Escalation, Layer, Terms};
@@ -193,7 +193,13 @@ fn told(review: &KeptReview) -> Reviewed {
 fn believed(made: ApprovalRequest, receipt: &Receipt) -> Option<Vec<Approver>> {
     let host = Approver { issuer: "tty:host.example".to_owned(), subject: "1000".to_owned() };
     let now = Stamp { wall: START, boot: Duration::from_secs(100_000) };
-    let grant = verify(made, Answers { terminal: &[], receipt: Some(receipt) }, Trust { requester: &host, server: Some(Root { layer: Layer::User, dev: false }) }, now).ok()?;
+    let grant = verify(
+        made,
+        Answers { terminal: &[], receipt: Some(receipt) },
+        Trust { requester: &host, server: Some(Root { layer: Layer::User, dev: false }) },
+        now,
+    )
+    .ok()?;
     let Basis::Reviews { reviews, .. } = grant.basis() else { panic!("a grant of reviews rests on reviews") };
     Some(reviews.iter().map(|review| review.approver.clone()).collect())
 }

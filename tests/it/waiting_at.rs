@@ -17,6 +17,7 @@ use gate::server::api;
 use gate::server::app::{App, DecisionKey};
 use gate::server::live::Live;
 use gate::server::model::{Kept, KeptReview, State};
+use gate::server::pace::Pace;
 use gate::server::rules::judge;
 use gate::server::settings::Settings;
 use gate::server::store::{Filter, Reviewed, Sqlite};
@@ -72,7 +73,8 @@ impl Here {
         let (vkey, secret) = host_key(&at.to_string());
         let store = Arc::new(Sqlite::open(&state.join("requests.db")).unwrap());
         let identity = gate::server::identity::Identity::new(&settings, gate::sys::files::Owner::Root, [7; 32]).unwrap();
-        let app = Arc::new(App { settings, store, identity, live: Live::default(), key: DecisionKey { vkey, dev, secret } });
+        let (key, pace, configuration) = (DecisionKey { vkey, dev, secret }, Pace::default(), [String::new(), String::new()]);
+        let app = Arc::new(App { settings, store, identity, live: Live::default(), key, pace, configuration });
         let runtime = runtime();
         let (meddle, calls) = (Arc::default(), Arc::default());
         let mut here = Self { _dir: dir, url, at, app, runtime, serving: None, meddle, calls };
