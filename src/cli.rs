@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::commands::{approvers, audit, check, completions, demo, doctor, key, policy, serve};
+use crate::commands::{approvers, audit, check, completions, demo, doctor, key, login, policy, review, serve};
 
 /// Puts human judgement in front of a command: reads it against policy, asks people where policy says so, runs exactly what
 /// they saw, once, and keeps a signed record.
@@ -58,6 +58,18 @@ pub enum Sub {
     Approvers(approvers::ApproversArgs),
     /// Show the keys that sign the record, and change the record key.
     Key(key::KeyArgs),
+    /// Act as yourself at a server where people decide.
+    Login(login::LoginArgs),
+    /// End that.
+    Logout(login::LogoutArgs),
+    /// List what waits for your decision.
+    Pending(review::PendingArgs),
+    /// Show a request as its approvers see it.
+    Show(review::ShowArgs),
+    /// Approve a request of somebody else.
+    Approve(review::ApproveArgs),
+    /// Reject a request.
+    Reject(review::RejectArgs),
     /// Run the approval server, where other people decide.
     Serve(serve::ServeArgs),
     /// Check this installation: layers, files, a probe that must be denied, the log.

@@ -1,10 +1,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::approvers::Approvers;
 use super::asked::ApprovalRequest;
 use super::digest::Stamp;
+use super::evidence::Evidence;
 use super::grant::Grant;
-use super::receipt::Receipt;
+use super::proved::Awaited;
+use super::receipt::{Receipt, Reviewed};
 use super::review::{Answer, Approver, Refusal, Review};
 use super::slots::{self, Filler};
 use crate::policy::{Asked, Assurance, Channel, Layer, Terms};
@@ -26,6 +29,8 @@ pub struct Trust<'a> {
     pub requester: &'a Approver,
     /// The server whose receipts count; none where there is none.
     pub server: Option<Root>,
+    /// Whose keys count for these terms: without them a server's reviews are no more than a second factor.
+    pub approvers: &'a [Approvers],
 }
 
 /// How far a server is trusted.
@@ -86,7 +91,7 @@ fn sufficient(asked: &ApprovalRequest, answers: Answers<'_>, trust: Trust<'_>, n
         .terminal
         .iter()
         .map(|review| at_terminal(asked, review))
-        .chain(answers.receipt.into_iter().flat_map(|receipt| of_server(receipt, asked, now)));
+        .chain(answers.receipt.into_iter().flat_map(|receipt| of_server(receipt, asked, trust.approvers, now)));
     let judged: Vec<Judged> = judged.collect();
     let mut people = BTreeSet::new();
     let mut counted = Vec::new();
@@ -142,15 +147,17 @@ fn at_terminal(asked: &ApprovalRequest, review: &Review) -> Judged {
 }
 
 /// The reviews of a receipt; their times are put on this host's clocks by how long ago they were on the server's.
-fn of_server(receipt: &Receipt, asked: &ApprovalRequest, now: Stamp) -> Vec<Judged> {
+fn of_server(receipt: &Receipt, asked: &ApprovalRequest, approvers: &[Approvers], now: Stamp) -> Vec<Judged> {
     let claims = receipt.claims();
     let span = |from: i64, to: i64| to.checked_sub(from).and_then(|span| u64::try_from(span).ok()).map(Duration::from_nanos);
     let judged = claims.reviews.iter().map(|said| {
         let ago = span(said.at, claims.now).unwrap_or(Duration::MAX);
+        let evidence = said.evidence.as_ref().and_then(Evidence::from_json);
+        let shown = evidence.as_ref().and_then(|evidence| shown(evidence, said, asked, approvers));
         let review = Review {
             approver: said.approver.clone(),
             // A server alone proves no more than a second factor: keys of people come from the layer's own file.
-            assurance: said.assurance.min(Assurance::FreshMfa),
+            assurance: said.assurance.min(shown.unwrap_or(Assurance::FreshMfa).max(Assurance::FreshMfa)),
             // Nobody at this terminal speaks through a server.
             channel: if said.channel == Channel::Tty { Channel::Server } else { said.channel },
             answer: said.answer,
@@ -159,11 +166,28 @@ fn of_server(receipt: &Receipt, asked: &ApprovalRequest, now: Stamp) -> Vec<Judg
             at: Stamp { wall: said.at, boot: now.boot.saturating_sub(ago) },
             digest: if claims.digest == *asked.digest().bytes() { asked.digest() } else { crate::approval::Digest::of(b"another") },
             slots: said.slots.clone(),
-            evidence: None,
+            evidence,
         };
         Judged { review, after: span(claims.created, said.at), age: span(said.proved, said.at) }
     });
     judged.collect()
+}
+
+/// How surely it was them by the keys that the layers know; none where nothing shows it.
+fn shown(evidence: &Evidence, said: &Reviewed, asked: &ApprovalRequest, approvers: &[Approvers]) -> Option<Assurance> {
+    let request = asked.request().id().to_string();
+    let digest = asked.digest();
+    let awaited = Awaited {
+        request: &request,
+        digest: digest.bytes(),
+        answer: said.answer,
+        approver: &said.approver,
+        given: said.at,
+        nonce: None,
+        counter: None,
+        user_verified: false,
+    };
+    approvers.iter().filter_map(|known| known.prove(evidence, &awaited, said.at).ok()).map(|proved| proved.assurance()).max()
 }
 
 /// Whether one review counts: in time, strong enough, fresh enough, by an allowed channel, by somebody who may decide, and

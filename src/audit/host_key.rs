@@ -36,4 +36,8 @@ impl HostKey {
         }
         self.key.sign(text)
     }
+    /// Signs that a login at a server is of this host: a text that begins with `gate-login-v1`, and names the server and the login.
+    pub fn sign_login(&self, url: &str, challenge: &str) -> Result<[u8; 64], Error> {
+        self.key.sign(format!("gate-login-v1\n{url}\n{challenge}\n").as_bytes())
+    }
 }

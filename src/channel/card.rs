@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::details;
 use super::paint::{Line, Style};
-use super::warnings;
+use super::subject::Subject;
 use crate::approval::{ApprovalRequest, Past, Stamp};
-use crate::policy::{Effect, Reason, Risk};
-use crate::request::{Asker, Fact, Kind, Stdin};
+use crate::policy::Risk;
 use crate::text;
 
 /// Prose in wider lines is hard to read.
@@ -25,6 +24,21 @@ pub struct View<'a> {
     /// How many columns the terminal has.
     pub columns: usize,
     /// How many lines it has.
+    pub rows: usize,
+}
+
+/// The same for whatever tells of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// What is asked.
+    pub subject: &'a Subject<'a>,
+    /// Similar commands of earlier, the latest first; none where that is not known.
+    pub past: Option<&'a [Past]>,
+    /// The moment it is, in nanoseconds since 1970.
+    pub now: i64,
+    /// How many columns there are.
+    pub columns: usize,
+    /// How many lines there are.
     pub rows: usize,
 }
 
@@ -74,12 +88,26 @@ struct Block {
     rank: u8,
 }
 
-/// Draws the card for a screen: all of it where it fits, else without what matters least, and it says so.
+/// Draws the card of a request at this host for a screen.
 pub fn card(view: &View) -> Card {
+    draw(&framed(view, &Subject::of(view.asked, view.now)))
+}
+
+/// Everything there is to show of a request at this host.
+pub fn everything(view: &View) -> Everything {
+    draw_everything(&framed(view, &Subject::of(view.asked, view.now)))
+}
+
+fn framed<'a>(view: &View<'a>, subject: &'a Subject<'a>) -> Frame<'a> {
+    Frame { subject, past: Some(view.past), now: view.now.wall, columns: view.columns, rows: view.rows }
+}
+
+/// Draws the card for a screen: all of it where it fits, else without what matters least, and it says so.
+pub fn draw(view: &Frame) -> Card {
     // The answers and the line to type on stand below.
     let room = view.rows.saturating_sub(if view.columns < 60 { 4 } else { 2 }).max(8);
     let mut command = command(view);
-    let mut warnings: Vec<Line> = warnings::of(view.asked).iter().flat_map(|warning| warning_lines(view, warning)).collect();
+    let mut warnings: Vec<Line> = view.subject.warnings.iter().flat_map(|warning| warning_lines(view, warning)).collect();
     let mut blocks = blocks(view);
     // The lines of air, and the title.
     let fixed = 4 + usize::from(!warnings.is_empty());
@@ -131,12 +159,12 @@ fn cut(lines: &mut Vec<Line>, most: usize, say: impl Fn(usize) -> Line) -> bool 
 }
 
 /// Everything: one word of the command a line, every reason, fact, digest and term.
-pub fn everything(view: &View) -> Everything {
+pub fn draw_everything(view: &Frame) -> Everything {
     let mut lines = vec![title(view)];
     lines.extend(details::words(view));
     lines.push(Line::default());
-    let warnings = warnings::of(view.asked);
-    for warning in &warnings {
+    let warnings = &view.subject.warnings;
+    for warning in warnings {
         lines.extend(warning_lines(view, warning));
     }
     let read_to = lines.len();
@@ -148,10 +176,15 @@ pub fn everything(view: &View) -> Everything {
     Everything { lines, read_to }
 }
 
-fn title(view: &View) -> Line {
-    let risk = view.asked.asked().risk;
+/// What no card has room for: facts, digests and terms.
+pub fn further(view: &Frame) -> Vec<Line> {
+    details::more(view)
+}
+
+fn title(view: &Frame) -> Line {
+    let risk = view.subject.risk;
     let badge = format!(" {} RISK ", risk.word().to_uppercase());
-    let digest = format!(" gate {} ", view.asked.digest().short());
+    let digest = format!(" gate {} ", view.subject.digest.short());
     let style = match risk {
         Risk::Critical => Style::Badge,
         Risk::High => Style::Alert,
@@ -170,9 +203,8 @@ pub(super) fn bar(inside: bool) -> Line {
     Line::of(Style::Plain, if inside { "┆ " } else { "│ " })
 }
 
-fn command(view: &View) -> Vec<Line> {
-    let words: Vec<&[u8]> = view.asked.request().argv().bytes().collect();
-    let rows = text::rows(&words, &hidden(view.asked), view.columns.saturating_sub(3));
+fn command(view: &Frame) -> Vec<Line> {
+    let rows = text::rows(&view.subject.words, &view.subject.hidden, view.columns.saturating_sub(3));
     rows.into_iter().map(|row| command_line(bar(row.inside), row)).collect()
 }
 
@@ -180,11 +212,7 @@ pub(super) fn command_line(start: Line, row: text::Row) -> Line {
     row.runs.into_iter().fold(start, |line, (marked, run)| line.and(if marked { Style::Marked } else { Style::Bold }, run))
 }
 
-pub(super) fn hidden(asked: &ApprovalRequest) -> Vec<(usize, usize, usize)> {
-    asked.asked().hidden.iter().map(|part| (part.word, part.start, part.end)).collect()
-}
-
-fn warning_lines(view: &View, warning: &str) -> Vec<Line> {
+fn warning_lines(view: &Frame, warning: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     for (index, line) in text::wrap(warning, view.columns.min(READABLE).saturating_sub(3)).into_iter().enumerate() {
         let start = if index == 0 { "! " } else { "  " };
@@ -194,7 +222,7 @@ fn warning_lines(view: &View, warning: &str) -> Vec<Line> {
 }
 
 /// A label and its values, each value on lines of its own: side by side on a wide screen, run in on a narrow one.
-pub(super) fn field(view: &View, label: &str, values: &[(Style, String)]) -> Vec<Line> {
+pub(super) fn field(view: &Frame, label: &str, values: &[(Style, String)]) -> Vec<Line> {
     let mut lines = Vec::new();
     let wide = view.columns >= 60;
     let indent = if wide { 14 } else { 2 };
@@ -222,58 +250,32 @@ pub(super) fn field(view: &View, label: &str, values: &[(Style, String)]) -> Vec
     lines
 }
 
-fn blocks(view: &View) -> Vec<Block> {
-    let asked = view.asked.asked();
+fn blocks(view: &Frame) -> Vec<Block> {
+    let subject = view.subject;
+    let plain = |text: &String| (Style::Plain, text.clone());
     let mut blocks = Vec::new();
     let mut add = |rank: u8, label: &str, values: Vec<(Style, String)>| {
         if !values.is_empty() {
             blocks.push(Block { lines: field(view, label, &values), rank });
         }
     };
-    for (name, fact) in &asked.target {
-        // A value is quoted and bold; what is not known is said in plain words, so that no value can look like it.
-        let said = match fact {
-            Fact::Known { values, .. } => values.iter().map(|value| (Style::Bold, text::quote(value.as_bytes()))).collect(),
-            Fact::Absent => vec![(Style::Plain, "there is none".to_owned())],
-            Fact::Unknown(why) => vec![(Style::Alert, format!("cannot be told: {}", text::visible(why)))],
-        };
-        add(0, &text::visible(name), said);
+    for (name, said) in &subject.target {
+        add(0, name, said.clone());
     }
-    for (at, reason) in asking(&asked.reasons).enumerate() {
-        let mut said = Vec::new();
-        if !reason.text.is_empty() {
-            said.push((Style::Plain, text::visible(&reason.text)));
-        }
-        said.push((Style::Plain, format!("rule {}, {}, {} layer", text::visible(&reason.rule), reason.risk.word(), reason.layer)));
-        add(if at == 0 { 1 } else { 3 }, if at == 0 { "why" } else { "and" }, said);
+    for (at, reason) in subject.reasons.iter().enumerate() {
+        add(if at == 0 { 1 } else { 3 }, if at == 0 { "why" } else { "and" }, reason.iter().map(plain).collect());
     }
-    let mut instead: Vec<_> =
-        asking(&asked.reasons).filter_map(|reason| reason.instead.as_deref()).map(|text| (Style::Plain, text::visible(text))).collect();
-    instead.dedup();
-    add(4, "safer", instead);
-    let previews: Vec<_> = asking(&asked.reasons)
-        .filter(|reason| !reason.preview.is_empty())
-        .map(|reason| (Style::Plain, text::command(&reason.preview.iter().map(String::as_bytes).collect::<Vec<_>>(), &[])))
-        .collect();
-    add(6, "preview", previews);
-    add(2, "asked by", vec![(Style::Plain, who(view))]);
-    if !view.asked.request().context().ancestry.is_empty() {
-        add(3, "through", vec![(Style::Plain, ancestry(view))]);
-    }
-    add(4, "directory", vec![(Style::Plain, directory(view))]);
-    add(5, "program", vec![(Style::Plain, program(view))]);
-    if let Some(stdin) = stdin(view) {
-        add(4, "stdin", vec![(Style::Plain, stdin)]);
-    }
-    add(7, "before", before(view));
-    let mut wanted: Vec<_> = Vec::new();
-    for justification in &asked.terms.justification {
-        if let Some(wants) = wants(justification) {
-            wanted.push((Style::Plain, wants));
-        }
-    }
-    add(5, "wanted", wanted);
-    add(2, "time left", vec![(Style::Plain, text::duration(rounded(time_left(view.asked, view.now))))]);
+    add(4, "safer", subject.instead.iter().map(plain).collect());
+    add(6, "preview", subject.previews.iter().map(plain).collect());
+    add(2, "asked by", vec![plain(&subject.who)]);
+    add(2, "because", subject.because.iter().map(plain).collect());
+    add(3, "through", subject.through.iter().map(plain).collect());
+    add(4, "directory", vec![plain(&subject.directory)]);
+    add(5, "program", vec![plain(&subject.program)]);
+    add(4, "stdin", subject.stdin.iter().map(plain).collect());
+    add(7, "before", view.past.map(|past| before(view, past)).unwrap_or_default());
+    add(5, "wanted", subject.wanted.iter().map(plain).collect());
+    add(2, "time left", vec![(Style::Plain, text::duration(rounded(subject.left)))]);
     blocks
 }
 
@@ -286,83 +288,16 @@ pub fn wants(justification: &crate::policy::Justification) -> Option<String> {
     }
 }
 
-fn asking(reasons: &[Reason]) -> impl Iterator<Item = &Reason> {
-    let mut sorted: Vec<&Reason> = reasons.iter().filter(|reason| reason.effect == Effect::Ask).collect();
-    sorted.sort_by_key(|reason| std::cmp::Reverse(reason.risk));
-    sorted.into_iter()
-}
-
-fn directory(view: &View) -> String {
-    use std::os::unix::ffi::OsStrExt as _;
-    match &view.asked.request().context().cwd {
-        Some(cwd) => text::quote(cwd.path.as_os_str().as_bytes()),
-        None => "deleted".to_owned(),
-    }
-}
-
-fn program(view: &View) -> String {
-    use std::os::unix::ffi::OsStrExt as _;
-    let program = view.asked.request().program();
-    let mut out = text::quote(program.path.as_os_str().as_bytes());
-    if program.real != program.path {
-        out.push_str(" → ");
-        out.push_str(&text::quote(program.real.as_os_str().as_bytes()));
-    }
-    match &program.kind {
-        Kind::Elf => {}
-        Kind::Script { interpreter, argument } => {
-            let mut words = vec![interpreter.as_os_str().as_bytes()];
-            words.extend(argument.iter().map(|argument| argument.as_bytes()));
-            out.push_str(", a script run by ");
-            out.push_str(&text::command(&words, &[]));
-        }
-        Kind::Text => out.push_str(", a text run by /bin/sh"),
-    }
-    out
-}
-
-fn stdin(view: &View) -> Option<String> {
-    match view.asked.request().context().stdin {
-        Stdin::Tty | Stdin::Empty | Stdin::Unseen => None,
-        Stdin::File { offset: 0, size, .. } => Some(format!("a file of {size} bytes")),
-        Stdin::File { offset, size, .. } => Some(format!("a file of {size} bytes, read from byte {offset}")),
-    }
-}
-
-fn who(view: &View) -> String {
-    let context = view.asked.request().context();
-    let who = &context.who;
-    let user = match &who.user {
-        Some(name) if who.uid == 0 => format!("{} (root)", text::quote(name.as_bytes())).replace("root (root)", "root"),
-        Some(name) => format!("{} (uid {})", text::quote(name.as_bytes()), who.uid),
-        None => format!("uid {}", who.uid),
-    };
-    let host = if context.host.is_empty() { String::new() } else { format!(" on {}", text::quote(context.host.as_bytes())) };
-    let from = who.ssh_client.as_ref().map(|from| format!(", from {}", text::quote(from.as_bytes()))).unwrap_or_default();
-    match &context.asker {
-        Asker::Person => format!("{user}{host}{from}"),
-        Asker::Agent(name) => format!("agent {} (claimed), as {user}{host}{from}", text::quote(name.as_bytes())),
-        Asker::Ci(name) => format!("CI job {} (claimed), as {user}{host}{from}", text::quote(name.as_bytes())),
-    }
-}
-
-fn ancestry(view: &View) -> String {
-    use std::os::unix::ffi::OsStrExt as _;
-    let names: Vec<String> = view.asked.request().context().ancestry.iter().map(|above| text::quote(above.name.as_bytes())).collect();
-    names.join(" ← ")
-}
-
-fn before(view: &View) -> Vec<(Style, String)> {
-    let words: Vec<&[u8]> = view.asked.request().argv().bytes().collect();
-    let this = text::command(&words, &hidden(view.asked));
-    if view.past.is_empty() {
+fn before(view: &Frame, past: &[Past]) -> Vec<(Style, String)> {
+    let this = text::command(&view.subject.words, &view.subject.hidden);
+    if past.is_empty() {
         return vec![(Style::Plain, "nothing like it in the log".to_owned())];
     }
     // A line on a wide screen, two on a narrow one.
     let room = if view.columns >= 60 { view.columns.min(READABLE).saturating_sub(15) } else { 2 * view.columns.saturating_sub(8) };
     let mut out = Vec::new();
-    for past in view.past {
-        let when = text::ago(past.wall, view.now.wall);
+    for past in past {
+        let when = text::ago(past.wall, view.now);
         let how = if past.outcome.is_empty() { String::new() } else { format!(", {}", text::visible(&past.outcome)) };
         let refused = matches!(past.decision.as_str(), "denied" | "rejected");
         let what = unlike(&this, &past.command);

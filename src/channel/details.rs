@@ -1,18 +1,20 @@
 //! What `show` adds to the card.
 
-use super::card::{View, command_line, field, hidden};
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::card::{Frame, command_line, field};
 use super::paint::{Line, Style};
+use crate::approval::{ApprovalRequest, Digest, Said};
 use crate::request::{Fact, Stdin};
 use crate::text;
 
 /// The command, one word after the other with its number; what goes on over lines goes on at `┆`.
-pub(super) fn words(view: &View) -> Vec<Line> {
-    let words: Vec<&[u8]> = view.asked.request().argv().bytes().collect();
-    let hidden = hidden(view.asked);
+pub(super) fn words(view: &Frame) -> Vec<Line> {
+    let (words, hidden) = (&view.subject.words, &view.subject.hidden);
     let digits = words.len().to_string().len();
     let mut lines = Vec::new();
     for index in 0..words.len() {
-        for row in text::word_rows(&words, index, &hidden, view.columns.saturating_sub(digits + 4)) {
+        for row in text::word_rows(words, index, hidden, view.columns.saturating_sub(digits + 4)) {
             let start = if row.inside { format!("{:digits$} ┆ ", "") } else { format!("{index:digits$} │ ") };
             lines.push(command_line(Line::of(Style::Plain, start), row));
         }
@@ -21,12 +23,21 @@ pub(super) fn words(view: &View) -> Vec<Line> {
 }
 
 /// Facts, digests and terms.
-pub(super) fn more(view: &View) -> Vec<Line> {
-    let asked = view.asked.asked();
-    let request = view.asked.request();
-    let context = request.context();
+pub(super) fn more(view: &Frame) -> Vec<Line> {
     let mut lines = vec![Line::default()];
-    let mut add = |label: &str, value: String| lines.extend(field(view, label, &[(Style::Plain, value)]));
+    for (label, value) in &view.subject.more {
+        lines.extend(field(view, label, &[(Style::Plain, value.clone())]));
+    }
+    lines
+}
+
+/// Those of a request at this host.
+pub(super) fn of(whole: &ApprovalRequest) -> Vec<(String, String)> {
+    let asked = whole.asked();
+    let request = whole.request();
+    let context = request.context();
+    let mut lines = Vec::new();
+    let mut add = |label: &str, value: String| lines.push((label.to_owned(), value));
     for (name, fact) in context.facts.iter() {
         let value = match fact.shown(name) {
             Fact::Known { values, .. } => values.iter().map(|value| text::quote(value.as_bytes())).collect::<Vec<_>>().join(" "),
@@ -44,7 +55,7 @@ pub(super) fn more(view: &View) -> Vec<Line> {
     }
     for pin in &asked.how.pins {
         if let Some(word) = request.argv().words().get(*pin) {
-            add("compared", format!("{} right before it runs", text::quote(std::os::unix::ffi::OsStrExt::as_bytes(word.as_os_str()))));
+            add("compared", format!("{} right before it runs", text::quote(word.as_os_str().as_bytes())));
         }
     }
     if !asked.how.strip.is_empty() {
@@ -55,7 +66,7 @@ pub(super) fn more(view: &View) -> Vec<Line> {
         add("runs at most", text::duration(timeout));
     }
     for above in &context.ancestry {
-        add("process", format!("{} {}", above.pid, text::quote(std::os::unix::ffi::OsStrExt::as_bytes(above.name.as_os_str()))));
+        add("process", format!("{} {}", above.pid, text::quote(above.name.as_os_str().as_bytes())));
     }
     if let Some(login) = context.who.login_uid.filter(|login| *login != context.who.uid) {
         add("logged in as", format!("uid {login}"));
@@ -66,7 +77,33 @@ pub(super) fn more(view: &View) -> Vec<Line> {
     add("approved for", format!("one run, within {}", text::duration(asked.terms.valid)));
     add("proves", "confirm: somebody at this terminal answered, perhaps whoever asks, and the record says no more than that".to_owned());
     add("request", request.id().to_string());
-    add("digest", view.asked.digest().to_string());
+    add("digest", whole.digest().to_string());
     add("policy", text::hex(&asked.policy_digest));
+    lines
+}
+
+/// Those of a request that a server tells of.
+pub(super) fn told(said: &Said, digest: Digest) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    let mut add = |label: &str, value: String| lines.push((label.to_owned(), value));
+    for (name, is) in &said.facts {
+        add(&text::visible(name), text::quote(is.as_bytes()));
+    }
+    if said.program_sha256 != "unpinned" {
+        add("program is", format!("sha256 {}", text::visible(&said.program_sha256)));
+    }
+    for (path, sha256) in &said.pinned {
+        add("compared", format!("{} right before it runs, sha256 {}", text::quote(path), text::visible(sha256)));
+    }
+    add("approved for", format!("one run, within {}", text::duration(said.terms.valid)));
+    let asked: Vec<String> = said.terms.approvers.iter().map(|slot| text::visible(slot)).collect();
+    if !asked.is_empty() {
+        add("decided by", format!("{}, {} of each", asked.join(" and "), said.terms.threshold));
+    }
+    add("has to prove", said.terms.assurance.word().to_owned());
+    let channels: Vec<&str> = said.terms.channels.iter().map(|channel| channel.word()).collect();
+    add("by way of", channels.join(", "));
+    add("request", text::visible(&said.request));
+    add("digest", digest.to_string());
     lines
 }

@@ -1,16 +1,19 @@
 //! How people are asked, and what they answer.
 
+pub mod approver;
 pub mod card;
 mod details;
 mod paint;
 mod reach;
 pub mod server;
+mod subject;
 mod tty;
 mod warnings;
 
 pub use paint::{Line, Style};
 pub use reach::unreachable;
 use server::Waiting;
+pub use subject::Subject;
 
 use crate::approval::{ApprovalRequest, Past, Review};
 

@@ -64,6 +64,11 @@ impl Line {
         out
     }
 
+    /// Its pieces.
+    pub fn pieces(&self) -> &[(Style, String)] {
+        &self.0
+    }
+
     /// How many columns it takes.
     pub fn width(&self) -> usize {
         self.0.iter().map(|(_, text)| text::width(text)).sum()

@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::approval::ApprovalRequest;
+use crate::approval::{ApprovalRequest, Said};
 use crate::request::{Place, Stdin};
 use crate::text;
 
@@ -37,7 +37,8 @@ pub(super) fn of(asked: &ApprovalRequest) -> Vec<String> {
     if request.program().sha256.is_none() {
         out.push("not pinned: without its SHA-256 another program may run".to_owned());
     }
-    words(asked, &mut out);
+    let hidden: Vec<_> = asked.asked().hidden.iter().map(|part| (part.word, part.start, part.end)).collect();
+    words(request.argv().bytes(), &hidden, &mut out);
     loaders(asked, &mut out);
     match context.stdin {
         Stdin::Unseen => out.push("stdin is a pipe: nobody can see what comes through it".to_owned()),
@@ -53,15 +54,33 @@ pub(super) fn of(asked: &ApprovalRequest) -> Vec<String> {
     out
 }
 
-fn words(asked: &ApprovalRequest, out: &mut Vec<String>) {
+/// The same of a request that a server tells of. What its environment holds is not told there.
+pub(super) fn told<W: AsRef<[u8]>>(said: &Said, argv: &[W], hidden: &[(usize, usize, usize)]) -> Vec<String> {
+    let mut out = Vec::new();
+    if said.program_sha256 == "unpinned" {
+        out.push("not pinned: without its SHA-256 another program may run".to_owned());
+    }
+    words(argv.iter().map(AsRef::as_ref), hidden, &mut out);
+    match said.stdin {
+        "unseen" => out.push("stdin is a pipe: nobody can see what comes through it".to_owned()),
+        "file" => out.push("stdin is a file of that host, and is not shown here".to_owned()),
+        _ => {}
+    }
+    if said.cwd.is_none() {
+        out.push("the working directory was deleted".to_owned());
+    }
+    out
+}
+
+fn words<'a>(argv: impl Iterator<Item = &'a [u8]>, hidden: &[(usize, usize, usize)], out: &mut Vec<String>) {
     let mut unseen = Vec::new();
     let mut alike = Vec::new();
     let mut turned = Vec::new();
-    for (index, word) in asked.request().argv().bytes().enumerate() {
+    for (index, word) in argv.enumerate() {
         if word.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
             continue;
         }
-        let word: Vec<u8> = shown(asked, index, word);
+        let word: Vec<u8> = shown(hidden, index, word);
         let plain = String::from_utf8_lossy(&word);
         if text::quote(&word).starts_with("$'") {
             unseen.push(index);
@@ -88,9 +107,8 @@ fn words(asked: &ApprovalRequest, out: &mut Vec<String>) {
 }
 
 /// A word without its hidden parts, of which nothing may be told but the length.
-fn shown(asked: &ApprovalRequest, index: usize, word: &[u8]) -> Vec<u8> {
-    let hidden: Vec<_> = asked.asked().hidden.iter().filter(|part| part.word == index).collect();
-    let keep = |at: &usize| !hidden.iter().any(|part| (part.start..part.end).contains(at));
+fn shown(hidden: &[(usize, usize, usize)], index: usize, word: &[u8]) -> Vec<u8> {
+    let keep = |at: &usize| !hidden.iter().any(|(which, start, end)| *which == index && (*start..*end).contains(at));
     word.iter().enumerate().filter(|(at, _)| keep(at)).map(|(_, byte)| *byte).collect()
 }
 

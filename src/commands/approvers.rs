@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::surroundings::Surroundings;
-use crate::approval::{ApproversFile, BadApprovers, LONGEST_APPROVERS};
-use crate::config::Config;
+use crate::approval::{Approvers, ApproversFile, BadApprovers, LONGEST_APPROVERS};
+use crate::config::{self, Config};
 use crate::error::Error;
+use crate::policy::Layer;
 use crate::sys::durable;
 use crate::sys::files::{self, Owner};
 use crate::text;
@@ -85,6 +86,15 @@ pub fn read(path: &Path, owner: Owner) -> Result<Option<ApproversFile>, Error> {
         return Ok(None);
     };
     ApproversFile::parse(&file.bytes).map(Some).map_err(|why| bad(path, &why))
+}
+
+/// Whose keys count for terms of a layer: those of the system layer do for all, those of the user's for terms that are no more trusted.
+pub fn enrolled(config: &Config, terms: Option<Layer>, uid: u32) -> Result<Vec<Approvers>, Error> {
+    let system = (Path::new(config::SYSTEM).join(NAME), Owner::Root);
+    let own = config.user_directory.as_ref().map(|directory| (directory.join(NAME), Owner::User(uid)));
+    let own = own.filter(|_| terms != Some(Layer::System));
+    let files = [Some(system), own].into_iter().flatten().map(|(path, owner)| read(&path, owner)).collect::<Result<Vec<_>, _>>()?;
+    Ok(files.into_iter().flatten().map(ApproversFile::into_approvers).collect())
 }
 
 fn write(path: &Path, file: &ApproversFile) -> Result<(), Error> {

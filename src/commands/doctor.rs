@@ -162,7 +162,11 @@ fn approvers(around: &Surroundings) -> Vec<Finding> {
             |error| Finding::wrong("approvers", &error),
             |file| {
                 let keys = file.approvers().at(i64::MAX).count();
-                Finding::new(State::Well, "approvers", format!("{}: {} changes verified, {keys} keys", path.display(), file.changes().len()))
+                Finding::new(
+                    State::Well,
+                    "approvers",
+                    format!("{}: {} changes verified, {keys} keys", path.display(), file.changes().len()),
+                )
             },
         ))
     });

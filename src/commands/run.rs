@@ -128,7 +128,16 @@ impl<'a> Teller<'a> {
     fn new(around: Surroundings, status: &'a mut StatusLine, id: RequestId) -> Result<Self, Error> {
         let place = around.place()?;
         let hardened = Hardened::new().map_err(|error| Error::internal(format!("gate cannot be hardened: {error}")))?;
-        Ok(Self { around, status, place, boot: clock::boot_id(), id, salt: random()?, hardened: Some(hardened), elsewhere: Other::default() })
+        Ok(Self {
+            around,
+            status,
+            place,
+            boot: clock::boot_id(),
+            id,
+            salt: random()?,
+            hardened: Some(hardened),
+            elsewhere: Other::default(),
+        })
     }
 
     fn open(&self) -> Result<Log, Error> {

@@ -22,6 +22,7 @@ use crate::server::routes;
 use crate::server::run::{self, Started};
 use crate::server::settings::Settings;
 use crate::server::store::Sqlite;
+use crate::server::witness::Cosigner;
 use crate::sys::clock;
 use crate::sys::durable::{self, Refused};
 use crate::sys::files::Owner;
@@ -64,7 +65,8 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     let store = Sqlite::open(&settings.state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
     let started = Started { configuration: sha256(in_force.text.as_bytes()), put_back: args.put_back.clone().map(PutBack) };
     let (pace, configuration) = (Pace::default(), in_force.digests);
-    let app = Arc::new(App { settings, store: Arc::new(store), identity, live: Live::default(), key, pace, configuration });
+    let cosigner = cosigner(&settings)?;
+    let app = Arc::new(App { settings, store: Arc::new(store), identity, live: Live::default(), key, cosigner, pace, configuration });
     let router = routes::router(&app);
     let router = match provider {
         Some(provider) => router.merge(dev::routes(provider)),
@@ -157,15 +159,25 @@ fn kept(path: &Path, make: impl FnOnce() -> Result<Vec<u8>, Error>) -> Result<Ve
     }
 }
 
-/// The key that signs decisions; made on the first start.
+/// The key that signs decisions.
 fn decision_key(settings: &Settings, dev: bool) -> Result<DecisionKey, Error> {
-    durable::make_directory(&settings.state).map_err(|error| unusable(&settings.state, &error.to_string()))?;
-    let path = settings.state.join("decision.key");
-    let made = || SigningKey::generate(&ring::rand::SystemRandom::new()).map_err(|_| Error::internal("no key could be made"));
-    let secret = SigningKey::from_pkcs8(&kept(&path, made)?).map_err(|_| unusable(&path, "it is no key"))?;
-    let name = settings.url.trim_start_matches("https://").trim_start_matches("http://");
-    let vkey = Vkey::new(name, secret.public()).map_err(|_| Error::config("`url` cannot be the name of a key"))?;
+    let secret = kept_key(settings, "decision.key")?;
+    let vkey = Vkey::new(settings.name(), secret.public()).map_err(|_| Error::config("`url` cannot be the name of a key"))?;
     Ok(DecisionKey { vkey, dev, secret })
+}
+
+/// The key that countersigns checkpoints: one of its own, since a cosignature does not name what it is for.
+fn cosigner(settings: &Settings) -> Result<Cosigner, Error> {
+    let secret = kept_key(settings, "cosigner.key")?;
+    Cosigner::new(settings.name(), secret).ok_or_else(|| Error::config("`url` cannot be the name of a key"))
+}
+
+/// A key of the state directory; made on the first start.
+fn kept_key(settings: &Settings, name: &str) -> Result<SigningKey, Error> {
+    durable::make_directory(&settings.state).map_err(|error| unusable(&settings.state, &error.to_string()))?;
+    let path = settings.state.join(name);
+    let made = || SigningKey::generate(&ring::rand::SystemRandom::new()).map_err(|_| Error::internal("no key could be made"));
+    SigningKey::from_pkcs8(&kept(&path, made)?).map_err(|_| unusable(&path, "it is no key"))
 }
 
 fn unusable(path: &Path, why: &str) -> Error {

@@ -124,7 +124,9 @@ fn is_origin(url: &str) -> bool {
     let port_is_one = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
     let host_is_one = match bracketed {
         Some(_) => host.parse::<core::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')),
+        None => {
+            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
+        }
     };
     port_is_one && host_is_one && (!local_only || matches!(host, "127.0.0.1" | "::1" | "localhost"))
 }

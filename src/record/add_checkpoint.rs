@@ -12,6 +12,9 @@ pub const LONGEST_ANSWER: u64 = 64 * 1024;
 /// A witness has no more keys than this.
 const MOST_LINES: usize = 16;
 
+/// No proof has more hashes.
+const LONGEST_PROOF: usize = 63;
+
 /// What a witness answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -33,6 +36,31 @@ pub enum Answer {
 pub fn add_checkpoint(old: u64, proof: &[Hash], note: &Note) -> String {
     let proof: String = proof.iter().map(|hash| STANDARD.encode(hash) + "\n").collect();
     format!("old {old}\n{proof}\n{note}")
+}
+
+/// The request, as a witness reads it. Nothing in it is believed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// From which size the proof leads.
+    pub old: u64,
+    /// The proof.
+    pub proof: Vec<Hash>,
+    /// The signed checkpoint.
+    pub note: Note,
+}
+
+impl Asked {
+    /// Reads a body strictly; none where it is not one.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        let (head, note) = text.split_once("\n\n")?;
+        let mut lines = head.split('\n');
+        let digits = lines.next()?.strip_prefix("old ")?;
+        let old = digits.parse().ok().filter(|old: &u64| old.to_string() == digits)?;
+        let proof: Vec<Hash> = lines.map(|line| STANDARD.decode(line).ok()?.try_into().ok()).collect::<Option<_>>()?;
+        let note = Note::parse(note).ok().filter(|_| proof.len() <= LONGEST_PROOF)?;
+        Some(Self { old, proof, note })
+    }
 }
 
 impl Answer {

@@ -30,11 +30,11 @@ pub mod ustar;
 mod value;
 
 pub use crate::text::hex;
-pub use add_checkpoint::{Answer, LONGEST_ANSWER, add_checkpoint};
+pub use add_checkpoint::{Answer, Asked, LONGEST_ANSWER, add_checkpoint};
 pub use body::{Body, Disclosure, Draft, Header, MAX_BODY, NotARecord, Stored, VERSION};
 pub use canonical::{Members, NotCanonical, canonical, members};
 pub use checkpoint::{Checkpoint, NotACheckpoint};
-pub use cosignature::{NotCosigned, cosigned};
+pub use cosignature::{NotCosigned, cosign, cosigned};
 pub use decider::Decider;
 pub use dsse::{Envelope, NotAnEnvelope, envelope};
 pub use epoch::Rotation;

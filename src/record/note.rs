@@ -96,6 +96,10 @@ impl Note {
 }
 
 impl Line {
+    pub(super) fn new(name: &str, id: [u8; 4], signature: Vec<u8>) -> Self {
+        Self { name: name.to_owned(), id, signature }
+    }
+
     /// Reads one line, without its end.
     pub fn parse(line: &str) -> Result<Self, NotANote> {
         let (name, signature) = line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(NotANote)?;
@@ -111,9 +115,13 @@ impl Line {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        self.signatures.iter().try_for_each(|line| {
-            let bytes = [line.id.as_slice(), &line.signature].concat();
-            writeln!(f, "— {} {}", line.name, STANDARD.encode(bytes))
-        })
+        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl fmt::Display for Line {
+    /// Without its end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "— {} {}", self.name, STANDARD.encode([self.id.as_slice(), &self.signature].concat()))
     }
 }

@@ -8,6 +8,7 @@ use super::model::Wall;
 use super::pace::Pace;
 use super::settings::Settings;
 use super::store::{Store, Unavailable};
+use super::witness::Cosigner;
 use crate::approval::sha256;
 use crate::key::{SigningKey, Vkey};
 use crate::sys::{clock, random};
@@ -24,6 +25,8 @@ pub struct App {
     pub live: Live,
     /// The key that signs decisions.
     pub key: DecisionKey,
+    /// The key that countersigns hosts' checkpoints.
+    pub cosigner: Cosigner,
     /// How fast each requester asks.
     pub pace: Pace,
     /// SHA-256 of the configuration in force and of the one in the file, in hex.

@@ -13,6 +13,7 @@ use axum::routing::get;
 use serde_json::json;
 
 use super::logs;
+use super::metrics::Metrics;
 use super::stop::Stop;
 use super::store::{STOP, Store};
 use crate::sys::clock;
@@ -28,6 +29,7 @@ const PROBE: &str = "probe";
 pub struct Recording {
     works: AtomicBool,
     entries: AtomicU64,
+    metrics: Arc<Metrics>,
 }
 
 impl Recording {
@@ -48,6 +50,11 @@ impl Recording {
     /// Whether it could the last time.
     pub fn works(&self) -> bool {
         self.works.load(Ordering::Relaxed)
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// How many entries were written since the server started.

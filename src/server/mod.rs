@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod app;
+pub mod approvers;
 pub mod asking;
 pub mod confirmed;
 pub mod duties;
@@ -11,6 +12,7 @@ pub mod journal;
 pub mod listen;
 pub mod live;
 pub mod logs;
+pub mod metrics;
 pub mod model;
 pub mod pace;
 pub mod pages;
@@ -20,3 +22,5 @@ pub mod run;
 pub mod settings;
 pub mod stop;
 pub mod store;
+pub mod webhook;
+pub mod witness;

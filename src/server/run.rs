@@ -1,14 +1,13 @@
 //! The running server: what is started in which order, and ended in the reverse.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Router, middleware};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
 use super::app::App;
 use super::asking;
@@ -18,6 +17,7 @@ use super::listen::{Front, Tls};
 use super::logs::{self, Severity};
 use super::stop::{Stop, Stopper, stop};
 use super::store::{Item, Unavailable};
+use super::{metrics, webhook, witness};
 use crate::audit::Place;
 use crate::policy::KeyProvider;
 use crate::record::hex;
@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// How many requests are written down as expired at once.
 const EXPIRED: usize = 100;
+
+/// How long tries to send a webhook may take once the server ends.
+const LAST_TRIES: Duration = Duration::from_secs(3);
 
 /// What stands in the store of the configuration that was used last.
 const CONFIGURATION: &str = "configuration";
@@ -43,12 +46,8 @@ pub struct Started {
 
 /// Where the server keeps its own log.
 pub fn log_place(app: &App) -> Place {
-    let name = app.settings.url.split_once("://").map_or(app.settings.url.as_str(), |(_, name)| name);
-    Place { directory: log_directory(app), name: format!("{name}/server"), log_key: KeyProvider::File }
-}
-
-fn log_directory(app: &App) -> PathBuf {
-    app.settings.state.join("log")
+    let name = format!("{}/server", app.settings.name());
+    Place { directory: app.settings.state.join("log"), name, log_key: KeyProvider::File }
 }
 
 /// Serves until it is told to end. The error is in words.
@@ -67,13 +66,23 @@ pub async fn run(app: Arc<App>, router: Router, started: Started) -> Result<(), 
     let journal = Journal::start(log_place(&app), Arc::clone(&store), Arc::clone(&recording), started.put_back, written).await?;
     configured(&app, &started.configuration).await.map_err(|error| error.to_string())?;
     let health = Health::new(store, Arc::clone(&recording), stop.clone());
-    let router = router.layer(middleware::from_fn_with_state(recording, health::only_what_is_recorded)).merge(health::routes(health));
+    let router = router
+        .merge(witness::routes(Arc::clone(&app)))
+        .layer(middleware::from_fn_with_state(Arc::clone(&recording), health::only_what_is_recorded))
+        .layer(middleware::from_fn_with_state(Arc::clone(&recording), metrics::observe))
+        .merge(health::routes(health));
+    let mut webhooks = webhook::start(&app, &recording.metrics(), &stop).await?;
+    if let Some(address) = app.settings.metrics.listen {
+        metrics::serve(address, Arc::clone(&app), Arc::clone(&recording), stop.clone()).await?;
+    }
     let sweeping = tokio::spawn(sweep(Arc::clone(&app)));
     tokio::spawn(keep_certificates(front.tls(), stop.clone())?);
     let what = format!("serving at {}; decisions are signed with {}", front.address(), app.key.vkey);
     logs::tell(Severity::Info, &what, &[("version", env!("CARGO_PKG_VERSION").into())]);
     front.serve(router, stop).await;
     sweeping.abort();
+    // A try that is cut off is made again after the start.
+    let _ = timeout(LAST_TRIES, async { while webhooks.join_next().await.is_some() {} }).await;
     // What was answered last is recorded before the process ends.
     unwritten.stop();
     journal.finish().await;

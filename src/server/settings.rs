@@ -19,12 +19,21 @@ pub struct Settings {
     /// TLS, proxies, limits.
     #[serde(default)]
     pub http: super::listen::HttpSettings,
+    /// Where Prometheus asks.
+    #[serde(default)]
+    pub metrics: super::metrics::MetricsSettings,
+    /// Who is told of what happens.
+    #[serde(default, rename = "webhook")]
+    pub webhooks: Vec<super::webhook::WebhookSettings>,
     /// Teams: who may fill the slot `team:NAME`.
     #[serde(default)]
     pub teams: BTreeMap<String, Vec<String>>,
     /// How much may be asked, how soon again, and when those who are asked are reminded.
     #[serde(default)]
     pub requests: super::asking::Asking,
+    /// The signed file that says whose keys count; `approvers.json` in `state` unless told.
+    #[serde(default)]
+    pub approvers: Option<PathBuf>,
     /// Identity providers by which people sign on.
     #[serde(default)]
     pub issuer: Vec<super::identity::settings::IssuerSettings>,
@@ -76,6 +85,11 @@ fn listen() -> String {
 }
 
 impl Settings {
+    /// The server's name, as its keys and its log have it: `url` without its scheme.
+    pub fn name(&self) -> &str {
+        self.url.split_once("://").map_or(self.url.as_str(), |(_, name)| name)
+    }
+
     /// Reads the file's text; the error says where and what.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut settings: Self = toml::from_str(text).map_err(|error| error.to_string())?;

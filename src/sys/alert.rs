@@ -29,3 +29,12 @@ pub fn tell(program: &[String], told: &[u8], limit: Duration) -> io::Result<()> 
     unsafe { command.pre_exec(detach) };
     command.spawn().map(drop)
 }
+
+/// Opens a link in the caller's browser, in a session of its own; not waited for.
+pub fn open_link(link: &str) -> io::Result<()> {
+    let mut command = Command::new("xdg-open");
+    command.arg(link).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // SAFETY: setsid is async-signal-safe and touches no memory.
+    unsafe { command.pre_exec(|| check(libc::setsid()).map(drop)) };
+    command.spawn().map(drop)
+}

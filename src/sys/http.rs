@@ -27,6 +27,8 @@ pub struct Reply {
     pub status: u16,
     /// `Content-Type`, or nothing.
     pub kind: String,
+    /// `ETag`, or nothing.
+    pub tag: String,
     /// At most as much as was asked for.
     pub body: Vec<u8>,
 }
@@ -51,6 +53,12 @@ impl Http {
         read(request.body(body).send().map_err(|error| told(&error))?, limit)
     }
 
+    /// Deletes a resource, and reads at most `limit` bytes of the answer; more is an error.
+    pub fn delete(&self, url: &str, headers: &[(&str, &str)], limit: u64) -> Result<Reply, String> {
+        let request = headers.iter().fold(self.client.delete(url), |request, (name, value)| request.header(*name, *value));
+        read(request.send().map_err(|error| told(&error))?, limit)
+    }
+
     /// Gets a resource, and reads at most `limit` bytes of it; more is an error.
     pub fn get(&self, url: &str, headers: &[(&str, &str)], limit: u64) -> Result<Reply, String> {
         let request = headers.iter().fold(self.client.get(url), |request, (name, value)| request.header(*name, *value));
@@ -60,15 +68,19 @@ impl Http {
 
 /// The same for those who wait for many at once: no proxy, no redirects, the certificates of a file or else the system's.
 pub fn async_client(ca: Option<&Path>, patience: Duration) -> Result<reqwest::Client, String> {
-    let client = reqwest::Client::builder()
+    async_builder(ca, patience)?.build().map_err(|error| told(&error))
+}
+
+/// The same, of which more may be said.
+pub fn async_builder(ca: Option<&Path>, patience: Duration) -> Result<reqwest::ClientBuilder, String> {
+    let builder = reqwest::Client::builder()
         .tls_certs_only(certificates(ca)?)
         .no_proxy()
         .redirect(redirect::Policy::none())
         .timeout(patience)
         .connect_timeout(patience)
-        .user_agent(concat!("gate/", env!("CARGO_PKG_VERSION")))
-        .build();
-    client.map_err(|error| told(&error))
+        .user_agent(concat!("gate/", env!("CARGO_PKG_VERSION")));
+    Ok(builder)
 }
 
 fn certificates(ca: Option<&Path>) -> Result<Vec<Certificate>, String> {
@@ -82,13 +94,14 @@ fn certificates(ca: Option<&Path>) -> Result<Vec<Certificate>, String> {
 
 fn read(response: reqwest::blocking::Response, limit: u64) -> Result<Reply, String> {
     let status = response.status().as_u16();
-    let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let (kind, tag) = (header("content-type"), header("etag"));
     let mut body = Vec::new();
     response.take(limit + 1).read_to_end(&mut body).map_err(|error| error.to_string())?;
     if body.len() as u64 > limit {
         return Err(format!("the answer is larger than {limit} bytes"));
     }
-    Ok(Reply { status, kind, body })
+    Ok(Reply { status, kind, tag, body })
 }
 
 fn bundle(path: &Path) -> Result<Vec<Certificate>, String> {

@@ -96,6 +96,14 @@ impl Drop for Ending {
     }
 }
 
+/// Does something whose threads take no signal: those of this process stay with the thread that waits for them.
+pub fn deaf<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let done = work();
+    mask.thread_set_mask()?;
+    Ok(done)
+}
+
 /// Starts a thread that no signal is delivered to: those of this process stay with the thread that waits for them.
 pub fn deaf_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;

@@ -62,6 +62,11 @@ impl Parts {
         Self { id: RequestId::new(1, &[1; 10]), words, program, context, asked, nonce: [5; 16], created }
     }
 
+    /// Another command.
+    pub fn words(&mut self, words: Vec<String>) {
+        self.words = words.into_iter().map(OsString::from).collect();
+    }
+
     pub fn made(&self) -> ApprovalRequest {
         let argv = Argv::new(self.words.clone()).unwrap();
         let request = Request::new(self.id, argv, self.program.clone(), self.context.clone());
@@ -239,7 +244,7 @@ proptest! {
             .map(|review| Review { digest: if review.digest == old { digest } else { review.digest }, ..review })
             .collect();
         let now = Stamp { wall: 0, boot: Duration::from_secs(now) };
-        match verify(made, Answers { terminal: &reviews, receipt: None }, Trust { requester: &requester(), server: None }, now) {
+        match verify(made, Answers { terminal: &reviews, receipt: None }, Trust { requester: &requester(), server: None, approvers: &[] }, now) {
             Ok(grant) => {
                 let Basis::Reviews { digest: granted, reviews: counted, until } = grant.basis() else { panic!("no reviews") };
                 prop_assert_eq!(*granted, digest);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gate::policy::Assurance;
-use gate::server::identity::{Error, SignedOn, backchannel, groups_now};
+use gate::server::identity::{Error, SignedOn, backchannel, groups_now, requester};
 use gate::server::model::Wall;
 use serde_json::{Value, json};
 
@@ -473,4 +473,55 @@ fn a_provider_signs_people_off_by_a_token_that_is_right_and_new() {
     stage.liar.lies(|draft| draft.key = Key::Other);
     assert!(told(&with(json!({ "jti": "5" }))).is_err());
     assert!(stage.relying.session(&browser).is_some());
+}
+
+#[test]
+fn a_workload_asks_when_its_token_says_exactly_what_was_configured() {
+    let liar = Liar::new();
+    let section = |name: &str, way: &str, more: &str| {
+        format!("[[workload]]\nname = \"{name}\"\nway = \"{way}\"\nurl = \"{}\"\naudience = \"https://gate.example\"\n{more}\n", liar.url)
+    };
+    let ci = section(
+        "ci",
+        "github",
+        "allow = [{ repository_id = \"7\", ref = \"refs/heads/main\" }, { repository_id = \"8\" }]\nactor = \"actor_id\"\n\
+         [workload.people]\n42 = \"person:https://id.example#ann\"",
+    );
+    let cluster = section("prod", "kubernetes", "allow = [{ sub = \"system:serviceaccount:ops:deployer\" }]");
+    let relying = Relying::new(&format!("{ci}{cluster}"));
+    let asks = |claims: &Value| runtime().block_on(requester(&relying.party.identity, &liar.workload_token(claims), now()));
+    let main = json!({ "sub": "repo:org/app:ref:refs/heads/main", "repository_id": "7", "ref": "refs/heads/main", "actor_id": "42" });
+    let who = asks(&main).unwrap();
+    assert_eq!((who.way.as_str(), who.name.as_str()), ("github", "ci:repo:org/app:ref:refs/heads/main"));
+    let ann = who.person.unwrap();
+    assert_eq!((ann.issuer.as_str(), ann.subject.as_str()), ("https://id.example", "ann"), "who set it off never decides on it");
+    let who = asks(&json!({ "sub": "system:serviceaccount:ops:deployer" })).unwrap();
+    assert_eq!((who.way.as_str(), who.name.as_str(), who.person), ("kubernetes", "prod:system:serviceaccount:ops:deployer", None));
+    assert!(asks(&json!({ "sub": "repo:org/tool", "repository_id": "8" })).is_ok());
+    let changed = |name: &str, value: Value| {
+        let mut claims = main.clone();
+        claims[name] = value;
+        claims
+    };
+    for wrong in [
+        changed("ref", json!("refs/heads/main2")),
+        changed("ref", json!("refs/pull/1/merge")),
+        changed("repository_id", json!(7)),
+        changed("repository_id", json!("77")),
+        changed("sub", Value::Null),
+        changed("aud", json!("https://other.example")),
+        changed("iss", json!("https://token.actions.githubusercontent.com")),
+        changed("exp", json!(seconds() - 100)),
+        json!({ "sub": "system:serviceaccount:ops:deployer2" }),
+        json!({ "sub": "repo:org/evil:ref:refs/heads/main" }),
+    ] {
+        assert!(asks(&wrong).is_err(), "{wrong}");
+    }
+    liar.lies(|draft| draft.key = Key::Other);
+    assert!(asks(&main).is_err());
+    liar.lies(|draft| {
+        draft.header["alg"] = json!("HS256");
+        draft.key = Key::Shared;
+    });
+    assert!(asks(&main).is_err());
 }

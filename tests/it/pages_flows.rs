@@ -44,8 +44,8 @@ impl Site {
         let secret = SigningKey::from_pkcs8(&SigningKey::generate(&SystemRandom::new()).unwrap()).unwrap();
         let key = DecisionKey { vkey: Vkey::new("gate.example", secret.public()).unwrap(), dev: true, secret };
         let store = Arc::new(Sqlite::open(&directory.path().join("requests.db")).unwrap());
-        let (pace, configuration) = (Pace::default(), [String::new(), String::new()]);
-        let app = Arc::new(App { settings, store, identity, live: Live::default(), key, pace, configuration });
+        let (cosigner, pace, configuration) = (crate::serving::cosigner(), Pace::default(), [String::new(), String::new()]);
+        let app = Arc::new(App { settings, store, identity, live: Live::default(), key, cosigner, pace, configuration });
         serve(listener, routes::router(&app).merge(dev::routes(provider)));
         Self { url, app, _directory: directory }
     }

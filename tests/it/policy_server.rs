@@ -117,7 +117,9 @@ fn terms_know_the_most_trusted_layer_that_wrote_them() {
 fn trying_things_out_stands_in_no_system_layer() {
     let dev = "[terms.medium]\ndev = true\n";
     assert!(policy(&format!("version = 1\n{dev}"), "").err().unwrap().contains("decides nothing for the system layer"));
-    assert!(policy(&format!("version = 1\n{}", server("dev = true\n")), "").err().unwrap().contains("decides nothing for the system layer"));
+    assert!(
+        policy(&format!("version = 1\n{}", server("dev = true\n")), "").err().unwrap().contains("decides nothing for the system layer")
+    );
     let told = |terms: &str| World::new().user_policy(&format!("{ASK}{terms}")).run(["check", "--json", "--", "true"]).out();
     assert!(told(dev).contains("\"dev\":true"), "{}", told(dev));
     assert!(!told("[terms.medium]\ndev = false\n").contains("\"dev\""));

@@ -196,7 +196,7 @@ fn believed(made: ApprovalRequest, receipt: &Receipt) -> Option<Vec<Approver>> {
     let grant = verify(
         made,
         Answers { terminal: &[], receipt: Some(receipt) },
-        Trust { requester: &host, server: Some(Root { layer: Layer::User, dev: false }) },
+        Trust { requester: &host, server: Some(Root { layer: Layer::User, dev: false }), approvers: &[] },
         now,
     )
     .ok()?;

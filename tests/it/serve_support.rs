@@ -82,13 +82,14 @@ pub async fn approved(store: &Sqlite, number: u8, now: Wall) -> String {
 pub struct Host {
     pub vkey: Vkey,
     pub secret: SigningKey,
+    pub pkcs8: Vec<u8>,
 }
 
 impl Host {
     pub fn new(name: &str) -> Self {
-        let bytes = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
-        let secret = SigningKey::from_pkcs8(&bytes).unwrap();
-        Self { vkey: Vkey::new(name, secret.public()).unwrap(), secret }
+        let pkcs8 = SigningKey::generate(&ring::rand::SystemRandom::new()).unwrap();
+        let secret = SigningKey::from_pkcs8(&pkcs8).unwrap();
+        Self { vkey: Vkey::new(name, secret.public()).unwrap(), secret, pkcs8 }
     }
 
     /// The section that makes it known to a server.
@@ -102,6 +103,8 @@ pub struct Server {
     pub child: Child,
     pub url: String,
     pub address: std::net::SocketAddr,
+    /// What it said before it served.
+    pub before: Vec<String>,
     lines: std::thread::JoinHandle<Vec<String>>,
 }
 
@@ -115,7 +118,7 @@ impl Server {
     pub fn tried(world: &World, sections: &str, args: &[&str]) -> Result<Self, Vec<String>> {
         let state = world.root().join("serve");
         let config = world.root().join("serve.toml");
-        let url = "http://gate.test";
+        let url = "https://gate.test";
         std::fs::write(&config, format!("url = \"{url}\"\nlisten = \"127.0.0.1:0\"\nstate = \"{}\"\n{sections}", state.display())).unwrap();
         let words = ["serve", "--config", config.to_str().unwrap()];
         let mut command = world.command(world.gate(), words.iter().chain(args));
@@ -134,9 +137,10 @@ impl Server {
                 break address;
             }
         };
+        let before = said.clone();
         let lines = std::thread::spawn(move || said.into_iter().chain(err.lines().map_while(Result::ok)).collect());
         let url = format!("{}://{address}", if sections.contains("certificate") { "https" } else { "http" });
-        Ok(Self { child, url, address, lines })
+        Ok(Self { child, url, address, before, lines })
     }
 
     /// Sends a signal.

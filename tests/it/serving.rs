@@ -160,3 +160,8 @@ impl Host {
         self.call("POST", "/v1/requests", &[("idempotency-key", &format!("\"{key}\""))], Some(&body))
     }
 }
+
+/// A key for countersigning.
+pub fn cosigner() -> gate::server::witness::Cosigner {
+    gate::server::witness::Cosigner::new("gate.example", host_key("gate.example").1).unwrap()
+}

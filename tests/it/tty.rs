@@ -59,6 +59,26 @@ impl Tty {
         self.parser.screen().contents()
     }
 
+    /// Whether a program has the screen to itself, and what was on it comes back.
+    pub fn alternate(&self) -> bool {
+        self.parser.screen().alternate_screen()
+    }
+
+    /// Whether the cursor cannot be seen.
+    pub fn hidden_cursor(&self) -> bool {
+        self.parser.screen().hide_cursor()
+    }
+
+    /// Whether nothing on the screen is coloured, bold or inverse.
+    pub fn plain(&self) -> bool {
+        let screen = self.parser.screen();
+        let (rows, columns) = screen.size();
+        let cells = (0..rows.get()).flat_map(|row| (0..columns.get()).filter_map(move |column| screen.cell(row, column)));
+        cells.into_iter().all(|cell| {
+            cell.fgcolor() == vt100::Color::Default && cell.bgcolor() == vt100::Color::Default && !cell.bold() && !cell.inverse()
+        })
+    }
+
     /// Reads until the screen is as wanted; fails with the screen when it never is.
     pub fn wait(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();

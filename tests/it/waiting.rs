@@ -17,7 +17,8 @@ use crate::waiting_at::{Here, send, started};
 use crate::world::{GATE, Ran, TOOLS, World};
 
 /// Nothing is known, so everything asks; these terms want another person.
-pub const OTHERS: &str = "version = 1\n[layer]\nembedded = \"off\"\n[terms.medium]\nassurance = \"second-person\"\nchannels = [\"server\"]\n";
+pub const OTHERS: &str =
+    "version = 1\n[layer]\nembedded = \"off\"\n[terms.medium]\nassurance = \"second-person\"\nchannels = [\"server\"]\n";
 
 /// A world and its server, and the policy of the user's layer with the server in it.
 pub fn with(policy: &str) -> (World, Here) {

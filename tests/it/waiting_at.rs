@@ -73,8 +73,16 @@ impl Here {
         let (vkey, secret) = host_key(&at.to_string());
         let store = Arc::new(Sqlite::open(&state.join("requests.db")).unwrap());
         let identity = gate::server::identity::Identity::new(&settings, gate::sys::files::Owner::Root, [7; 32]).unwrap();
-        let (key, pace, configuration) = (DecisionKey { vkey, dev, secret }, Pace::default(), [String::new(), String::new()]);
-        let app = Arc::new(App { settings, store, identity, live: Live::default(), key, pace, configuration });
+        let app = Arc::new(App {
+            settings,
+            store,
+            identity,
+            live: Live::default(),
+            key: DecisionKey { vkey, dev, secret },
+            cosigner: crate::serving::cosigner(),
+            pace: Pace::default(),
+            configuration: [String::new(), String::new()],
+        });
         let runtime = runtime();
         let (meddle, calls) = (Arc::default(), Arc::default());
         let mut here = Self { _dir: dir, url, at, app, runtime, serving: None, meddle, calls };

@@ -227,9 +227,7 @@ fn a_server_that_cannot_now_is_asked_again_and_one_that_never_can_is_given_up() 
     });
     let (_, line) = touch(&world);
     let child = started(&world, &line.iter().map(String::as_str).collect::<Vec<_>>());
-    here.wait_for("asked again", |request| {
-        request.state == State::Pending && here.calls().iter().any(|call| call.starts_with("GET "))
-    });
+    here.wait_for("asked again", |request| request.state == State::Pending && here.calls().iter().any(|call| call.starts_with("GET ")));
     here.approve(&here.pending());
     let ran = world.wait(child);
     assert_eq!((ran.code(), runs(&world)), (0, 1), "{ran}");

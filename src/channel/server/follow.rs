@@ -135,7 +135,8 @@ async fn changed(client: &Client, view: &View) -> Result<Option<View>, Failed> {
     let call = Call { method: Method::GET, target: target(&view.id, POLL), headers, body: None, patience: POLL_PATIENCE };
     let began = since_boot();
     let reply = client.ask(&call).await?;
-    let now = if reply.status == 304 { None } else { Some(reply.view()?).filter(|now| (now.version, now.state) != (view.version, view.state)) };
+    let now =
+        if reply.status == 304 { None } else { Some(reply.view()?).filter(|now| (now.version, now.state) != (view.version, view.state)) };
     if now.is_none() && since_boot().saturating_sub(began) < AT_ONCE {
         // A server that keeps nothing back is not to be asked as fast as it answers.
         tokio::time::sleep(AT_ONCE).await;

@@ -24,8 +24,8 @@ use http::{Call, Failed};
 use identity::Credential;
 
 pub use identity::{Asker, Sign};
-pub(super) use wait::{Heard, wait};
 pub use view::{Said, State, View, is_id};
+pub(super) use wait::{Heard, wait};
 
 use crate::approval::sha256;
 use crate::sys::clock;
@@ -185,7 +185,8 @@ impl Server {
     /// Uses an approval up. Asking again with the same nonce gives the same answer, for a minute.
     pub fn consume(&self, id: &str, submission: &Submission) -> Consumed {
         let body = json!({ "client_nonce": hex(&submission.client_nonce) });
-        let call = Call { method: Method::POST, target: target(id, "/consume"), headers: Vec::new(), body: Some(&body), patience: PATIENCE };
+        let call =
+            Call { method: Method::POST, target: target(id, "/consume"), headers: Vec::new(), body: Some(&body), patience: PATIENCE };
         let answered = block(self, async |client| {
             let began = since_boot();
             let mut failures = 0;

@@ -91,7 +91,12 @@ impl View {
 impl Said {
     fn of(value: &Value) -> Option<Self> {
         let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
-        Some(Self { name: text("name")?, approves: value.get("review")?.as_str()? == "approve", assurance: text("assurance")?, at: text("at")? })
+        Some(Self {
+            name: text("name")?,
+            approves: value.get("review")?.as_str()? == "approve",
+            assurance: text("assurance")?,
+            at: text("at")?,
+        })
     }
 }
 

@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use super::Teller;
 use super::elsewhere::{self, Asking, Prepared, Reach};
 use super::fixed::changed;
-use crate::approval::{Answer, Answers, ApprovalRequest, Approver, Grant, Receipt, Refusal, Review, Trust, verify};
+use crate::approval::{Answer, Answers, ApprovalRequest, Approver, Approvers, Grant, Receipt, Refusal, Review, Trust, verify};
 use crate::audit::{self, Log};
 use crate::channel::server::{Consumed, State, View};
 use crate::channel::{self, Answered, card};
 use crate::cli::RunArgs;
+use crate::commands::approvers;
 use crate::commands::surroundings::{log_failed, now};
 use crate::error::{Error, note};
 use crate::record::{Decider, Draft, Kind};
@@ -119,7 +120,7 @@ impl Teller<'_> {
         let refusal = match answered {
             Answered::Reviews(reviews) => {
                 self.elsewhere.close();
-                return Ok((None, decided(asked, &reviews, None, None)?));
+                return Ok((None, decided(asked, &reviews, None, None, &[])?));
             }
             Answered::Server(view) => return Ok((None, self.decided_elsewhere(asked, &view)?)),
             Answered::Expired => {
@@ -169,7 +170,8 @@ impl Teller<'_> {
             Err(why) => refused(&asked, Refusal::Unreachable(why)),
             Ok((receipt, decider)) => {
                 self.elsewhere.decider = Some(decider);
-                decided(asked, &[], Some(&receipt), Some(asking.root()))
+                let enrolled = approvers::enrolled(&self.around.config, asked.asked().terms_layer, self.around.context.who.uid)?;
+                decided(asked, &[], Some(&receipt), Some(asking.root()), &enrolled)
             }
         };
         match &judged {
@@ -211,6 +213,7 @@ fn decided(
     reviews: &[Review],
     receipt: Option<&Receipt>,
     server: Option<crate::approval::Root>,
+    approvers: &[Approvers],
 ) -> Result<Judged, Error> {
     let who = &asked.request().context().who;
     let requester = Approver { issuer: format!("tty:{}", asked.request().context().host), subject: who.uid.to_string() };
@@ -218,7 +221,8 @@ fn decided(
     if approved && let Some(what) = changed(asked.request(), asked.asked()).unwrap_or_else(|error| Some(error.to_string())) {
         return Ok(Err((asked.request().clone(), Refusal::Changed(what))));
     }
-    Ok(verify(asked, Answers { terminal: reviews, receipt }, Trust { requester: &requester, server }, now()?).map_err(|refused| *refused))
+    let trust = Trust { requester: &requester, server, approvers };
+    Ok(verify(asked, Answers { terminal: reviews, receipt }, trust, now()?).map_err(|refused| *refused))
 }
 
 /// Whether the requester gave what the terms want to be told.

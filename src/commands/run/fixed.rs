@@ -12,7 +12,14 @@ use crate::sys::held::Held;
 use crate::text;
 
 /// Reads and hashes what must still be the same when it runs; why that failed.
-pub(super) fn fix(argv: &Argv, program: &mut Program, context: &mut Context, held: &mut Held, how: &RunHow, asking: bool) -> Result<(), String> {
+pub(super) fn fix(
+    argv: &Argv,
+    program: &mut Program,
+    context: &mut Context,
+    held: &mut Held,
+    how: &RunHow,
+    asking: bool,
+) -> Result<(), String> {
     let unreadable = |what: &str, error: std::io::Error| format!("{what} cannot be pinned: {error}");
     if asking {
         program.sha256 = held.hash().map_err(|error| unreadable("the program", error))?;
@@ -47,8 +54,7 @@ pub(super) fn changed(request: &Request, asked: &Asked) -> Result<Option<String>
     }
     let same_cwd = around.context.cwd == request.context().cwd;
     let context = Context { cwd: request.context().cwd.clone(), ..around.context };
-    let context =
-        Context { asker: request.context().asker.clone(), ancestry: request.context().ancestry.clone(), ..context };
+    let context = Context { asker: request.context().asker.clone(), ancestry: request.context().ancestry.clone(), ..context };
     let again = Request::new(request.id(), request.argv().clone(), request.program().clone(), context);
     let ids = |reasons: &[Reason]| -> Vec<String> { reasons.iter().map(|reason| reason.rule.clone()).collect() };
     Ok(match around.policy.decide(&again)? {

@@ -85,6 +85,15 @@ impl Caller {
     pub fn person(&self) -> Result<&Person, Problem> {
         self.person.as_ref().ok_or_else(|| Problem::unauthenticated("a person has to sign on for this"))
     }
+
+    /// The person who may decide by this sign-on, or the problem that there is none.
+    pub fn decider(&self) -> Result<&Person, Problem> {
+        match &self.person {
+            Some(person) if person.decides => Ok(person),
+            None if self.requester.as_ref().is_none_or(|requester| requester.way != "login") => self.person(),
+            _ => Err(Problem::forbidden("this login may ask, and not decide; `gate login --decide` makes one that may")),
+        }
+    }
 }
 
 /// Proves who calls, and hands that on. Nobody at all is refused.
@@ -103,8 +112,11 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
                 }
             }
             let mut request = Request::from_parts(parts, Body::from(body));
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let mut answer = next.run(request).await;
+            // Whoever writes down what was answered may say to whom.
+            answer.extensions_mut().insert(caller);
+            answer
         }
         Err(problem) => problem.into_response(),
     }

@@ -18,6 +18,7 @@ mod problem;
 mod receipt;
 mod requests;
 mod reviews;
+mod statements;
 mod stop;
 mod using;
 mod view;
@@ -66,6 +67,7 @@ fn described(app: &Arc<App>) -> (axum::Router<Arc<App>>, utoipa::openapi::OpenAp
         .routes(routes!(requests::read, using::cancel))
         .routes(routes!(requests::events))
         .routes(routes!(reviews::review))
+        .routes(routes!(statements::statement))
         .routes(routes!(using::consume))
         .routes(routes!(using::outcome))
         .routes(routes!(stop::read, stop::stop))

@@ -18,14 +18,14 @@ use super::caller::{Caller, Person};
 use super::problem::Problem;
 use super::receipt::receipt;
 use super::view::RequestView;
-use crate::approval::{Approver, Submitted};
+use crate::approval::{Approver, Submitted, sha256};
 use crate::policy::{Assurance, Channel};
 use crate::server::app::{App, request_id};
 use crate::server::duties::ActsFor;
 use crate::server::model::{Kept, State as Stands, Wall};
 use crate::server::rules::{self, could_decide, later};
 use crate::server::store::{Created, Filter};
-use crate::text::unhex;
+use crate::text::{hex, unhex};
 
 /// Nobody is kept waiting for longer at once, whatever they ask for, in seconds.
 const LONGEST_WAIT: u64 = 30;
@@ -61,6 +61,9 @@ pub(super) struct Which {
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,
+    /// So many seconds, 30 at most, unless the page becomes another than `If-None-Match` names.
+    #[serde(default)]
+    wait: u64,
 }
 
 /// Requests, the newest first.
@@ -263,12 +266,47 @@ pub(super) async fn events(
 }
 
 /// Lists requests: a requester's own, or those that a person may see.
-#[utoipa::path(get, path = "/v1/requests", params(Which), responses((status = 200, body = Page), (status = 401, body = Problem), (status = 422, body = Problem)))]
+#[utoipa::path(get, path = "/v1/requests", params(Which, ("If-None-Match" = Option<String>, Header, description = "the page that is known, by its tag")),
+    responses((status = 200, body = Page), (status = 304, description = "unchanged"), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Query(which): Query<Which>,
-) -> Result<Json<Page>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let patience = tokio::time::sleep(Duration::from_secs(which.wait.min(LONGEST_WAIT)));
+    tokio::pin!(patience);
+    loop {
+        let mut changes = app.live.listen();
+        let page = page(&app, &caller, &which).await?;
+        let tag = page.tag();
+        let unchanged = known == Some(tag.as_str());
+        if unchanged && which.wait > 0 && !patience.is_elapsed() {
+            tokio::select! {
+                // Whoever is too far behind to be told what changed reads everything anew, as all do.
+                _ = changes.recv() => continue,
+                () = &mut patience => continue,
+                () = app.live.closing() => {}
+            }
+        }
+        let mut response = if unchanged { StatusCode::NOT_MODIFIED.into_response() } else { Json(page).into_response() };
+        if let Ok(tag) = HeaderValue::from_str(&tag) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        return Ok(response);
+    }
+}
+
+impl Page {
+    /// What differs where anything on the page does.
+    fn tag(&self) -> String {
+        let all = self.requests.iter().fold(String::new(), |all, one| all + &format!("{} {} {}\n", one.id, one.version, one.state));
+        format!("\"{}\"", hex(&sha256(all.as_bytes())))
+    }
+}
+
+async fn page(app: &App, caller: &Caller, which: &Which) -> Result<Page, Problem> {
     let state =
         which.state.as_deref().map(|word| Stands::parse(word).ok_or_else(|| Problem::validation("`state` is no state"))).transpose()?;
     let limit = which.limit.unwrap_or(50).clamp(1, 100);
@@ -276,12 +314,12 @@ pub(super) async fn list(
         (None, Some(requester)) => Some((requester.way.clone(), requester.name.clone())),
         _ => None,
     };
-    let filter = Filter { states: state.into_iter().collect(), requester, before: which.cursor, limit };
+    let filter = Filter { states: state.into_iter().collect(), requester, before: which.cursor.clone(), limit };
     let found = app.store.list(filter).await?;
     let now = app.now()?;
     let next = (found.len() == limit).then(|| found.last().map(|request| request.id.clone())).flatten();
-    let seen = found.iter().filter(|request| may_see(&caller, request, now) && state.is_none_or(|state| request.at(now) == state));
-    Ok(Json(Page { requests: seen.map(|request| RequestView::of(&app, request, now)).collect(), next }))
+    let seen = found.iter().filter(|request| may_see(caller, request, now) && state.is_none_or(|state| request.at(now) == state));
+    Ok(Page { requests: seen.map(|request| RequestView::of(app, request, now)).collect(), next })
 }
 
 pub(super) fn digits<const N: usize>(text: &str) -> Result<[u8; N], Problem> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Json, Path, State};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::caller::{Caller, Person};
@@ -15,6 +15,7 @@ use super::view::RequestView;
 use crate::approval::Answer;
 use crate::policy::{Assurance, Channel};
 use crate::server::app::App;
+use crate::server::approvers;
 use crate::server::model::{Kept, KeptReview, State as Stands, Wall};
 use crate::server::rules::{self, judge};
 use crate::server::store::{Changed, Reviewed};
@@ -39,6 +40,11 @@ pub(super) struct Say {
     /// The number that the requester sees.
     #[serde(default)]
     number: Option<String>,
+    /// The statement that was given out for this answer, with a signature by a key of the approver:
+    /// `{"statement", "sshsig"}` or `{"statement", "webauthn"}`.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    evidence: Option<Value>,
 }
 
 /// Approves or rejects.
@@ -51,10 +57,7 @@ pub(super) async fn review(
     Path(id): Path<String>,
     given: Result<Json<Say>, JsonRejection>,
 ) -> Result<Json<RequestView>, Problem> {
-    let person = caller.person()?.clone();
-    if !person.decides {
-        return Err(Problem::forbidden("this login may ask, and not decide; `gate login --decide` makes one that may"));
-    }
+    let person = caller.decider()?.clone();
     let request = own(&app, &caller, &id).await?;
     let say = body(given)?;
     let answer = Answer::parse(&say.review).ok_or_else(|| Problem::validation("`review` is `approve` or `reject`"))?;
@@ -69,17 +72,26 @@ pub(super) async fn review(
     let slots = slots_for(&person, &request, now).unwrap_or_default();
     let assurance =
         if answer == Answer::Approve { matched(&app, &request, &person, say.number.as_deref(), now).await? } else { person.assurance };
+    let shown = match &say.evidence {
+        Some(evidence) => Some(approvers::judge(&app, &request, &person.approver, answer, evidence, now).await?),
+        None => None,
+    };
+    // A key that shows that somebody was there proves it now; any other adds nothing to the sign-on.
+    let (assurance, proved) = match &shown {
+        Some(shown) if shown.assurance > assurance => (shown.assurance, now),
+        _ => (assurance, person.proved),
+    };
     let review = KeptReview {
         approver: person.approver,
         name: person.name,
         answer,
         assurance,
-        proved: person.proved,
-        channel: Channel::Server,
+        proved,
+        channel: shown.as_ref().map_or(Channel::Server, |shown| shown.channel),
         comment: say.comment,
         slots,
         at: now,
-        evidence: None,
+        evidence: shown.map(|shown| shown.evidence),
     };
     match app.store.review(&id, review, Box::new(judge)).await? {
         Reviewed::Kept(request) => {

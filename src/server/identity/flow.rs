@@ -134,7 +134,7 @@ pub async fn begin(
 fn max_age(provider: &Provider, step_up: Option<&StepUp>) -> Option<i64> {
     let step_up = step_up?;
     let factor = provider.demands.iter().map(|demand| demand.max_age).max().filter(|_| step_up.factor);
-    step_up.max_age.into_iter().chain(factor).map(|age| age.max(1)).min()
+    step_up.max_age.into_iter().chain(factor).min()
 }
 
 fn location(identity: &Identity, provider: &Provider, end: &str, start: &Start) -> String {

@@ -111,7 +111,9 @@ impl Writer {
         loop {
             let events = runtime.block_on(self.store.events(self.done, BATCH)).map_err(|error| error.to_string())?;
             let Some(last) = events.last().map(|event| event.seq) else { break };
-            let told_all = runtime.block_on(tell::all(self.store.as_ref(), &events, &self.salt)).map_err(|error| error.to_string())?;
+            let told_all = runtime
+                .block_on(tell::all(self.store.as_ref(), &events, &self.salt, &recording.metrics()))
+                .map_err(|error| error.to_string())?;
             let written = self.write(told_all)?;
             // Killed before this, the next process finds in the log how far it had come.
             runtime.block_on(self.store.advance(READER, last)).map_err(|error| error.to_string())?;

@@ -2,11 +2,17 @@ use std::collections::HashMap;
 
 use crate::record::Draft;
 use crate::record::served::{self, Answered, Asked, Happened};
+use crate::server::metrics::Metrics;
 use crate::server::model::{Event, Kept, KeptReview};
 use crate::server::store::{Store, Unavailable};
 
 /// What the log says of each event: its entries, and the one that stands in for them where they cannot be written.
-pub(super) async fn all(store: &dyn Store, events: &[Event], salt: &[u8; 16]) -> Result<Vec<(Vec<Draft>, Draft)>, Unavailable> {
+pub(super) async fn all(
+    store: &dyn Store,
+    events: &[Event],
+    salt: &[u8; 16],
+    metrics: &Metrics,
+) -> Result<Vec<(Vec<Draft>, Draft)>, Unavailable> {
     let mut requests: HashMap<&str, Option<Kept>> = HashMap::new();
     let mut drafts = Vec::with_capacity(events.len());
     for event in events {
@@ -20,6 +26,7 @@ pub(super) async fn all(store: &dyn Store, events: &[Event], salt: &[u8; 16]) ->
                 requests.get(id).and_then(Option::as_ref)
             }
         };
+        metrics.saw(event, request);
         let whole = request.map_or_else(|| vec![served::other(happened)], |request| of_request(event, happened, request));
         drafts.push((whole, served::untellable(happened)));
     }

@@ -149,6 +149,8 @@ pub trait Store: Send + Sync + 'static {
     fn request(&self, id: &str) -> Answer<'_, Option<Kept>>;
     /// Lists them.
     fn list(&self, filter: Filter) -> Answer<'_, Vec<Kept>>;
+    /// How many are in a state, as last written.
+    fn count(&self, state: State) -> Answer<'_, u64>;
     /// Adds a review to a pending request. `judge` sees the request as it stands inside the transaction, this review not among its reviews.
     fn review(&self, id: &str, review: KeptReview, judge: Judge) -> Answer<'_, Reviewed>;
     /// Changes a request inside a transaction at a moment.
@@ -174,6 +176,8 @@ pub trait Store: Send + Sync + 'static {
     fn put(&self, item: Item) -> Answer<'_, ()>;
     /// Keeps an item unless there is one that has not run out: whether it was kept.
     fn put_new(&self, item: Item, now: Wall) -> Answer<'_, bool>;
+    /// Keeps an item if what is kept under its kind and key has this data, or, where none is given, if nothing is kept: whether it was kept.
+    fn swap(&self, before: Option<&str>, item: Item) -> Answer<'_, bool>;
     /// Reads an item that has not run out.
     fn item(&self, kind: &'static str, key: &str, now: Wall) -> Answer<'_, Option<Item>>;
     /// Takes an item out: of several takers one gets it.

@@ -230,6 +230,13 @@ impl Store for Sqlite {
         self.read(move |connection| rows::list(connection, &filter))
     }
 
+    fn count(&self, state: State) -> Answer<'_, u64> {
+        self.read(move |connection| {
+            let count: i64 = connection.query_row("SELECT count(*) FROM request WHERE state=?1", [state.word()], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or_default())
+        })
+    }
+
     fn review(&self, id: &str, review: KeptReview, judge: Judge) -> Answer<'_, Reviewed> {
         let id = id.to_owned();
         self.write(move |transaction| {
@@ -363,6 +370,15 @@ impl Store for Sqlite {
         self.write(move |transaction| {
             transaction.execute("DELETE FROM item WHERE kind=?1 AND key=?2 AND expires<=?3", params![item.kind, item.key, now])?;
             rows::put(transaction, &item, false)
+        })
+    }
+
+    fn swap(&self, before: Option<&str>, item: Item) -> Answer<'_, bool> {
+        let before = before.map(str::to_owned);
+        self.write(move |transaction| {
+            let select = "SELECT data FROM item WHERE kind=?1 AND key=?2";
+            let kept: Option<String> = transaction.query_row(select, params![item.kind, item.key], |row| row.get(0)).optional()?;
+            if kept == before { rows::put(transaction, &item, true) } else { Ok(false) }
         })
     }
 

@@ -1,0 +1,151 @@
+//! Whose keys count at this server: its own signed approvers file, which only ever goes on.
+
+use serde_json::{Value, json};
+
+use super::app::{App, kept_as, random};
+use super::model::{Kept, Wall};
+use super::store::{Item, Unavailable};
+use crate::approval::{
+    Answer, Approver, Approvers, ApproversFile, Awaited, Bound, Enrolled, Evidence, LONGEST_APPROVERS, NotProved, PasskeyKey, Signed,
+    Statement,
+};
+use crate::policy::{Assurance, Channel};
+use crate::sys::files::{self, Owner};
+use crate::sys::names;
+use crate::text;
+
+/// How long somebody may take to sign.
+const PATIENCE: Wall = 5 * 60 * 1_000_000_000;
+
+const STATEMENT: &str = "statement";
+const COUNTER: &str = "passkey_counter";
+const HEAD: &str = "approvers_head";
+
+/// Why what was signed does not count.
+#[derive(Debug)]
+pub enum Refused {
+    /// The server cannot tell now; what is for the operator.
+    Unavailable(Unavailable),
+    /// It is no evidence.
+    Malformed,
+    /// This statement was not given to this person for this request and this answer, or it was used, or it is too old.
+    NotAsked,
+    /// It proves nothing: why.
+    NotProved(NotProved),
+}
+
+impl From<Unavailable> for Refused {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+/// What a person is given to sign.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The very bytes.
+    pub statement: Vec<u8>,
+    /// Until when.
+    pub expires: Wall,
+    /// The domain that the person's passkeys are of, where one is set.
+    pub party: Option<String>,
+    /// The ids of the person's passkeys.
+    pub passkeys: Vec<Vec<u8>>,
+}
+
+/// What evidence shows.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// How surely it was them.
+    pub assurance: Assurance,
+    /// The way by which they signed.
+    pub channel: Channel,
+    /// It, as it is kept.
+    pub evidence: Value,
+}
+
+/// The approvers file; an empty one where there is none. One that lost a change that was once in it is refused.
+async fn approvers(app: &App, now: Wall) -> Result<Approvers, Unavailable> {
+    let path = app.settings.approvers.clone().unwrap_or_else(|| app.settings.state.join("approvers.json"));
+    let shown = text::escape(path.as_os_str().as_encoded_bytes());
+    let read =
+        files::read_safely(&path, Owner::User(names::own_uid()), LONGEST_APPROVERS).map_err(|error| Unavailable(error.to_string()))?;
+    let file = match read {
+        Some(file) => ApproversFile::parse(&file.bytes).map_err(|why| Unavailable(format!("`{shown}`: {why}")))?,
+        None => ApproversFile::default(),
+    };
+    let approvers = file.into_approvers();
+    let head = approvers.head().map(|head| text::hex(head)).unwrap_or_default();
+    let known = app.store.item(HEAD, HEAD, now).await?.map(|item| item.data).unwrap_or_default();
+    if known == head {
+        return Ok(approvers);
+    }
+    let known = text::unhex(&known).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    if known.is_some_and(|known| !approvers.extends(&known)) {
+        return Err(Unavailable(format!("`{shown}` went back: a change that was once in it is gone")));
+    }
+    app.store.put(item(HEAD, HEAD.to_owned(), String::new(), String::new(), head, Wall::MAX)).await?;
+    Ok(approvers)
+}
+
+fn item(kind: &'static str, key: String, owner: String, handle: String, data: String, expires: Wall) -> Item {
+    Item { kind, key, owner, handle, data, expires }
+}
+
+fn owner(person: &Approver) -> String {
+    format!("{}#{}", person.issuer, person.subject)
+}
+
+/// Makes what this person is to sign for this answer. It is good once.
+pub async fn give(app: &App, request: &Kept, person: &Approver, answer: Answer, now: Wall) -> Result<Given, Unavailable> {
+    let approvers = approvers(app, now).await?;
+    let expires = now.saturating_add(PATIENCE);
+    let bound = Bound { nonce: random::<32>()?.to_vec(), expires };
+    let statement = Statement::new(&request.submitted.said().request, *request.digest().bytes(), answer, person.clone(), now, bound)
+        .ok_or_else(|| Unavailable("no statement could be made".to_owned()))?
+        .bytes();
+    let kept = item(STATEMENT, kept_as(&statement), owner(person), request.id.clone(), answer.word().to_owned(), expires);
+    app.store.put(kept).await?;
+    let own = |one: &&Enrolled| one.approver() == person;
+    let passkeys = approvers.at(now).filter(own).filter_map(Enrolled::passkey).map(|passkey| passkey.id().to_vec()).collect();
+    Ok(Given { statement, expires, party: approvers.party(now).map(|party| party.id().to_owned()), passkeys })
+}
+
+/// What evidence shows that this person gave for this answer. Its statement is used up, whatever comes of it.
+pub async fn judge(app: &App, request: &Kept, person: &Approver, answer: Answer, value: &Value, now: Wall) -> Result<Shown, Refused> {
+    let evidence = Evidence::from_json(value).ok_or(Refused::Malformed)?;
+    let key = kept_as(&evidence.statement);
+    let given = |item: &Item| item.owner == owner(person) && item.handle == request.id && item.data == answer.word();
+    // Nobody uses up what was given to somebody else.
+    app.store.item(STATEMENT, &key, now).await?.filter(given).ok_or(Refused::NotAsked)?;
+    app.store.take(STATEMENT, &key, now).await?.ok_or(Refused::NotAsked)?;
+    let approvers = approvers(app, now).await?;
+    let counter = counter(app, &approvers, &evidence.signed, now).await?;
+    let digest = request.digest();
+    let awaited = Awaited {
+        request: &request.submitted.said().request,
+        digest: digest.bytes(),
+        answer,
+        approver: person,
+        given: now,
+        // The server made it, whole, and has just taken it from where it was kept.
+        nonce: None,
+        counter,
+        user_verified: false,
+    };
+    let proved = approvers.prove(&evidence, &awaited, now).map_err(Refused::NotProved)?;
+    if let Some(counter) = proved.counter() {
+        let used = item(COUNTER, proved.fingerprint().to_owned(), owner(person), String::new(), counter.to_string(), Wall::MAX);
+        app.store.put(used).await?;
+    }
+    let channel = if matches!(evidence.signed, Signed::Sshsig(_)) { Channel::Ssh } else { Channel::Server };
+    Ok(Shown { assurance: proved.assurance(), channel, evidence: json!(evidence.to_json()) })
+}
+
+/// The passkey's counter when it was last used here; at registration where it never was.
+async fn counter(app: &App, approvers: &Approvers, signed: &Signed, now: Wall) -> Result<Option<u32>, Unavailable> {
+    let Signed::Webauthn(made) = signed else { return Ok(None) };
+    let Some(one) = approvers.at(now).find(|one| one.passkey().is_some_and(|passkey| passkey.id() == made.id)) else { return Ok(None) };
+    let last = app.store.item(COUNTER, &one.fingerprint(), now).await?.and_then(|item| item.data.parse().ok());
+    Ok(last.or_else(|| one.passkey().map(PasskeyKey::counter)))
+}
