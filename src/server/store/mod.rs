@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::model::{Event, Kept, KeptReview, State, Wall};
 
+mod group;
 mod rows;
 mod schema;
 mod sqlite;
