@@ -76,6 +76,9 @@ pub fn terms_value(terms: &Terms) -> Value {
             map.insert("dev".to_owned(), true.into());
         }
     }
+    if let (false, Value::Object(map)) = (terms.break_glass.is_empty(), &mut all) {
+        map.insert("break_glass".to_owned(), terms.break_glass.as_slice().into());
+    }
     all
 }
 

@@ -35,7 +35,7 @@ pub use grant::{Basis, Grant};
 pub use proved::{Awaited, NotProved, Proved};
 pub use receipt::{Claims, Expected, LONGEST_RECEIPT, NotAReceipt, RECEIPT_AGE, Receipt, Reviewed};
 pub use review::{Answer, Approver, Refusal, Review};
-pub use slots::{Filler, filled, may_decide};
+pub use slots::{BREAK_GLASS, Filler, acting_for, behind, breaks_glass, filled, may_decide};
 pub use sshsig::{MAX_ARMOR, Sshsig};
 pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Rule, Said, Submitted, Word};
 pub use verify::{Answers, Root, Trust, verify};

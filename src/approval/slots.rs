@@ -4,6 +4,33 @@ use std::time::Duration;
 use super::review::Approver;
 use crate::policy::Terms;
 
+/// The slot of a review that breaks the glass; no slot of terms is named so.
+pub const BREAK_GLASS: &str = "break-glass";
+
+/// How the slot begins that says for whom somebody decides.
+const ACTING_FOR: &str = "for:";
+
+/// The slot that says for whom somebody decides who acts for another person.
+pub fn acting_for(person: &Approver) -> String {
+    format!("{ACTING_FOR}{}#{}", person.issuer, person.subject)
+}
+
+/// The people whose say a review is: who gave it, and for whom they did. None where that is malformed, or passed through two hands.
+pub fn behind(approver: &Approver, slots: &[String]) -> Option<Vec<Approver>> {
+    let mut people = vec![approver.clone()];
+    for person in slots.iter().filter_map(|slot| slot.strip_prefix(ACTING_FOR)) {
+        let (issuer, subject) = person.split_once('#').filter(|(issuer, subject)| !issuer.is_empty() && !subject.is_empty())?;
+        people.push(Approver { issuer: issuer.to_owned(), subject: subject.to_owned() });
+    }
+    (people.len() <= 2).then_some(people)
+}
+
+/// Whether somebody breaks the glass whom the terms name for that, as the person they are and not by what a server says of their groups.
+pub fn breaks_glass(terms: &Terms, who: Filler<'_>) -> bool {
+    let named = format!("person:{}#{}", who.approver.issuer, who.approver.subject);
+    who.slots.iter().any(|slot| slot == BREAK_GLASS) && terms.break_glass.contains(&named)
+}
+
 /// Somebody who approved, for filling slots.
 #[derive(Clone, Copy, Debug)]
 pub struct Filler<'a> {
@@ -17,15 +44,24 @@ pub struct Filler<'a> {
 
 /// Whether somebody may fill any slot at all: of the terms, or of an escalation that had come when they decided.
 pub fn may_decide(terms: &Terms, who: Filler<'_>) -> bool {
-    terms.approvers.is_empty() || terms.approvers.iter().any(|slot| may_fill(terms, slot, who))
+    let named = terms.approvers.is_empty() || terms.approvers.iter().any(|slot| may_fill(terms, slot, who));
+    named && behind(who.approver, who.slots).is_some()
 }
 
 /// Whether distinct people fill every slot of the terms as often as the threshold wants.
 ///
 /// Terms without slots are filled by any people, as many as the threshold. A threshold of 0 is never met.
 pub fn filled(terms: &Terms, people: &[Filler<'_>]) -> bool {
+    // Whoever decides for somebody else has used that person's say as well as their own.
     let mut seen = BTreeSet::new();
-    let people: Vec<Filler<'_>> = people.iter().filter(|one| seen.insert(one.approver)).copied().collect();
+    let first = |one: &&Filler<'_>| {
+        let Some(people) = behind(one.approver, one.slots).filter(|people| people.iter().all(|who| !seen.contains(who))) else {
+            return false;
+        };
+        seen.extend(people);
+        true
+    };
+    let people: Vec<Filler<'_>> = people.iter().filter(first).copied().collect();
     let threshold = terms.threshold as usize;
     if threshold == 0 {
         return false;

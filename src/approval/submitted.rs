@@ -291,6 +291,7 @@ fn terms(value: &Value) -> Option<Terms> {
         channels: channels.iter().map(|word| Channel::parse(word)).collect::<Option<BTreeSet<_>>>()?,
         justification: value.get("justification")?.as_array()?.iter().map(justification).collect::<Option<_>>()?,
         escalate: value.get("escalate")?.as_array()?.iter().map(step).collect::<Option<_>>()?,
+        break_glass: value.get("break_glass").map_or(Some(Vec::new()), texts)?,
         dev: value.get("dev").is_some_and(|dev| *dev == Value::Bool(true)),
     })
 }

@@ -102,7 +102,9 @@ fn sufficient(asked: &ApprovalRequest, answers: Answers<'_>, trust: Trust<'_>, n
         if one.review.answer == Answer::Reject {
             return Err(Refusal::Rejected { by: one.review.approver.to_string(), comment: one.review.comment.clone() });
         }
-        if counts(terms, one, &requesters) && people.insert(&one.review.approver) {
+        let behind = slots::behind(&one.review.approver, &one.review.slots).unwrap_or_default();
+        if counts(terms, one, &requesters) && !behind.iter().any(|person| people.contains(person)) {
+            people.extend(behind);
             counted.push(one);
         }
     }
@@ -114,7 +116,7 @@ fn sufficient(asked: &ApprovalRequest, answers: Answers<'_>, trust: Trust<'_>, n
         return Err(Refusal::Unreachable("no answer that these terms accept was given".to_owned()));
     }
     let fillers: Vec<Filler<'_>> = counted.iter().map(|one| one.filler()).collect();
-    if !slots::filled(terms, &fillers) {
+    if !slots::filled(terms, &fillers) && !counted.iter().any(|one| breaks_glass(terms, one)) {
         return Err(Refusal::Unreachable("these terms want other people, or more of them, than those who approved".to_owned()));
     }
     if let Some(receipt) = answers.receipt.filter(|_| counted.iter().any(|one| one.review.channel != Channel::Tty)) {
@@ -189,18 +191,26 @@ fn shown(evidence: &Evidence, said: &Reviewed, asked: &ApprovalRequest, approver
 }
 
 /// Whether one review counts: in time, strong enough, fresh enough, by an allowed channel, by somebody who may decide, and
-/// not the requester's own, except where nothing but a confirmation at the terminal is wanted.
+/// not the requester's own, except at the terminal where nothing but a confirmation there is wanted.
 fn counts(terms: &Terms, one: &Judged, requesters: &[&Approver]) -> bool {
     let review = &one.review;
-    let own = review.channel == Channel::Tty || requesters.contains(&&review.approver);
+    let at_terminal = review.channel == Channel::Tty;
+    let Some(behind) = slots::behind(&review.approver, &review.slots) else { return false };
+    let own = at_terminal || behind.iter().any(|person| requesters.contains(&person));
     one.after.is_some_and(|after| after <= terms.within)
         && terms.fresh.is_none_or(|fresh| one.age.is_some_and(|age| age <= fresh))
         && review.assurance >= terms.assurance
         && terms.channels.contains(&review.channel)
-        && (!own || own_review_suffices(terms))
-        && (own || review.assurance > Assurance::Confirm)
-        && slots::may_decide(terms, one.filler())
+        && (!own || at_terminal && own_review_suffices(terms))
+        && (at_terminal || review.assurance > Assurance::Confirm)
+        && (slots::may_decide(terms, one.filler()) || breaks_glass(terms, one))
         && terms.justification.iter().all(|wanted| wanted.satisfied_by(&review.justification))
+}
+
+/// Whether one review is enough by itself: of somebody whom the terms name for it, with a second factor, who says why.
+fn breaks_glass(terms: &Terms, one: &Judged) -> bool {
+    let said_why = !one.review.comment.trim().is_empty();
+    slots::breaks_glass(terms, one.filler()) && one.review.assurance >= Assurance::FreshMfa && said_why
 }
 
 fn own_review_suffices(terms: &Terms) -> bool {

@@ -12,15 +12,18 @@ use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::key::{SigningKey, Vkey};
 use crate::server::app::{App, DecisionKey};
+use crate::server::confirmed::{self, InForce};
 use crate::server::identity::dev::{self, DevProvider};
 use crate::server::identity::{self, Identity};
 use crate::server::journal::PutBack;
 use crate::server::live::Live;
+use crate::server::pace::Pace;
 use crate::server::routes;
 use crate::server::run::{self, Started};
 use crate::server::settings::Settings;
 use crate::server::store::Sqlite;
 use crate::server::witness::Cosigner;
+use crate::sys::clock;
 use crate::sys::durable::{self, Refused};
 use crate::sys::files::Owner;
 use crate::sys::names;
@@ -48,7 +51,7 @@ pub struct ServeArgs {
 
 /// Serves until it is told to end.
 pub fn run(args: &ServeArgs) -> Result<u8, Error> {
-    let (settings, bytes) = if args.dev { trial(args)? } else { configured(args)? };
+    let (settings, in_force) = if args.dev { trial(args)? } else { configured(args)? };
     let _ = rustls::crypto::ring::default_provider().install_default();
     let key = decision_key(&settings, args.dev)?;
     let seal = <[u8; 32]>::try_from(kept(&settings.state.join("seal.key"), || random::<32>().map(|bytes| bytes.to_vec()))?);
@@ -61,7 +64,9 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     let identity = identity.map_err(|wrong| bad(&wrong))?;
     let store = Sqlite::open(&settings.state.join("requests.db")).map_err(|error| Error::internal(error.to_string()))?;
     let cosigner = cosigner(&settings)?;
-    let app = Arc::new(App { settings, store: Arc::new(store), identity, live: Live::default(), key, cosigner });
+    let started = Started { configuration: sha256(in_force.text.as_bytes()), put_back: args.put_back.clone().map(PutBack) };
+    let (pace, configuration) = (Pace::default(), in_force.digests);
+    let app = Arc::new(App { settings, store: Arc::new(store), identity, live: Live::default(), key, cosigner, pace, configuration });
     let router = routes::router(&app);
     let router = match provider {
         Some(provider) => router.merge(dev::routes(provider)),
@@ -72,26 +77,44 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::internal(format!("the server cannot run: {error}")))?;
-    let started = Started { configuration: sha256(&bytes), put_back: args.put_back.clone().map(PutBack) };
     runtime.block_on(run::run(app, router, started)).map(|()| 0).map_err(|why| Error::internal(text::visible(&why)))
 }
 
-/// The configuration, and its bytes.
-fn configured(args: &ServeArgs) -> Result<(Settings, Vec<u8>), Error> {
+/// The configuration in force.
+fn configured(args: &ServeArgs) -> Result<(Settings, InForce), Error> {
     let shown = text::escape(args.config.as_os_str().as_encoded_bytes());
     let bytes = std::fs::read(&args.config).map_err(|error| Error::config(format!("`{shown}` cannot be read: {error}")))?;
     if bytes.len() as u64 > LONGEST {
         return Err(Error::config(format!("`{shown}` is longer than 1 MiB")));
     }
-    let mut settings = Settings::parse(&String::from_utf8_lossy(&bytes)).map_err(|wrong| Error::config(format!("`{shown}`: {wrong}")))?;
+    let file = String::from_utf8_lossy(&bytes);
+    let parsed = |text: &str| Settings::parse(text).map_err(|wrong| Error::config(format!("`{shown}`: {wrong}")));
+    let state = parsed(&file)?.state;
+    let in_force = in_force(&state, &file)?;
+    let mut settings = Settings { state, ..parsed(&in_force.text)? };
     if let Some(listen) = &args.listen {
         settings.listen.clone_from(listen);
     }
-    Ok((settings, bytes))
+    Ok((settings, in_force))
+}
+
+/// The file's configuration, unless that was changed and waits for its administrators.
+fn in_force(state: &Path, file: &str) -> Result<InForce, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::internal(error.to_string());
+    durable::make_directory(state).map_err(|error| unusable(state, &error.to_string()))?;
+    let store = Sqlite::open(&state.join("requests.db")).map_err(|error| failed(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
+    let now = clock::now().map_err(|error| failed(&error))?.wall;
+    let in_force = runtime.block_on(confirmed::settle(&store, file, now)).map_err(|error| failed(&error))?;
+    let [used, changed] = &in_force.digests;
+    if used != changed {
+        note(&format!("the configuration {changed} waits for its administrators to confirm it; {used} stays in force"));
+    }
+    Ok(in_force)
 }
 
 /// What a trial is run with: nothing to write, and nothing that others could reach.
-fn trial(args: &ServeArgs) -> Result<(Settings, Vec<u8>), Error> {
+fn trial(args: &ServeArgs) -> Result<(Settings, InForce), Error> {
     let listen = args.listen.clone().unwrap_or_else(|| "127.0.0.1:7443".to_owned());
     let address: SocketAddr = listen
         .parse()
@@ -106,7 +129,7 @@ fn trial(args: &ServeArgs) -> Result<(Settings, Vec<u8>), Error> {
     let mut settings = Settings::parse(&text).map_err(Error::internal)?;
     settings.state = state;
     settings.teams = dev::teams();
-    Ok((settings, text.into_bytes()))
+    Ok((settings, InForce::of_file(text)))
 }
 
 /// What somebody who tries it out does next.

@@ -74,6 +74,13 @@ fn terms_part(source: &Source<'_>, raw: &Spanned<RawTerms>) -> Result<TermsPart,
             .map(|step| Ok(Escalation { after: self::duration(source, &step.after)?, approvers: step.approvers.clone() }))
             .collect::<Result<Vec<_>, PolicyError>>()
     });
+    for person in &raw.break_glass {
+        let named = person.get_ref().strip_prefix("person:").and_then(|person| person.split_once('#'));
+        if named.is_none_or(|(issuer, subject)| issuer.is_empty() || subject.is_empty()) {
+            let wrong = format!("`{}` is not a person", person.get_ref());
+            return Err(source.error(person.span(), wrong).hint("break-glass names people one by one, as `person:ISSUER#SUBJECT`"));
+        }
+    }
     Ok(TermsPart {
         approvers: raw.approvers.clone(),
         threshold: raw.threshold.as_ref().map(|threshold| *threshold.get_ref()),
@@ -88,6 +95,7 @@ fn terms_part(source: &Source<'_>, raw: &Spanned<RawTerms>) -> Result<TermsPart,
             pattern => Justification::Pattern(pattern.to_owned()),
         }),
         escalate: escalate.transpose()?,
+        break_glass: raw.break_glass.iter().map(|person| person.get_ref().clone()).collect(),
         dev: raw.dev.as_ref().map(|dev| *dev.get_ref()),
     })
 }

@@ -78,6 +78,8 @@ pub(super) struct RawTerms {
     pub channels: Option<Spanned<Vec<Channel>>>,
     pub justification: Option<String>,
     pub escalate: Option<Vec<RawEscalation>>,
+    #[serde(default)]
+    pub break_glass: Vec<Spanned<String>>,
     pub dev: Option<Spanned<bool>>,
 }
 

@@ -89,6 +89,7 @@ pub(crate) struct TermsPart {
     pub channels: Option<Vec<Channel>>,
     pub justification: Option<Justification>,
     pub escalate: Option<Vec<Escalation>>,
+    pub break_glass: Vec<String>,
     pub dev: Option<bool>,
 }
 
@@ -105,6 +106,7 @@ impl TermsPart {
             channels: self.channels.as_ref().map_or(default.channels, |channels| channels.iter().copied().collect()),
             justification: self.justification.iter().filter(|wanted| **wanted != Justification::None).cloned().collect(),
             escalate: self.escalate.clone().unwrap_or_default(),
+            break_glass: self.break_glass.clone(),
             dev: self.dev.unwrap_or(false),
         }
     }

@@ -146,6 +146,8 @@ pub struct Terms {
     pub justification: Vec<Justification>,
     /// Who is added after a while.
     pub escalate: Vec<Escalation>,
+    /// Who may approve alone in an emergency, `person:ISSUER#SUBJECT`; empty: nobody.
+    pub break_glass: Vec<String>,
     /// Whether the decision of a server for trying things out counts.
     pub dev: bool,
 }
@@ -163,6 +165,7 @@ impl Default for Terms {
             channels: BTreeSet::from([Channel::Tty, Channel::Server]),
             justification: Vec::new(),
             escalate: Vec::new(),
+            break_glass: Vec::new(),
             dev: false,
         }
     }
@@ -213,6 +216,8 @@ impl Terms {
             channels,
             justification,
             escalate,
+            // Whoever may go past one rule may not go past another one by that.
+            break_glass: self.break_glass.into_iter().filter(|person| other.break_glass.contains(person)).collect(),
             dev: self.dev && other.dev,
         })
     }

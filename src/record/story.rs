@@ -9,7 +9,7 @@ use super::disclosure;
 use super::kind::Kind;
 use super::value::{argv_value, bytes_value, integer};
 use super::{hex, sha256};
-use crate::approval::{ApprovalRequest, Basis, Grant, Refusal, Review};
+use crate::approval::{ApprovalRequest, BREAK_GLASS, Basis, Grant, Refusal, Review, behind};
 use crate::policy::{Assurance, Hidden, Reason, Risk};
 use crate::request::{Context, Fact, Place, Request, Stdin};
 
@@ -155,6 +155,12 @@ fn reviewed(said: &mut Map<String, Value>, reviews: &[Review], setting: Setting<
             one.insert("assurance".into(), review.assurance.word().into());
             one.insert("at".into(), integer(review.at.wall));
             one.insert("other_person".into(), (review.assurance > Assurance::Confirm).into());
+            if review.slots.iter().any(|slot| slot == BREAK_GLASS) {
+                one.insert("break_glass".into(), true.into());
+            }
+            if let Some([_, person]) = behind(&review.approver, &review.slots).as_deref() {
+                one.insert("for".into(), json!({ "issuer": person.issuer, "subject": person.subject }));
+            }
             for (name, text) in [("comment", &review.comment), ("justification", &review.justification)] {
                 if !text.is_empty() {
                     let seed = setting.seed(Kind::Decision, &format!("{name} {at}"));

@@ -83,6 +83,8 @@ pub struct Facts {
     pub refused_earlier: u64,
     /// Break-glass uses.
     pub break_glass: Vec<Case>,
+    /// How many more before those.
+    pub break_glass_earlier: u64,
     /// What ran and was reviewed by no other person although a rule wanted a question, the last ones.
     pub unreviewed: Vec<Case>,
     /// How many more before those.

@@ -66,6 +66,7 @@ pub struct Gathering {
     approved: Latest<Case>,
     refused: Latest<Case>,
     unreviewed: Latest<Case>,
+    break_glass: Latest<Case>,
     policy_moved: u64,
     signed_approvals: u64,
     failed_starts: u64,
@@ -119,6 +120,7 @@ impl Gathering {
             approved: Latest::default(),
             refused: Latest::default(),
             unreviewed: Latest::default(),
+            break_glass: Latest::default(),
             policy_moved: 0,
             signed_approvals: 0,
             failed_starts: 0,
@@ -213,6 +215,9 @@ impl Gathering {
             Outcome::Approved => {
                 let people = decision.get("approvers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
                 self.signed_approvals += u64::from(people.iter().any(|review| review.get("evidence").is_some()));
+                if people.iter().any(|review| review.get("break_glass") == Some(&Value::Bool(true))) {
+                    self.break_glass.add(case.clone());
+                }
                 // Who confirms at the own terminal is not shown to be another person.
                 if !people.iter().any(|review| review.get("other_person") == Some(&Value::Bool(true))) {
                     self.unreviewed.add(case.clone());
@@ -234,6 +239,7 @@ impl Gathering {
         let (approved, approved_earlier) = self.approved.finish();
         let (refused, refused_earlier) = self.refused.finish();
         let (unreviewed, unreviewed_earlier) = self.unreviewed.finish();
+        let (break_glass, break_glass_earlier) = self.break_glass.finish();
         let (events, events_earlier) = self.events.finish();
         let (policies, policies_more, policy_files, policy_changes) = self.drift.finish();
         Facts {
@@ -257,8 +263,8 @@ impl Gathering {
             approved_earlier,
             refused,
             refused_earlier,
-            // No record says so yet: what breaks the glass will have a result of its own.
-            break_glass: Vec::new(),
+            break_glass,
+            break_glass_earlier,
             unreviewed,
             unreviewed_earlier,
             policy_moved: self.policy_moved,

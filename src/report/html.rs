@@ -81,7 +81,12 @@ impl Page<'_> {
     }
 
     fn break_glass(&self) -> Cases<'_> {
-        Cases { caption: "Break-glass uses", all: &self.report.facts.break_glass, earlier: 0, answered: false }
+        Cases {
+            caption: "Break-glass uses",
+            all: &self.report.facts.break_glass,
+            earlier: self.report.facts.break_glass_earlier,
+            answered: true,
+        }
     }
 
     fn unreviewed(&self) -> Cases<'_> {

@@ -42,7 +42,7 @@ pub fn markdown(report: &Report) -> Result<String, fmt::Error> {
     counts(&mut out, "Reason", &facts.refusals)?;
     cases(&mut out, "Refused requests", &facts.refused, facts.refused_earlier)?;
     writeln!(out, "## Break-glass and unreviewed uses\n")?;
-    cases(&mut out, "Break-glass uses", &facts.break_glass, 0)?;
+    cases(&mut out, "Break-glass uses", &facts.break_glass, facts.break_glass_earlier)?;
     cases(&mut out, "Run without another person's review", &facts.unreviewed, facts.unreviewed_earlier)?;
     writeln!(
         out,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::identity::{self, Identity};
 use super::live::Live;
 use super::model::Wall;
+use super::pace::Pace;
 use super::settings::Settings;
 use super::store::{Store, Unavailable};
 use super::witness::Cosigner;
@@ -26,6 +27,10 @@ pub struct App {
     pub key: DecisionKey,
     /// The key that countersigns hosts' checkpoints.
     pub cosigner: Cosigner,
+    /// How fast each requester asks.
+    pub pace: Pace,
+    /// SHA-256 of the configuration in force and of the one in the file, in hex.
+    pub configuration: [String; 2],
 }
 
 /// The key that signs decisions, with the name that hosts pin.

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::logs;
 use super::metrics::Metrics;
 use super::stop::Stop;
-use super::store::Store;
+use super::store::{STOP, Store};
 use crate::sys::clock;
 
 /// What was found of the store holds for so long: probes come from several sides.
@@ -99,7 +99,10 @@ pub fn routes(health: Arc<Health>) -> Router {
 async fn ready(State(health): State<Arc<Health>>) -> Response {
     let (store, log, ending) = (health.store_works().await, health.recording.works(), health.stop.is_set());
     let status = if store && log && !ending { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let said = json!({ "store": store, "log": log, "ending": ending });
+    // Whoever lifts an emergency stop has to reach the server: it is told, and no reason to send nobody.
+    let wall = clock::now().map(|now| now.wall).unwrap_or_default();
+    let stopped = health.store.item(STOP, "", wall).await.is_ok_and(|item| item.is_some());
+    let said = json!({ "store": store, "log": log, "ending": ending, "stopped": stopped });
     (status, [(header::CONTENT_TYPE, "application/json")], format!("{said}\n")).into_response()
 }
 

@@ -3,6 +3,9 @@
 pub mod api;
 pub mod app;
 pub mod approvers;
+pub mod asking;
+pub mod confirmed;
+pub mod duties;
 pub mod health;
 pub mod identity;
 pub mod journal;
@@ -11,6 +14,7 @@ pub mod live;
 pub mod logs;
 pub mod metrics;
 pub mod model;
+pub mod pace;
 pub mod pages;
 pub mod routes;
 pub mod rules;

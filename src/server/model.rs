@@ -100,6 +100,39 @@ pub struct Kept {
     pub reviews: Vec<KeptReview>,
     /// How the command ended, as the host told it afterwards.
     pub outcome: Option<Value>,
+    /// What came before it, and what is told of it when.
+    pub plan: Plan,
+}
+
+/// What came before a request, and what is told of it while it waits.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Plan {
+    /// How often the same requester asked the same before.
+    pub asked_before: u32,
+    /// The last of those requests.
+    pub before: Option<String>,
+    /// When it was over; none while it is not.
+    pub ended: Option<Wall>,
+    /// What is still to be told while it waits, the next first.
+    pub due: Vec<Due>,
+}
+
+/// Something that is told once a request has waited for so long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Due {
+    /// When.
+    pub at: Wall,
+    /// What.
+    pub what: Telling,
+}
+
+/// What is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Telling {
+    /// People of a step of the terms' escalation are asked, too: which step.
+    Escalated(usize),
+    /// Those who are asked are reminded.
+    Reminder,
 }
 
 impl Kept {
@@ -151,7 +184,7 @@ pub struct Event {
     /// When.
     pub at: Wall,
     /// `request.created`, `request.reviewed`, `request.approved`, `request.rejected`, `request.expired`, `request.cancelled`,
-    /// `request.consumed`, `request.outcome`, `request.escalated`, `login`, `logout`, …
+    /// `request.consumed`, `request.outcome`, `request.escalated`, `request.reminder`, `stop.begun`, `stop.lifted`, `login`, `logout`, …
     pub kind: String,
     /// The request's id, where it is of one.
     pub request: Option<String>,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::model::{Kept, KeptReview, Wall};
-use super::store::Effect;
-use crate::approval::{Answer, Approver, Filler, filled, may_decide};
-use crate::policy::Terms;
+use serde_json::{Value, json};
+
+use super::model::{Kept, KeptReview, State, Wall};
+use super::store::{Change, Effect};
+use crate::approval::{Answer, Approver, Filler, behind, breaks_glass, filled, may_decide};
+use crate::policy::{Assurance, Terms};
 
 /// The approver asked for it.
 pub const SELF: &str = "self-approval";
@@ -17,10 +19,17 @@ pub const INSUFFICIENT: &str = "insufficient-authentication";
 /// Judges a review of a pending request.
 pub fn judge(request: &Kept, review: &KeptReview) -> Effect {
     let terms = &request.submitted.said().terms;
-    if request.requester.person.as_ref() == Some(&review.approver) {
+    let Some(people) = behind(&review.approver, &review.slots) else { return Effect::Refused(FORBIDDEN) };
+    if request.requester.person.as_ref().is_some_and(|requester| people.contains(requester)) {
         return Effect::Refused(SELF);
     }
-    if !may_decide(terms, filler(request, review)) {
+    // Nobody has a say twice, neither by another's hand.
+    let spoke = |said: &KeptReview| behind(&said.approver, &said.slots).is_none_or(|before| before.iter().any(|who| people.contains(who)));
+    if request.reviews.iter().any(spoke) {
+        return Effect::Refused(FORBIDDEN);
+    }
+    let breaks = breaks_glass(terms, filler(request, review));
+    if !breaks && !may_decide(terms, filler(request, review)) {
         return Effect::Refused(FORBIDDEN);
     }
     if !terms.channels.contains(&review.channel) {
@@ -29,17 +38,44 @@ pub fn judge(request: &Kept, review: &KeptReview) -> Effect {
     if review.answer == Answer::Reject {
         return Effect::Rejected;
     }
-    if !sure_enough(terms, review) {
+    let alone = breaks && review.assurance >= Assurance::FreshMfa && !review.comment.trim().is_empty();
+    if !sure_enough(terms, review) || breaks && !alone {
         return Effect::Refused(INSUFFICIENT);
     }
     let approved: Vec<&KeptReview> = request.reviews.iter().chain([review]).filter(|said| said.answer == Answer::Approve).collect();
     let fillers: Vec<Filler<'_>> = approved.iter().map(|said| filler(request, said)).collect();
-    if !filled(terms, &fillers) {
+    if !alone && !filled(terms, &fillers) {
         return Effect::Waits;
     }
     // Each approval stays usable for a while after it was given; the first to end ends all.
     let until = approved.iter().map(|said| later(said.at, terms.valid)).min().unwrap_or(review.at);
     if until <= review.at { Effect::Refused(INSUFFICIENT) } else { Effect::Approved { until } }
+}
+
+/// The requester uses the approval: only who knows the nonce, and only once.
+pub fn consuming(client_nonce_sha256: [u8; 32], now: Wall) -> Change {
+    Box::new(move |request| {
+        (request.client_nonce_sha256 == client_nonce_sha256 && request.at(now) == State::Approved).then_some(())?;
+        request.state = State::Consumed;
+        request.consumed = Some(now);
+        Some(("request.consumed", json!({})))
+    })
+}
+
+/// The requester gives up.
+pub fn cancelling(now: Wall) -> Change {
+    Box::new(move |request| {
+        (!request.at(now).is_over()).then(|| request.state = State::Cancelled)?;
+        Some(("request.cancelled", json!({})))
+    })
+}
+
+/// The host tells how the command ended, once.
+pub fn ending(told: Value) -> Change {
+    Box::new(move |request| {
+        (request.state == State::Consumed && request.outcome.is_none()).then(|| request.outcome = Some(told.clone()))?;
+        Some(("request.outcome", told.clone()))
+    })
 }
 
 /// Whether somebody with these slots could decide the request now, however they would prove it.
@@ -48,17 +84,25 @@ pub fn could_decide(request: &Kept, approver: &Approver, slots: &[String], now: 
     request.requester.person.as_ref() != Some(approver) && may_decide(&request.submitted.said().terms, who)
 }
 
+/// Whether somebody may break the glass for a request, if the server lets them.
+pub fn may_break_glass(request: &Kept, approver: &Approver) -> bool {
+    let slots = [crate::approval::BREAK_GLASS.to_owned()];
+    let who = Filler { approver, slots: &slots, after: Duration::ZERO };
+    request.requester.person.as_ref() != Some(approver) && breaks_glass(&request.submitted.said().terms, who)
+}
+
 /// Whether a person may see the request: they asked for it, may decide it, or did.
 pub fn may_see(request: &Kept, person: &Approver, slots: &[String], now: Wall) -> bool {
     request.requester.person.as_ref() == Some(person)
         || could_decide(request, person, slots, now)
+        || may_break_glass(request, person)
         || request.reviews.iter().any(|said| said.approver == *person)
 }
 
 /// Whether a review is as sure and as fresh as the terms want it.
 pub fn sure_enough(terms: &Terms, review: &KeptReview) -> bool {
     let fresh = terms.fresh.is_none_or(|fresh| review.proved <= review.at && span(review.proved, review.at) <= fresh);
-    review.assurance >= terms.assurance.max(crate::policy::Assurance::SecondPerson) && fresh
+    review.assurance >= terms.assurance.max(Assurance::SecondPerson) && fresh
 }
 
 fn filler<'a>(request: &Kept, review: &'a KeptReview) -> Filler<'a> {

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{interval, timeout};
 
 use super::app::App;
+use super::asking;
 use super::health::{self, Health, Recording};
 use super::journal::{Journal, PutBack};
 use super::listen::{Front, Tls};
@@ -154,6 +155,9 @@ async fn sweep(app: Arc<App>) {
         match app.store.expire(now, EXPIRED).await {
             Ok(over) => over.iter().for_each(|id| app.live.tell(id)),
             Err(error) => logs::failed("what ran out is not written down", &error.to_string()),
+        }
+        if let Err(error) = asking::tell_due(&app, now).await {
+            logs::failed("what is due is not told", &error.to_string());
         }
         if let Err(error) = app.store.sweep(now).await {
             logs::failed("what is over is not dropped", &error.to_string());

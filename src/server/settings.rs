@@ -31,12 +31,27 @@ pub struct Settings {
     /// The signed file that says whose keys count; `approvers.json` in `state` unless told.
     #[serde(default)]
     pub approvers: Option<PathBuf>,
+    /// How much may be asked, how soon again, and when those who are asked are reminded.
+    #[serde(default)]
+    pub requests: super::asking::Asking,
     /// Identity providers by which people sign on.
     #[serde(default)]
     pub issuer: Vec<super::identity::settings::IssuerSettings>,
     /// Issuers whose workloads may ask.
     #[serde(default)]
     pub workload: Vec<super::identity::settings::WorkloadSettings>,
+    /// Who may stop everything, and lift that.
+    #[serde(default)]
+    pub stop: super::duties::Stopping,
+    /// Who may approve alone in an emergency, and who reviews that.
+    #[serde(default)]
+    pub break_glass: super::duties::BreakGlass,
+    /// How long others may decide in somebody's place.
+    #[serde(default)]
+    pub delegation: super::duties::Delegating,
+    /// Who confirms a changed configuration.
+    #[serde(default)]
+    pub configuration: super::duties::Confirming,
     /// Hosts whose requests are taken without a login.
     #[serde(default, rename = "host")]
     pub hosts: Vec<Host>,
@@ -90,6 +105,7 @@ impl Settings {
         if people.flatten().any(|person| super::api::person_of(person).is_none()) {
             return Err("`person` of a `[[host]]` or `[[client]]` is written `ISSUER#SUBJECT`".to_owned());
         }
+        super::duties::check(&settings)?;
         Ok(settings)
     }
 }

@@ -134,6 +134,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("who is asked later", |parts| {
         parts.asked.terms.escalate = vec![Escalation { after: Duration::from_secs(1), approvers: vec!["x".into()] }];
     }),
+    ("who may break the glass", |parts| parts.asked.terms.break_glass = vec!["person:i#s".into()]),
     ("what stdin may be", |parts| parts.asked.how.stdin = StdinRule::Pin),
     ("what is stripped", |parts| parts.asked.how.strip = vec!["A".into()]),
     ("the timeout", |parts| parts.asked.how.timeout = Some(Duration::from_secs(1))),

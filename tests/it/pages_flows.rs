@@ -13,6 +13,7 @@ use gate::server::identity::dev::{self, DevProvider};
 use gate::server::identity::{Host as _, Identity};
 use gate::server::live::Live;
 use gate::server::model::{Kept, Requester, State};
+use gate::server::pace::Pace;
 use gate::server::routes;
 use gate::server::settings::Settings;
 use gate::server::store::{Filter, Sqlite};
@@ -43,7 +44,17 @@ impl Site {
         let secret = SigningKey::from_pkcs8(&SigningKey::generate(&SystemRandom::new()).unwrap()).unwrap();
         let key = DecisionKey { vkey: Vkey::new("gate.example", secret.public()).unwrap(), dev: true, secret };
         let store = Arc::new(Sqlite::open(&directory.path().join("requests.db")).unwrap());
-        let app = Arc::new(App { settings, store, identity, live: Live::default(), key, cosigner: crate::serving::cosigner() });
+        let (pace, configuration) = (Pace::default(), [String::new(), String::new()]);
+        let app = Arc::new(App {
+            settings,
+            store,
+            identity,
+            live: Live::default(),
+            key,
+            cosigner: crate::serving::cosigner(),
+            pace,
+            configuration,
+        });
         serve(listener, routes::router(&app).merge(dev::routes(provider)));
         Self { url, app, _directory: directory }
     }

@@ -70,6 +70,7 @@ pub fn kept(told: &Value) -> Kept {
         valid_until: None,
         reviews: Vec::new(),
         outcome: None,
+        plan: gate::server::model::Plan::default(),
     }
 }
 

@@ -124,6 +124,8 @@ fn terms_say_what_it_takes() {
     assert_eq!(terms("justification = \"INC-*\"")["justification"], json!([{ "pattern": "INC-*" }]));
     let step = "escalate = [{ after = \"5m\", approvers = [\"team:oncall\"] }]";
     assert_eq!(terms(step)["escalate"], json!([{ "after_s": 300, "approvers": ["team:oncall"] }]));
+    let glass = "break_glass = [\"person:https://idp.example#u1\"]";
+    assert_eq!(terms(glass)["break_glass"], json!(["person:https://idp.example#u1"]));
 }
 
 #[test]

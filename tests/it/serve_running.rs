@@ -25,7 +25,7 @@ fn the_server_says_whether_it_lives_and_whether_it_may_be_asked() {
     let server = Server::start(&world, "", &[]);
     assert_eq!(server.get("/healthz"), (200, "ok\n".to_owned()));
     let (status, ready) = server.get("/readyz");
-    assert_eq!((status, ready.trim()), (200, r#"{"ending":false,"log":true,"store":true}"#));
+    assert_eq!((status, ready.trim()), (200, r#"{"ending":false,"log":true,"stopped":false,"store":true}"#));
     // Whoever reads this must not learn more than that.
     assert_eq!(server.get("/v1/requests").0, 401);
     let (code, lines) = server.stopped();

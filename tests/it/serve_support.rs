@@ -49,6 +49,7 @@ pub fn request(number: u8, now: Wall) -> Kept {
         consumed: None,
         reviews: Vec::new(),
         outcome: None,
+        plan: gate::server::model::Plan::default(),
     }
 }
 

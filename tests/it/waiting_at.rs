@@ -79,6 +79,8 @@ impl Here {
             live: Live::default(),
             key: DecisionKey { vkey, dev, secret },
             cosigner: crate::serving::cosigner(),
+            pace: gate::server::pace::Pace::default(),
+            configuration: [String::new(), String::new()],
         });
         let runtime = runtime();
         let (meddle, calls) = (Arc::default(), Arc::default());

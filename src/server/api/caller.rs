@@ -16,6 +16,7 @@ use crate::approval::{Approver, sha256};
 use crate::key::Vkey;
 use crate::policy::Assurance;
 use crate::server::app::{App, kept_as};
+use crate::server::duties::{self, ActsFor};
 use crate::server::identity::tokens::{self, Scope};
 use crate::server::identity::{self, SignedOn, groups_now, session};
 use crate::server::listen::{ClientName, Peer};
@@ -44,6 +45,8 @@ pub struct Person {
     pub proved: Wall,
     /// Whether this sign-on may decide.
     pub decides: bool,
+    /// In whose place they may decide, too.
+    pub acts_for: Vec<ActsFor>,
 }
 
 impl Person {
@@ -51,7 +54,15 @@ impl Person {
     pub fn signed_on(on: SignedOn, now: Wall) -> Self {
         let assurance = on.assurance(now);
         // Who does not say when they proved it proved it at no time that is fresh.
-        Self { approver: on.person, name: on.name, slots: on.slots, assurance, proved: on.proved.unwrap_or_default(), decides: true }
+        Self {
+            approver: on.person,
+            name: on.name,
+            slots: on.slots,
+            assurance,
+            proved: on.proved.unwrap_or_default(),
+            decides: true,
+            acts_for: Vec::new(),
+        }
     }
 }
 
@@ -93,7 +104,13 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     };
     let client = parts.extensions.get::<Peer>().and_then(|peer| peer.certificate.clone());
     match caller(&app, client.as_ref(), &parts, &body).await {
-        Ok(caller) => {
+        Ok(mut caller) => {
+            if let Some(person) = &mut caller.person {
+                match duties::acts_for(&app, &person.approver).await {
+                    Ok(others) => person.acts_for = others,
+                    Err(error) => return Problem::from(error).into_response(),
+                }
+            }
             let mut request = Request::from_parts(parts, Body::from(body));
             request.extensions_mut().insert(caller.clone());
             let mut answer = next.run(request).await;

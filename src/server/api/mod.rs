@@ -10,12 +10,16 @@ use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+mod break_glass;
 mod caller;
+mod configuration;
+mod delegations;
 mod problem;
 mod receipt;
 mod requests;
 mod reviews;
 mod statements;
+mod stop;
 mod using;
 mod view;
 
@@ -66,6 +70,15 @@ fn described(app: &Arc<App>) -> (axum::Router<Arc<App>>, utoipa::openapi::OpenAp
         .routes(routes!(statements::statement))
         .routes(routes!(using::consume))
         .routes(routes!(using::outcome))
+        .routes(routes!(stop::read, stop::stop))
+        .routes(routes!(stop::lift))
+        .routes(routes!(delegations::list, delegations::make))
+        .routes(routes!(delegations::revoke))
+        .routes(routes!(break_glass::use_it))
+        .routes(routes!(break_glass::owed))
+        .routes(routes!(break_glass::review))
+        .routes(routes!(configuration::read))
+        .routes(routes!(configuration::confirm))
         .layer(middleware::from_fn_with_state(Arc::clone(app), caller::authenticate));
     let open = OpenApiRouter::new().routes(routes!(keys));
     OpenApiRouter::with_openapi(Described::openapi()).merge(proved).merge(open).split_for_parts()

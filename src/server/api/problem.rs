@@ -30,11 +30,14 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub request: Option<Box<serde_json::Value>>,
+    /// When to try again, in seconds.
+    #[serde(skip)]
+    pub retry_after: u64,
 }
 
 impl Problem {
     fn new(status: u16, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, title, status, detail: detail.into(), needed: None, request: None }
+        Self { kind, title, status, detail: detail.into(), needed: None, request: None, retry_after: 2 }
     }
 
     /// The body or a parameter is not what it has to be.
@@ -119,8 +122,15 @@ impl Problem {
     }
 
     /// Too much at once.
-    pub fn rate_limited(detail: impl Into<String>) -> Self {
-        Self::new(429, "/problems/rate-limited", "too many at once", detail)
+    pub fn rate_limited(detail: impl Into<String>, wait: std::time::Duration) -> Self {
+        let retry_after = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self { retry_after, ..Self::new(429, "/problems/rate-limited", "too many at once", detail) }
+    }
+
+    /// An emergency stop stands.
+    pub fn stopped() -> Self {
+        let detail = "an emergency stop stands: nothing is asked, approved or used until two people have lifted it";
+        Self { retry_after: 60, ..Self::new(503, "/problems/stopped", "everything is stopped", detail) }
     }
 
     /// Not now.
@@ -145,7 +155,7 @@ impl IntoResponse for Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.status {
             401 => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            429 | 503 => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"))),
+            429 | 503 => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after))),
             _ => {}
         }
         response

@@ -14,15 +14,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::caller::Caller;
+use super::caller::{Caller, Person};
 use super::problem::Problem;
 use super::receipt::receipt;
 use super::view::RequestView;
-use crate::approval::{Submitted, sha256};
+use crate::approval::{Approver, Submitted, sha256};
 use crate::policy::{Assurance, Channel};
 use crate::server::app::{App, request_id};
+use crate::server::duties::ActsFor;
 use crate::server::model::{Kept, State as Stands, Wall};
-use crate::server::rules::{self, later};
+use crate::server::rules::{self, could_decide, later};
 use crate::server::store::{Created, Filter};
 use crate::text::{hex, unhex};
 
@@ -82,7 +83,7 @@ pub(super) fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Proble
 /// Asks people. The same key of the same requester finds the request that waits already.
 #[utoipa::path(post, path = "/v1/requests", request_body = Ask, params(("Idempotency-Key" = String, Header, description = "the request key, in quotes")),
     responses((status = 201, body = RequestView), (status = 200, description = "it waits already", body = RequestView),
-        (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+        (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -103,6 +104,10 @@ pub(super) async fn create(
     }
     can_be_decided(&submitted, ask.number.is_some())?;
     let now = app.now()?;
+    let paced = app.pace.ask(&requester.way, &requester.name, app.settings.requests.per_minute, now);
+    paced.map_err(|wait| Problem::rate_limited("this requester asks too often", wait))?;
+    let expires = later(now, submitted.said().terms.within);
+    let plan = app.settings.requests.plan(&submitted.said().terms, now, expires);
     let request = Kept {
         id: request_id(now)?,
         key: submitted.key().to_owned(),
@@ -114,17 +119,19 @@ pub(super) async fn create(
         state: Stands::Pending,
         version: 1,
         created: now,
-        expires: later(now, submitted.said().terms.within),
+        expires,
         decided: None,
         valid_until: None,
         consumed: None,
         reviews: Vec::new(),
         outcome: None,
+        plan,
         submitted,
     };
-    let (status, request) = match app.store.create(request).await? {
+    let (status, request) = match app.store.create_within(request, app.settings.requests.limits()).await? {
         Created::New(request) => (StatusCode::CREATED, request),
         Created::Again(request) => (StatusCode::OK, request),
+        other => return Err(not_now(&other, now)),
     };
     app.live.tell(&request.id);
     let mut response = (status, Json(for_requester(&app, &request, now))).into_response();
@@ -134,6 +141,19 @@ pub(super) async fn create(
     }
     version(headers, request.version);
     Ok(response)
+}
+
+/// Why nothing was made.
+fn not_now(created: &Created, now: Wall) -> Problem {
+    match created {
+        Created::Stopped => Problem::stopped(),
+        Created::Cooling(until) => {
+            let wait = Duration::from_nanos(u64::try_from(until.saturating_sub(now)).unwrap_or_default());
+            Problem::rate_limited("the very same was decided a moment ago", wait)
+        }
+        Created::TooMany => Problem::rate_limited("this requester has as many waiting as they may", Duration::from_secs(10)),
+        Created::New(_) | Created::Again(_) => Problem::unavailable(),
+    }
 }
 
 /// Terms that nobody here could ever meet are refused at once, not after the requester waited.
@@ -316,7 +336,18 @@ pub(super) async fn own(app: &App, caller: &Caller, id: &str) -> Result<Kept, Pr
 /// The requester's own, those a person asked for, may decide, or did decide.
 fn may_see(caller: &Caller, request: &Kept, now: Wall) -> bool {
     let asked = caller.requester.as_ref().is_some_and(|requester| is_of(requester, request));
-    asked || caller.person.as_ref().is_some_and(|person| rules::may_see(request, &person.approver, &person.slots, now))
+    let may = |person: &Person| rules::may_see(request, &person.approver, &person.slots, now) || slots_for(person, request, now).is_some();
+    asked || caller.person.as_ref().is_some_and(may)
+}
+
+/// The slots that somebody decides by: their own, or else those of a person in whose place they may.
+pub(super) fn slots_for(person: &Person, request: &Kept, now: Wall) -> Option<Vec<String>> {
+    if could_decide(request, &person.approver, &person.slots, now) {
+        return Some(person.slots.clone());
+    }
+    let own = |who: &Approver| request.requester.person.as_ref() == Some(who);
+    let mut theirs = person.acts_for.iter().filter(|theirs| !own(&theirs.person)).map(ActsFor::slots);
+    theirs.find(|slots| could_decide(request, &person.approver, slots, now))
 }
 
 fn is_of(requester: &crate::server::model::Requester, request: &Kept) -> bool {

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::caller::{Caller, Person};
 use super::problem::Problem;
-use super::requests::{already, body, own};
+use super::requests::{already, body, own, slots_for};
 use super::view::RequestView;
 use crate::approval::Answer;
 use crate::policy::{Assurance, Channel};
@@ -69,6 +69,7 @@ pub(super) async fn review(
         return Err(Problem::validation("`digest` is not the digest of this request"));
     }
     let now = app.now()?;
+    let slots = slots_for(&person, &request, now).unwrap_or_default();
     let assurance =
         if answer == Answer::Approve { matched(&app, &request, &person, say.number.as_deref(), now).await? } else { person.assurance };
     let shown = match &say.evidence {
@@ -88,7 +89,7 @@ pub(super) async fn review(
         proved,
         channel: shown.as_ref().map_or(Channel::Server, |shown| shown.channel),
         comment: say.comment,
-        slots: person.slots,
+        slots,
         at: now,
         evidence: shown.map(|shown| shown.evidence),
     };
@@ -106,7 +107,7 @@ pub(super) async fn review(
 }
 
 /// The assurance that the approver reaches with the number: without it, a fresh second factor is only another person.
-async fn matched(app: &App, request: &Kept, person: &Person, number: Option<&str>, now: Wall) -> Result<Assurance, Problem> {
+pub(super) async fn matched(app: &App, request: &Kept, person: &Person, number: Option<&str>, now: Wall) -> Result<Assurance, Problem> {
     let Some(shown) = &request.number else { return Ok(person.assurance.min(Assurance::SecondPerson)) };
     match number {
         None => Ok(person.assurance.min(Assurance::SecondPerson)),

@@ -17,8 +17,8 @@ use super::requests::{already, asked_by, body, digits, for_requester, own};
 use super::view::RequestView;
 use crate::approval::sha256;
 use crate::server::app::App;
-use crate::server::model::{Kept, State as Stands};
-use crate::server::rules::later;
+use crate::server::model::State as Stands;
+use crate::server::rules::{cancelling, consuming, ending, later};
 use crate::server::store::Changed;
 
 /// How long the same consumption may be told again, for an answer that was lost.
@@ -64,11 +64,7 @@ pub(super) async fn cancel(
 ) -> Result<Json<RequestView>, Problem> {
     asked_by(&caller, &own(&app, &caller, &id).await?)?;
     let now = app.now()?;
-    let change = move |request: &mut Kept| {
-        (!request.at(now).is_over()).then(|| request.state = Stands::Cancelled)?;
-        Some(("request.cancelled", json!({})))
-    };
-    match app.store.change(&id, now, Box::new(change)).await? {
+    match app.store.change(&id, now, cancelling(now)).await? {
         Changed::To(request) => {
             app.live.tell(&id);
             Ok(Json(for_requester(&app, &request, now)))
@@ -90,13 +86,7 @@ pub(super) async fn consume(
     asked_by(&caller, &own(&app, &caller, &id).await?)?;
     let nonce = sha256(&digits::<32>(&body(given)?.client_nonce)?);
     let now = app.now()?;
-    let change = move |request: &mut Kept| {
-        (request.client_nonce_sha256 == nonce && request.at(now) == Stands::Approved).then_some(())?;
-        request.state = Stands::Consumed;
-        request.consumed = Some(now);
-        Some(("request.consumed", json!({})))
-    };
-    let request = match app.store.change(&id, now, Box::new(change)).await? {
+    let request = match app.store.change(&id, now, consuming(nonce, now)).await? {
         Changed::To(request) => request,
         Changed::Not(request) if request.client_nonce_sha256 != nonce => {
             return Err(Problem::forbidden("this was asked by another run of the command"));
@@ -132,11 +122,7 @@ pub(super) async fn outcome(
         told["duration_ns"] = duration.into();
     }
     let now = app.now()?;
-    let change = move |request: &mut Kept| {
-        (request.state == Stands::Consumed && request.outcome.is_none()).then(|| request.outcome = Some(told.clone()))?;
-        Some(("request.outcome", told.clone()))
-    };
-    match app.store.change(&id, now, Box::new(change)).await? {
+    match app.store.change(&id, now, ending(told)).await? {
         Changed::To(_) => {
             app.live.tell(&id);
             Ok(StatusCode::NO_CONTENT)

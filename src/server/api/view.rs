@@ -4,9 +4,12 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::approval::Approver;
+use crate::approval::{Approver, behind};
+use crate::policy::Escalation;
 use crate::server::app::App;
+use crate::server::asking::asked_at;
 use crate::server::model::{Kept, Wall};
+use crate::server::rules::later;
 
 /// A person as an issuer knows them.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -48,6 +51,24 @@ pub(super) struct ReviewView {
     pub at: String,
     /// The slots that they could fill.
     pub slots: Vec<String>,
+    /// In whose place.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub acting_for: Option<PersonView>,
+}
+
+/// People who are asked later, too.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct StepView {
+    /// From when on.
+    pub at: String,
+    /// Who may fill every slot then.
+    pub approvers: Vec<String>,
+}
+
+impl StepView {
+    fn of(step: &Escalation, created: Wall) -> Self {
+        Self { at: time(later(created, step.after)), approvers: step.approvers.clone() }
+    }
 }
 
 /// A request and where it stands.
@@ -79,8 +100,18 @@ pub(super) struct RequestView {
     pub requester: RequesterView,
     /// The slots of the terms.
     pub asked: Vec<String>,
+    /// The slots that may decide now: those of the terms, and those that escalation has added.
+    pub asked_now: Vec<String>,
+    /// Who is added when.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub escalation: Vec<StepView>,
     /// How many people of each slot.
     pub threshold: u32,
+    /// How often the same requester asked the very same before.
+    pub asked_before: u32,
+    /// The last of those requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
     /// The page.
     pub url: String,
     /// What people said so far.
@@ -116,6 +147,7 @@ impl RequestView {
             comment: said.comment.clone(),
             at: time(said.at),
             slots: said.slots.clone(),
+            acting_for: behind(&said.approver, &said.slots).and_then(|people| people.get(1).map(PersonView::of)),
         });
         Self {
             id: request.id.clone(),
@@ -134,7 +166,11 @@ impl RequestView {
                 person: request.requester.person.as_ref().map(PersonView::of),
             },
             asked: terms.approvers.clone(),
+            asked_now: asked_at(terms, request.created, request.decided.unwrap_or(now)),
+            escalation: terms.escalate.iter().map(|step| StepView::of(step, request.created)).collect(),
             threshold: terms.threshold,
+            asked_before: request.plan.asked_before,
+            before: request.plan.before.clone(),
             url: app.page(&request.id),
             reviews: reviews.collect(),
             receipt: None,

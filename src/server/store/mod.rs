@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -29,7 +30,32 @@ pub enum Created {
     New(Kept),
     /// The same key of the same requester waits already, or was approved and not used yet.
     Again(Kept),
+    /// Nothing may be asked now.
+    Stopped,
+    /// The same was rejected, cancelled or used a moment ago; it may be asked again then.
+    Cooling(Wall),
+    /// The requester has as many waiting as they may.
+    TooMany,
 }
+
+/// How much a requester may ask, and how soon again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Limits {
+    /// How long a key stays taken after a rejection.
+    pub rejected: Duration,
+    /// How long after the requester gave up.
+    pub cancelled: Duration,
+    /// How long after the approval was used.
+    pub consumed: Duration,
+    /// How many of one requester may wait at once; 0 for any number.
+    pub waiting: usize,
+}
+
+/// The item that stands while an emergency stop lasts; its key is empty.
+pub const STOP: &str = "stop";
+
+/// Items of approvals by break-glass whose review is owed; their key is the request's id.
+pub const BREAK_GLASS: &str = "break_glass";
 
 /// What came of changing a request.
 #[derive(Clone, Debug)]
@@ -97,10 +123,28 @@ pub type Judge = Box<dyn Fn(&Kept, &KeptReview) -> Effect + Send + Sync>;
 /// How a request changes: the event's kind and data, or none to leave it as it is.
 pub type Change = Box<dyn Fn(&mut Kept) -> Option<(&'static str, Value)> + Send + Sync>;
 
+/// An item after it was changed, with the event that tells of it.
+#[derive(Clone, Debug)]
+pub struct Amended {
+    /// The item now; none where it is dropped.
+    pub item: Option<Item>,
+    /// The event's kind.
+    pub kind: &'static str,
+    /// What else the event tells.
+    pub data: Value,
+}
+
+/// How an item changes, or comes to be; none to leave everything as it is.
+pub type Amend = Box<dyn Fn(Option<&Item>) -> Option<Amended> + Send + Sync>;
+
 /// What keeps all this. Each call is one transaction that is on disk when it returns.
 pub trait Store: Send + Sync + 'static {
-    /// Adds a request unless its key is taken, with the event `request.created`.
-    fn create(&self, request: Kept) -> Answer<'_, Created>;
+    /// Adds a request unless its key is taken or everything is stopped, with the event `request.created`.
+    fn create(&self, request: Kept) -> Answer<'_, Created> {
+        self.create_within(request, Limits::default())
+    }
+    /// The same within limits; what came before it is put down in its plan.
+    fn create_within(&self, request: Kept, limits: Limits) -> Answer<'_, Created>;
     /// Reads one.
     fn request(&self, id: &str) -> Answer<'_, Option<Kept>>;
     /// Lists them.
@@ -113,6 +157,13 @@ pub trait Store: Send + Sync + 'static {
     fn change(&self, id: &str, at: Wall, change: Change) -> Answer<'_, Changed>;
     /// Requests that are pending or approved and ran out before `now`: written down as expired, with events; their ids.
     fn expire(&self, now: Wall, limit: usize) -> Answer<'_, Vec<String>>;
+    /// Pending requests of which something is due to be told, the longest due first.
+    fn due(&self, now: Wall, limit: usize) -> Answer<'_, Vec<Kept>>;
+    /// Stops everything: all requests that wait, or wait to be used, are rejected with this review, and from then on none is created
+    /// while the item [`STOP`] stands. The ids of the rejected; none if it stands already.
+    fn stop(&self, stop: Item, review: KeptReview) -> Answer<'_, Option<Vec<String>>>;
+    /// Changes an item inside a transaction, with an event: whether it was changed, and the item as it is then.
+    fn amend(&self, kind: &'static str, key: &str, at: Wall, amend: Amend) -> Answer<'_, (bool, Option<Item>)>;
     /// Adds an event that is of no request's state.
     fn event(&self, kind: &'static str, at: Wall, data: Value) -> Answer<'_, u64>;
     /// Events after a number, the oldest first.

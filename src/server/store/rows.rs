@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Filter, Item};
 use crate::approval::{Answer, Approver, Submitted};
 use crate::policy::{Assurance, Channel};
-use crate::server::model::{Event, Kept, KeptReview, Requester, State, Wall};
+use crate::server::model::{Due, Event, Kept, KeptReview, Plan, Requester, State, Telling, Wall};
 
 pub(super) const BY_ID: &str = "SELECT id,key,way,requester,state,created,text,doc FROM request WHERE id=?1";
 
@@ -18,8 +18,9 @@ pub(super) const WAITING: &str = "SELECT id,key,way,requester,state,created,text
      WHERE key=?1 AND way=?2 AND requester=?3 AND state IN ('pending','approved') ORDER BY id DESC LIMIT 1";
 
 pub(super) fn insert(transaction: &Transaction<'_>, request: &Kept) -> Result<(), rusqlite::Error> {
-    let mut insert = transaction
-        .prepare_cached("INSERT INTO request(id,key,way,requester,state,created,ends,text,doc) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)")?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO request(id,key,way,requester,state,created,ends,text,doc,due) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+    )?;
     insert.execute(params![
         request.id,
         request.key,
@@ -29,15 +30,22 @@ pub(super) fn insert(transaction: &Transaction<'_>, request: &Kept) -> Result<()
         request.created,
         ends(request),
         request.submitted.text(),
-        doc(request).to_string()
+        doc(request).to_string(),
+        due(request)
     ])?;
     Ok(())
 }
 
 pub(super) fn update(transaction: &Transaction<'_>, request: &Kept) -> Result<(), rusqlite::Error> {
-    let mut update = transaction.prepare_cached("UPDATE request SET state=?2,ends=?3,doc=?4 WHERE id=?1")?;
-    update.execute(params![request.id, request.state.word(), ends(request), doc(request).to_string()])?;
+    let mut update = transaction.prepare_cached("UPDATE request SET state=?2,ends=?3,doc=?4,due=?5 WHERE id=?1")?;
+    update.execute(params![request.id, request.state.word(), ends(request), doc(request).to_string(), due(request)])?;
     Ok(())
+}
+
+/// When something is next to be told of it.
+fn due(request: &Kept) -> Wall {
+    let next = request.plan.due.first().filter(|_| request.state == State::Pending);
+    next.map_or(Wall::MAX, |next| next.at)
 }
 
 /// When it runs out where it stands.
@@ -72,6 +80,34 @@ pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Kept>
 pub(super) fn run_out(transaction: &Transaction<'_>, now: Wall, limit: usize) -> Result<Vec<Kept>, rusqlite::Error> {
     let sql = "SELECT id,key,way,requester,state,created,text,doc FROM request WHERE state IN ('pending','approved') AND ends<=?1 LIMIT ?2";
     transaction.prepare_cached(sql)?.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], kept)?.collect()
+}
+
+/// Requests of this key that are over, the newest first.
+pub(super) const BEFORE: &str = "SELECT id,key,way,requester,state,created,text,doc FROM request \
+     WHERE key=?1 AND way=?2 AND requester=?3 AND state NOT IN ('pending','approved') ORDER BY id DESC LIMIT 1";
+
+/// How many there are of this key, and that a count ends somewhere.
+pub(super) const HOW_MANY_BEFORE: &str = "SELECT count(*) FROM (SELECT 1 FROM request WHERE key=?1 AND way=?2 AND requester=?3 LIMIT 1000)";
+
+/// Whether a requester has as many waiting as they may.
+pub(super) fn has_too_many(transaction: &Transaction<'_>, request: &Kept, most: usize) -> Result<bool, rusqlite::Error> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM request WHERE way=?1 AND requester=?2 AND state IN ('pending','approved') AND ends>?3 LIMIT ?4)";
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let waiting: i64 = transaction
+        .prepare_cached(sql)?
+        .query_row(params![request.requester.way, request.requester.name, request.created, most], |row| row.get(0))?;
+    Ok(most > 0 && waiting >= most)
+}
+
+pub(super) fn due_by(connection: &Connection, now: Wall, limit: usize) -> Result<Vec<Kept>, rusqlite::Error> {
+    let sql = "SELECT id,key,way,requester,state,created,text,doc FROM request WHERE due<=?1 ORDER BY due LIMIT ?2";
+    connection.prepare_cached(sql)?.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], kept)?.collect()
+}
+
+/// All that are not over.
+pub(super) fn waiting(transaction: &Transaction<'_>) -> Result<Vec<Kept>, rusqlite::Error> {
+    let sql = "SELECT id,key,way,requester,state,created,text,doc FROM request WHERE state IN ('pending','approved')";
+    transaction.prepare_cached(sql)?.query_map([], kept)?.collect()
 }
 
 pub(super) fn events(connection: &Connection, after: u64, limit: usize) -> Result<Vec<Event>, rusqlite::Error> {
@@ -134,6 +170,7 @@ pub(super) fn kept(row: &Row<'_>) -> Result<Kept, rusqlite::Error> {
             consumed: time("consumed")?,
             reviews: doc.get("reviews")?.as_array()?.iter().map(review).collect::<Option<_>>()?,
             outcome: doc.get("outcome").cloned(),
+            plan: plan(doc.get("plan"))?,
             submitted,
         })
     };
@@ -147,6 +184,7 @@ fn doc(request: &Kept) -> Value {
         "client_nonce_sha256": STANDARD.encode(request.client_nonce_sha256),
         "expires": request.expires,
         "reviews": request.reviews.iter().map(review_value).collect::<Vec<_>>(),
+        "plan": plan_value(&request.plan),
     });
     let optional = [
         ("number", request.number.as_deref().map(Value::from)),
@@ -163,6 +201,37 @@ fn doc(request: &Kept) -> Value {
         }
     }
     doc
+}
+
+fn plan_value(plan: &Plan) -> Value {
+    let due = plan.due.iter().map(|due| match due.what {
+        Telling::Reminder => json!({ "at": due.at }),
+        Telling::Escalated(step) => json!({ "at": due.at, "step": step }),
+    });
+    let mut value = json!({ "asked_before": plan.asked_before, "due": due.collect::<Vec<_>>() });
+    if let Some(before) = &plan.before {
+        value["before"] = before.as_str().into();
+    }
+    if let Some(ended) = plan.ended {
+        value["ended"] = ended.into();
+    }
+    value
+}
+
+/// What a request of before this was kept has none of.
+fn plan(value: Option<&Value>) -> Option<Plan> {
+    let Some(value) = value else { return Some(Plan::default()) };
+    let due = |due: &Value| {
+        let step = due.get("step").map(|step| step.as_u64().and_then(|step| usize::try_from(step).ok()));
+        let what = step.map_or(Some(Telling::Reminder), |step| step.map(Telling::Escalated))?;
+        Some(Due { at: due.get("at")?.as_i64()?, what })
+    };
+    Some(Plan {
+        asked_before: u32::try_from(value.get("asked_before")?.as_u64()?).ok()?,
+        before: value.get("before").and_then(Value::as_str).map(str::to_owned),
+        ended: value.get("ended").map_or(Some(None), |ended| ended.as_i64().map(Some))?,
+        due: value.get("due")?.as_array()?.iter().map(due).collect::<Option<_>>()?,
+    })
 }
 
 /// A review as rows and events tell it.
@@ -200,7 +269,7 @@ fn review(value: &Value) -> Option<KeptReview> {
     })
 }
 
-fn person_value(person: &Approver) -> Value {
+pub(super) fn person_value(person: &Approver) -> Value {
     json!({ "issuer": person.issuer, "subject": person.subject })
 }
 

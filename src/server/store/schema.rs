@@ -5,7 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::Unavailable;
 
 /// Each step makes the next version out of the one before; a step is never changed once it was released.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE request(
   id TEXT PRIMARY KEY, key TEXT NOT NULL, way TEXT NOT NULL, requester TEXT NOT NULL,
   state TEXT NOT NULL, created INTEGER NOT NULL, ends INTEGER NOT NULL,
@@ -21,7 +22,13 @@ CREATE TABLE item(
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX item_owner ON item(kind, owner);
 CREATE INDEX item_expires ON item(expires);
-"];
+",
+    "
+ALTER TABLE request ADD COLUMN due INTEGER NOT NULL DEFAULT 9223372036854775807;
+CREATE INDEX request_due ON request(due);
+CREATE INDEX request_of ON request(way, requester, state);
+",
+];
 
 /// Brings the tables to this version; a database of a later one is left alone.
 pub(super) fn ready(connection: &mut Connection) -> Result<(), Unavailable> {

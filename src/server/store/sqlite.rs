@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::Value;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Answer, Change, Changed, Created, Effect, Filter, Item, Judge, Reviewed, Store, Unavailable, rows};
+use super::{Amend, Answer, Change, Changed, Created, Effect, Filter, Item, Judge, Limits, Reviewed, STOP, Store, Unavailable, rows};
 use crate::server::model::{Event, Kept, KeptReview, State, Wall};
 
 /// How many callers share one commit at most.
@@ -154,13 +154,51 @@ fn one(connection: &Connection, id: &str) -> Result<Option<Kept>, rusqlite::Erro
 /// Writes a request that changed, with its event.
 fn changed(transaction: &Transaction<'_>, request: &mut Kept, at: Wall, kind: &str, data: &Value) -> Result<(), rusqlite::Error> {
     request.version += 1;
+    if request.state.is_over() {
+        request.plan.ended = request.plan.ended.or(Some(at));
+    }
     rows::update(transaction, request)?;
     add_event(transaction, at, kind, Some(&request.id), data).map(drop)
 }
 
+/// An approval by break-glass is told at once, and a review of it owed from the same moment on.
+fn owed(transaction: &Transaction<'_>, request: &Kept, review: &KeptReview) -> Result<(), rusqlite::Error> {
+    let by = format!("{}#{}", review.approver.issuer, review.approver.subject);
+    let data = serde_json::json!({ "request": request.id, "by": rows::person_value(&review.approver), "name": review.name, "reason": review.comment, "at": review.at, "told": review.at });
+    let item = Item {
+        kind: super::BREAK_GLASS,
+        key: request.id.clone(),
+        owner: by,
+        handle: String::new(),
+        data: data.to_string(),
+        expires: Wall::MAX,
+    };
+    rows::put(transaction, &item, true)?;
+    add_event(transaction, review.at, "break_glass.used", None, &data).map(drop)
+}
+
+/// Until when the key of a request has to rest; what came before is put down in its plan.
+fn cooling(transaction: &Transaction<'_>, request: &mut Kept, limits: Limits) -> Result<Option<Wall>, rusqlite::Error> {
+    let of = params![request.key, request.requester.way, request.requester.name];
+    let Some(last) = transaction.prepare_cached(rows::BEFORE)?.query_row(of, rows::kept).optional()? else { return Ok(None) };
+    request.plan.asked_before = transaction.prepare_cached(rows::HOW_MANY_BEFORE)?.query_row(of, |row| row.get(0))?;
+    let rest = match last.state {
+        State::Rejected => limits.rejected,
+        State::Cancelled => limits.cancelled,
+        State::Consumed => limits.consumed,
+        State::Pending | State::Approved | State::Expired => std::time::Duration::ZERO,
+    };
+    let until = crate::server::rules::later(last.plan.ended.unwrap_or(last.created), rest);
+    request.plan.before = Some(last.id);
+    Ok(Some(until).filter(|until| *until > request.created))
+}
+
 impl Store for Sqlite {
-    fn create(&self, request: Kept) -> Answer<'_, Created> {
+    fn create_within(&self, mut request: Kept, limits: Limits) -> Answer<'_, Created> {
         self.write(move |transaction| {
+            if rows::item(transaction, STOP, "", request.created)?.is_some() {
+                return Ok(Created::Stopped);
+            }
             let waiting = transaction
                 .prepare_cached(rows::WAITING)?
                 .query_row(params![request.key, request.requester.way, request.requester.name], rows::kept);
@@ -171,6 +209,10 @@ impl Store for Sqlite {
                 // Whoever asks anew has lost what the old one could be used with.
                 old.state = State::Cancelled;
                 changed(transaction, &mut old, request.created, "request.cancelled", &serde_json::json!({ "replaced_by": request.id }))?;
+            } else if rows::has_too_many(transaction, &request, limits.waiting)? {
+                return Ok(Created::TooMany);
+            } else if let Some(until) = cooling(transaction, &mut request, limits)? {
+                return Ok(Created::Cooling(until));
             }
             rows::insert(transaction, &request)?;
             let data = serde_json::json!({ "digest": request.digest().to_string() });
@@ -221,6 +263,9 @@ impl Store for Sqlite {
                 request.decided = Some(review.at);
             }
             let (at, data) = (review.at, rows::review_value(&review));
+            if kind == "request.approved" && review.slots.iter().any(|slot| slot == crate::approval::BREAK_GLASS) {
+                owed(transaction, &request, &review)?;
+            }
             request.reviews.push(review);
             changed(transaction, &mut request, at, kind, &data)?;
             Ok(Reviewed::Kept(request))
@@ -249,6 +294,45 @@ impl Store for Sqlite {
                 ids.push(request.id);
             }
             Ok(ids)
+        })
+    }
+
+    fn due(&self, now: Wall, limit: usize) -> Answer<'_, Vec<Kept>> {
+        self.read(move |connection| rows::due_by(connection, now, limit))
+    }
+
+    fn stop(&self, stop: Item, review: KeptReview) -> Answer<'_, Option<Vec<String>>> {
+        self.write(move |transaction| {
+            if rows::item(transaction, STOP, "", review.at)?.is_some() {
+                return Ok(None);
+            }
+            rows::put(transaction, &stop, true)?;
+            let mut stopped = Vec::new();
+            for mut request in rows::waiting(transaction)? {
+                request.state = State::Rejected;
+                request.decided = Some(review.at);
+                request.reviews.push(review.clone());
+                changed(transaction, &mut request, review.at, "request.rejected", &rows::review_value(&review))?;
+                stopped.push(request.id);
+            }
+            let data =
+                serde_json::json!({ "by": rows::person_value(&review.approver), "reason": review.comment, "rejected": stopped.len() });
+            add_event(transaction, review.at, "stop.begun", None, &data)?;
+            Ok(Some(stopped))
+        })
+    }
+
+    fn amend(&self, kind: &'static str, key: &str, at: Wall, amend: Amend) -> Answer<'_, (bool, Option<Item>)> {
+        let key = key.to_owned();
+        self.write(move |transaction| {
+            let found = rows::item(transaction, kind, &key, at)?;
+            let Some(amended) = amend(found.as_ref()) else { return Ok((false, found)) };
+            match &amended.item {
+                Some(item) => drop(rows::put(transaction, item, true)?),
+                None => drop(transaction.execute("DELETE FROM item WHERE kind=?1 AND key=?2", params![kind, key])?),
+            }
+            add_event(transaction, at, amended.kind, None, &amended.data)?;
+            Ok((true, amended.item))
         })
     }
 
