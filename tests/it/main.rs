@@ -66,6 +66,7 @@ mod serve_asked;
 mod serve_duties;
 mod serve_journal;
 mod serve_laws;
+mod serve_people;
 mod serve_listen;
 mod serve_openapi;
 mod serve_requests;
