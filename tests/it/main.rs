@@ -68,6 +68,7 @@ mod serve_journal;
 mod serve_laws;
 mod serve_people;
 mod serve_listen;
+mod serve_openapi;
 mod serve_requests;
 mod serve_running;
 mod serve_states;

@@ -45,6 +45,8 @@ pub struct Person {
     pub proved: Wall,
     /// Whether this sign-on may decide.
     pub decides: bool,
+    /// The most that counts by this sign-on, whatever is shown with it.
+    pub most: Assurance,
     /// In whose place they may decide, too.
     pub acts_for: Vec<ActsFor>,
 }
@@ -61,6 +63,7 @@ impl Person {
             assurance,
             proved: on.proved.unwrap_or_default(),
             decides: true,
+            most: Assurance::Hardware,
             acts_for: Vec::new(),
         }
     }
@@ -168,7 +171,9 @@ async fn login(app: &App, token: &str) -> Result<Caller, Problem> {
         Scope::Request => None,
         Scope::Decide => {
             let on = tokens::decider(&app.identity, &*app.store, &login, now).await.map_err(|error| signed_off(&error))?;
-            Some(Person::signed_on(on, now))
+            // Whoever sent the code of a device login may have been somebody else than whoever typed it.
+            let most = if login.device { Assurance::SecondPerson } else { Assurance::Hardware };
+            Some(Person { most, ..Person::signed_on(on, now) })
         }
     };
     Ok(Caller { requester: Some(requester), person })

@@ -85,7 +85,7 @@ pub(super) async fn review(
         approver: person.approver,
         name: person.name,
         answer,
-        assurance,
+        assurance: assurance.min(person.most),
         proved,
         channel: shown.as_ref().map_or(Channel::Server, |shown| shown.channel),
         comment: say.comment,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::model::{Event, Kept, KeptReview, State, Wall};
 
 mod duties;
+mod group;
 mod rows;
 mod schema;
 mod sqlite;

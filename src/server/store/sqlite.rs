@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -7,13 +7,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::Value;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::group::{Job, connect, savepoint, write};
 use super::{
     Amend, Answer, Change, Changed, Created, Effect, Filter, Item, Judge, Limits, Reviewed, STOP, Store, Unavailable, duties, rows,
 };
 use crate::server::model::{Event, Kept, KeptReview, State, Wall};
-
-/// How many callers share one commit at most.
-const GROUP: usize = 512;
 
 /// Readers at once.
 const READERS: usize = 4;
@@ -25,10 +23,6 @@ pub struct Sqlite {
     turns: Arc<Semaphore>,
     thread: Option<JoinHandle<()>>,
 }
-
-/// Work for the writer: what it does inside the transaction, and, once that is on disk, how it tells its caller.
-type Job = Box<dyn FnOnce(&Transaction<'_>) -> Tell + Send>;
-type Tell = Box<dyn FnOnce(Result<(), &str>) + Send>;
 
 impl Sqlite {
     /// Opens the database, or makes it.
@@ -96,49 +90,6 @@ impl Drop for Sqlite {
         self.writer = None;
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
-        }
-    }
-}
-
-fn connect(path: &Path) -> Result<Connection, Unavailable> {
-    let opened = Connection::open(path).and_then(|connection| {
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "trusted_schema", false)?;
-        Ok(connection)
-    });
-    opened.map_err(|error| Unavailable(error.to_string()))
-}
-
-fn savepoint<T>(
-    transaction: &Transaction<'_>,
-    work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
-) -> Result<T, rusqlite::Error> {
-    transaction.execute_batch("SAVEPOINT one")?;
-    let done = work(transaction);
-    transaction.execute_batch(if done.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" })?;
-    done
-}
-
-/// Takes all that waits, does it in one transaction, and tells everybody when it is on disk.
-fn write(connection: &mut Connection, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        let mut tell = Vec::new();
-        let committed = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).and_then(|transaction| {
-            tell.push(first(&transaction));
-            while tell.len() < GROUP {
-                let Ok(next) = jobs.try_recv() else { break };
-                tell.push(next(&transaction));
-            }
-            transaction.commit()
-        });
-        let committed = committed.map_err(|error| error.to_string());
-        for tell in tell {
-            tell(match &committed {
-                Ok(()) => Ok(()),
-                Err(why) => Err(why),
-            });
         }
     }
 }
