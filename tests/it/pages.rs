@@ -52,15 +52,15 @@ fn states() -> Vec<(&'static str, String)> {
     let viewer = viewer();
     let frame = |path| Page::new(path, Some(&viewer), NOW);
     let first = review("linus", Answer::Approve, "team:payments", "Looks right, v2 has taken all traffic since Monday.");
-    let then = with(json!({ "argv": ["kubectl", "--context", "staging-eu-1", "delete", "namespace", "payments"],
+    let then = with(&json!({ "argv": ["kubectl", "--context", "staging-eu-1", "delete", "namespace", "payments"],
         "target": [{ "name": "cluster", "fact": { "is": ["staging-eu-1"], "files": [] } }, { "name": "namespace", "fact": { "is": ["payments"], "files": [] } }] }));
     let earlier = over(&then, State::Consumed, vec![review("grace", Answer::Approve, "team:sre", "")], Some(0), 180_000);
-    let get = with(json!({ "argv": ["kubectl", "--context", "prod-eu-1", "scale", "deploy/api", "--replicas=0"], "risk": "high" }));
+    let get = with(&json!({ "argv": ["kubectl", "--context", "prod-eu-1", "scale", "deploy/api", "--replicas=0"], "risk": "high" }));
     let push = with(
-        json!({ "argv": ["git", "push", "--force", "origin", "main"], "risk": "medium", "target": [], "asker": "ci:github-actions", "host": "runner-7" }),
+        &json!({ "argv": ["git", "push", "--force", "origin", "main"], "risk": "medium", "target": [], "asker": "ci:github-actions", "host": "runner-7" }),
     );
     let psql = with(
-        json!({ "argv": ["psql", "-h", "db.internal", "-c", "UPDATE invoices SET state = 'paid' WHERE state = 'open' AND created < now() - interval '90 days'"], "risk": "low", "asker": "person" }),
+        &json!({ "argv": ["psql", "-h", "db.internal", "-c", "UPDATE invoices SET state = 'paid' WHERE state = 'open' AND created < now() - interval '90 days'"], "risk": "low", "asker": "person" }),
     );
     let recent = [
         over(&get, State::Rejected, vec![review("linus", Answer::Reject, "team:sre", "not now")], None, 400),
@@ -78,10 +78,10 @@ fn states() -> Vec<(&'static str, String)> {
         300,
     );
     let consumed = over(&told(), State::Consumed, vec![first, review("grace", Answer::Approve, "team:sre", "")], Some(0), 200);
-    let hard = kept(&with(json!({ "argv": hostile(), "stdin": "unseen", "program_sha256": "unpinned", "uid": 0, "user": "root",
+    let hard = kept(&with(&json!({ "argv": hostile(), "stdin": "unseen", "program_sha256": "unpinned", "uid": 0, "user": "root",
         "justification": "<img src=x onerror=alert(1)>", "host": "host<b>", "asker": "agent:<i>evil</i>" })));
     let long: String = "x".repeat(200_000);
-    let long = kept(&with(json!({ "argv": ["printf", "%s", long] })));
+    let long = kept(&with(&json!({ "argv": ["printf", "%s", long] })));
     let rows = |mine: &'static str| {
         [(&get, "req_1"), (&told(), "req_2"), (&push, "req_3"), (&psql, "req_4")]
             .map(|(told, id)| row(&Kept { id: id.to_owned(), ..kept(told) }, NOW, if id == "req_3" { mine } else { "" }))
@@ -177,7 +177,7 @@ fn a_page_with_its_style_and_script_is_small() {
 
 #[test]
 fn a_hostile_argument_stays_one_visible_argument() {
-    let html = plain(&with(json!({ "argv": hostile() })));
+    let html = plain(&with(&json!({ "argv": hostile() })));
     for (what, found) in
         [("an escape", '\u{1b}'), ("a turn of direction", '\u{202e}'), ("a zero-width space", '\u{200b}'), ("a return", '\r')]
     {
@@ -206,7 +206,7 @@ fn a_hostile_argument_stays_one_visible_argument() {
 #[test]
 fn a_long_argument_is_whole_on_the_card_and_cut_visibly_in_a_list() {
     let long = format!("{}THE-END", "x".repeat(200_000));
-    let told = with(json!({ "argv": ["printf", long] }));
+    let told = with(&json!({ "argv": ["printf", long] }));
     let html = plain(&told);
     assert!(html.contains("THE-END") && html.contains("200007 bytes"));
     let line = words::in_a_list(kept(&told).submitted.said().argv.as_slice());

@@ -60,7 +60,7 @@ impl Site {
     }
 
     /// Asks for something; what a host tells is `changes` away from the usual.
-    fn ask(&self, changes: Value) -> String {
+    fn ask(&self, changes: &Value) -> String {
         let (now, told) = (now(), with(changes));
         let id = request_id(now).unwrap();
         let person = Some(gate::approval::Approver { issuer: format!("{}/dev/idp", self.url), subject: "bob".to_owned() });
@@ -95,7 +95,7 @@ impl Site {
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             match line.strip_prefix("ask ") {
-                Some(changes) => writeln!(tell, "{}", self.ask(serde_json::from_str(changes).unwrap())).unwrap(),
+                Some(changes) => writeln!(tell, "{}", self.ask(&serde_json::from_str(changes).unwrap())).unwrap(),
                 None => said.push(line),
             }
         }
@@ -112,7 +112,7 @@ fn by(team: &str, assurance: &str) -> Value {
 #[test]
 fn two_people_approve_and_see_each_other_do_it() {
     let site = Site::new();
-    let id = site.ask(json!({ "terms": { "approvers": ["team:payments", "team:security"], "threshold": 1, "assurance": "second-person",
+    let id = site.ask(&json!({ "terms": { "approvers": ["team:payments", "team:security"], "threshold": 1, "assurance": "second-person",
         "within_s": 900, "valid_s": 300, "channels": ["server"], "justification": [], "escalate": [] } }));
     site.walk("both", &[&id]);
     let request = site.request(&id);
@@ -125,7 +125,7 @@ fn two_people_approve_and_see_each_other_do_it() {
 #[test]
 fn of_two_at_once_one_decides_and_the_other_is_told() {
     let site = Site::new();
-    let id = site.ask(json!({ "terms": by("team:payments", "second-person") }));
+    let id = site.ask(&json!({ "terms": by("team:payments", "second-person") }));
     site.walk("at_once", &[&id]);
     let request = site.request(&id);
     assert_eq!((request.state, request.reviews.len()), (State::Approved, 1));
@@ -134,14 +134,14 @@ fn of_two_at_once_one_decides_and_the_other_is_told() {
 #[test]
 fn the_inbox_lives_and_is_walked_by_keys() {
     let site = Site::new();
-    let id = site.ask(json!({ "terms": by("team:payments", "second-person") }));
+    let id = site.ask(&json!({ "terms": by("team:payments", "second-person") }));
     site.walk("inbox", &[&id]);
 }
 
 #[test]
 fn a_request_is_read_and_rejected_without_a_script() {
     let site = Site::new();
-    let id = site.ask(json!({ "terms": by("team:payments", "second-person") }));
+    let id = site.ask(&json!({ "terms": by("team:payments", "second-person") }));
     site.walk("plain", &[&id]);
     let request = site.request(&id);
     assert_eq!(request.state, State::Rejected);
@@ -151,7 +151,7 @@ fn a_request_is_read_and_rejected_without_a_script() {
 #[test]
 fn nobody_decides_on_their_own_request_and_strangers_do_not_see_it() {
     let site = Site::new();
-    let id = site.ask(json!({ "terms": by("team:security", "second-person") }));
+    let id = site.ask(&json!({ "terms": by("team:security", "second-person") }));
     site.walk("own", &[&id]);
     assert_eq!(site.request(&id).state, State::Pending);
 }
@@ -159,7 +159,7 @@ fn nobody_decides_on_their_own_request_and_strangers_do_not_see_it() {
 #[test]
 fn what_comes_from_elsewhere_changes_nothing_and_no_page_stands_in_a_frame() {
     let site = Site::new();
-    let id = site.ask(json!({ "terms": by("team:payments", "second-person") }));
+    let id = site.ask(&json!({ "terms": by("team:payments", "second-person") }));
     site.walk("elsewhere", &[&id]);
     assert_eq!(site.request(&id).state, State::Pending);
 }
@@ -167,7 +167,7 @@ fn what_comes_from_elsewhere_changes_nothing_and_no_page_stands_in_a_frame() {
 #[test]
 fn a_session_that_ended_leads_to_signing_on_again() {
     let site = Site::new();
-    let id = site.ask(json!({ "terms": by("team:payments", "second-person") }));
+    let id = site.ask(&json!({ "terms": by("team:payments", "second-person") }));
     site.walk("ended", &[&id]);
     assert_eq!(site.request(&id).state, State::Pending);
 }
@@ -175,7 +175,7 @@ fn a_session_that_ended_leads_to_signing_on_again() {
 #[test]
 fn terms_that_want_a_second_factor_lead_to_it_and_back() {
     let site = Site::new();
-    let id = site.ask(json!({ "terms": by("team:payments", "fresh-mfa") }));
+    let id = site.ask(&json!({ "terms": by("team:payments", "fresh-mfa") }));
     site.walk("step_up", &[&id]);
     let request = site.request(&id);
     assert_eq!((request.state, request.reviews[0].assurance), (State::Approved, Assurance::FreshMfa));
@@ -185,7 +185,7 @@ fn terms_that_want_a_second_factor_lead_to_it_and_back() {
 fn approving_needs_the_end_of_the_command_on_the_screen() {
     let site = Site::new();
     let argv: Vec<String> = (0..200).map(|word| format!("word-{word}")).collect();
-    let id = site.ask(json!({ "argv": argv, "terms": by("team:payments", "second-person") }));
+    let id = site.ask(&json!({ "argv": argv, "terms": by("team:payments", "second-person") }));
     site.walk("long", &[&id]);
     assert_eq!(site.request(&id).state, State::Approved);
 }
@@ -193,7 +193,7 @@ fn approving_needs_the_end_of_the_command_on_the_screen() {
 #[test]
 fn something_narrower_is_offered_by_a_rejection() {
     let site = Site::new();
-    let id = site.ask(json!({ "argv": ["rm", "-rf", "a b"], "terms": by("team:payments", "second-person") }));
+    let id = site.ask(&json!({ "argv": ["rm", "-rf", "a b"], "terms": by("team:payments", "second-person") }));
     site.walk("narrower", &[&id]);
     let request = site.request(&id);
     assert_eq!(request.state, State::Rejected);
@@ -212,7 +212,7 @@ fn a_passkey_is_registered_once_by_its_owner_and_with_verification() {
 #[test]
 fn a_thousand_waiting_requests_are_a_small_first_page() {
     let site = Site::new();
-    let ids: Vec<String> = (0..1000).map(|_| site.ask(json!({ "terms": by("team:payments", "second-person") }))).collect();
+    let ids: Vec<String> = (0..1000).map(|_| site.ask(&json!({ "terms": by("team:payments", "second-person") }))).collect();
     let all = runtime().block_on(site.app.store().list(Filter { limit: 2000, ..Filter::default() })).unwrap();
     assert_eq!(all.len(), ids.len());
     site.walk("many", &[]);

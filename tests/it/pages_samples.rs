@@ -38,7 +38,7 @@ pub fn told() -> Value {
 }
 
 /// Sets members of what a host tells.
-pub fn with(changes: Value) -> Value {
+pub fn with(changes: &Value) -> Value {
     let mut told = told();
     for (name, value) in changes.as_object().unwrap() {
         told[name] = value.clone();

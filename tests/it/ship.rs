@@ -157,7 +157,10 @@ fn large_entries_go_in_smaller_batches_and_what_no_datagram_holds_goes_as_a_shor
         }
         drop(log);
         ship_all(&world);
-        assert!(receiver.entries().into_iter().eq((0..121).map(|seq| (seq, 1))), "{kind}");
+        let kept = receiver.entries();
+        assert!(kept.keys().copied().eq(0..121), "{kind}: {kept:?}");
+        // A datagram has no answer: where the receiver's buffer was full, one may come twice.
+        assert!(kind != "http" || kept.values().all(|count| *count == 1), "{kept:?}");
     }
 }
 

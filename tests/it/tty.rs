@@ -13,7 +13,7 @@ use nix::sys::stat::Mode;
 use nix::sys::termios::{Termios, tcgetattr};
 
 /// Longer than anything takes on a busy machine; reached only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A real terminal with a program in it, read as a person sees it.
 pub struct Tty {
