@@ -59,16 +59,20 @@ impl Teller<'_> {
         args: &RunArgs,
     ) -> Result<Result<ApprovalRequest, Box<(Request, Refusal)>>, Error> {
         let at_terminal = channel::unreachable(&asked, &Self::settings(args)).is_none();
-        let or_terminal = |asked: ApprovalRequest, why: String| {
-            if at_terminal { Ok(asked) } else { Err(Box::new((asked.request().clone(), Refusal::Unreachable(why)))) }
+        let or_terminal = |asked: ApprovalRequest, why: String| -> Result<Result<ApprovalRequest, _>, Error> {
+            if !at_terminal {
+                return Ok(Err(Box::new((asked.request().clone(), Refusal::Unreachable(why)))));
+            }
+            self.previewed_at_terminal(asked).map(Ok)
         };
         if self.around.policy.server().is_none() {
-            return Ok(Ok(asked));
+            return Ok(Ok(if at_terminal { self.previewed_at_terminal(asked)? } else { asked }));
         }
         // The key that this host is known by is the log's, which is made with it.
         let log = self.open()?;
-        Ok(match elsewhere::reach(&self.around, &self.place, asked.asked())? {
-            Reach::Nowhere => Ok(asked),
+        match elsewhere::reach(&self.around, &self.place, asked.asked())? {
+            Reach::Nowhere if at_terminal => self.previewed_at_terminal(asked).map(Ok),
+            Reach::Nowhere => Ok(Ok(asked)),
             Reach::Distrusted(why) => or_terminal(asked, why.to_owned()),
             Reach::There(_) if !justified(&asked) => {
                 let why = unjustified(&asked);
@@ -76,20 +80,20 @@ impl Teller<'_> {
             }
             Reach::There(there) => {
                 let used = |digest: crate::approval::Digest| log.used(&digest.to_string()).map_err(|error| log_failed(&error));
-                match there.prepare(asked, &self.place.directory, used)? {
+                match there.prepare(asked, &self.place.directory, used, |asked| self.previewed(asked))? {
                     Prepared::Not(asked, why) => or_terminal(asked, why),
                     Prepared::Busy(asked) => {
                         note("another gate on this host waits for the very same command");
-                        Err(Box::new((asked.request().clone(), Refusal::Pending)))
+                        Ok(Err(Box::new((asked.request().clone(), Refusal::Pending))))
                     }
                     Prepared::Ready(asked, asking) => {
                         self.id = asked.request().id();
                         self.elsewhere.asking = Some(asking);
-                        Ok(asked)
+                        Ok(Ok(asked))
                     }
                 }
             }
-        })
+        }
     }
 
     /// Whether the request was made, and recorded, by an earlier run.
