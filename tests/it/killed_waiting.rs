@@ -34,18 +34,18 @@ fn call(url: &str, token: &str, method: &str, path: &str, body: &Value) -> Optio
 struct Site {
     trial: Trial,
     world: World,
-    grace: String,
+    bob: String,
 }
 
 impl Site {
     fn new() -> Self {
         let trial = Trial::start();
-        let (status, keys) = call(&trial.url, "", "GET", "/v1/keys", &Value::Null).unwrap();
-        assert_eq!(status, 200, "{keys}");
+        let (_, keys) = call(&trial.url, "", "GET", "/v1/keys", &Value::Null).unwrap();
         let server = format!("[server]\nurl = \"{}\"\nkey = \"{}\"\ndev = true\n", trial.url, keys["keys"][0]["vkey"].as_str().unwrap());
-        let world = trial.log_in(World::new().user_policy(&format!("{OTHERS}{server}")), "ada", &[]);
-        let grace = token(&trial.person("grace", &["--decide"]));
-        Self { trial, world, grace }
+        let terms = OTHERS.replace("[terms.medium]", "[terms.medium]\ndev = true");
+        let world = trial.log_in(World::new().user_policy(&format!("{terms}{server}")), "alice", &[]);
+        let bob = token(&trial.person("bob", &["--decide"]));
+        Self { trial, world, bob }
     }
 
     /// Approves what waits, until told to stop; a server that is not there is asked again.
@@ -53,14 +53,14 @@ impl Site {
         let client = client();
         let mut known = String::new();
         while !over.load(Ordering::Relaxed) {
-            let request = client.get(format!("{}/v1/requests?state=pending&wait=1", self.trial.url)).bearer_auth(&self.grace);
+            let request = client.get(format!("{}/v1/requests?state=pending&wait=1", self.trial.url)).bearer_auth(&self.bob);
             let Ok(answer) = request.header("if-none-match", &known).send() else { continue };
             known = answer.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned()).unwrap_or_default();
             let page: Value = answer.bytes().ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
             for request in page["requests"].as_array().into_iter().flatten() {
                 let path = format!("/v1/requests/{}/reviews", request["id"].as_str().unwrap());
                 let review = json!({ "review": "approve", "digest": request["digest"], "comment": "" });
-                call(&self.trial.url, &self.grace, "POST", &path, &review);
+                call(&self.trial.url, &self.bob, "POST", &path, &review);
             }
         }
     }
@@ -163,10 +163,10 @@ fn a_server_that_is_killed_at_any_moment_loses_nothing_and_every_command_runs_on
         let file = format!("ran-{round}");
         let child = started(&site.world, &line(&file));
         let request = site.newest(&["pending"]);
-        let (url, grace) = (site.trial.url.clone(), site.grace.clone());
+        let (url, bob) = (site.trial.url.clone(), site.bob.clone());
         let approve = move || {
             let review = json!({ "review": "approve", "digest": request["digest"], "comment": "" });
-            call(&url, &grace, "POST", &format!("/v1/requests/{}/reviews", request["id"].as_str().unwrap()), &review)
+            call(&url, &bob, "POST", &format!("/v1/requests/{}/reviews", request["id"].as_str().unwrap()), &review)
         };
         match round % 4 {
             // Nobody decided yet.

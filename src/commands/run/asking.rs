@@ -27,6 +27,8 @@ type Judged = Result<Grant, (Request, Refusal)>;
 #[derive(Default)]
 pub(super) struct Other {
     asking: Option<Box<Asking>>,
+    /// Why the server that is named is not asked.
+    unasked: Option<String>,
     decider: Option<Decider>,
 }
 
@@ -59,20 +61,21 @@ impl Teller<'_> {
         args: &RunArgs,
     ) -> Result<Result<ApprovalRequest, Box<(Request, Refusal)>>, Error> {
         let at_terminal = channel::unreachable(&asked, &Self::settings(args)).is_none();
-        let or_terminal = |asked: ApprovalRequest, why: String| -> Result<Result<ApprovalRequest, _>, Error> {
-            if !at_terminal {
-                return Ok(Err(Box::new((asked.request().clone(), Refusal::Unreachable(why)))));
-            }
-            self.previewed_at_terminal(asked).map(Ok)
-        };
         if self.around.policy.server().is_none() {
             return Ok(Ok(if at_terminal { self.previewed_at_terminal(asked)? } else { asked }));
         }
         // The key that this host is known by is the log's, which is made with it.
         let log = self.open()?;
-        match elsewhere::reach(&self.around, &self.place, asked.asked())? {
-            Reach::Nowhere if at_terminal => self.previewed_at_terminal(asked).map(Ok),
-            Reach::Nowhere => Ok(Ok(asked)),
+        let mut unasked = None;
+        let mut or_terminal = |asked: ApprovalRequest, why: String| {
+            if !at_terminal {
+                return Err(Box::new((asked.request().clone(), Refusal::Unreachable(why))));
+            }
+            unasked = Some(why);
+            Ok(asked)
+        };
+        let found = match elsewhere::reach(&self.around, &self.place, asked.asked())? {
+            Reach::Nowhere => Ok(asked),
             Reach::Distrusted(why) => or_terminal(asked, why.to_owned()),
             Reach::There(_) if !justified(&asked) => {
                 let why = unjustified(&asked);
@@ -84,15 +87,20 @@ impl Teller<'_> {
                     Prepared::Not(asked, why) => or_terminal(asked, why),
                     Prepared::Busy(asked) => {
                         note("another gate on this host waits for the very same command");
-                        Ok(Err(Box::new((asked.request().clone(), Refusal::Pending))))
+                        Err(Box::new((asked.request().clone(), Refusal::Pending)))
                     }
                     Prepared::Ready(asked, asking) => {
                         self.id = asked.request().id();
                         self.elsewhere.asking = Some(asking);
-                        Ok(Ok(asked))
+                        Ok(asked)
                     }
                 }
             }
+        };
+        self.elsewhere.unasked = unasked;
+        match found {
+            Ok(asked) if at_terminal && self.elsewhere.asking.is_none() => self.previewed_at_terminal(asked).map(Ok),
+            found => Ok(found),
         }
     }
 
@@ -106,7 +114,15 @@ impl Teller<'_> {
         let typed = String::from_utf8_lossy(asked.request().program().typed_name()).into_owned();
         let past = log.similar(&typed, &asked.request().context().words, SIMILAR).unwrap_or_default();
         drop(log);
-        let Some(asking) = &self.elsewhere.asking else { return Ok(channel::ask(asked, &past, &Self::settings(args), None)) };
+        let Some(asking) = &self.elsewhere.asking else {
+            let unasked = self.elsewhere.unasked.take();
+            return Ok(match channel::ask(asked, &past, &Self::settings(args), None) {
+                Answered::Unreachable(why) => {
+                    Answered::Unreachable(unasked.map_or(why.clone(), |of| format!("{why}; nor is the server asked: {of}")))
+                }
+                answered => answered,
+            });
+        };
         if let Some(view) = &asking.decided {
             return Ok(Answered::Server(Box::new(view.clone())));
         }

@@ -164,7 +164,9 @@ impl Elsewhere {
             }
             slot.forget();
         }
-        let fresh = previewed(fresh)?;
+        // What previews wrote is left out where the whole would be too long to be told.
+        let shown = previewed(fresh.clone())?;
+        let fresh = if Submitted::parse(shown.text()).is_ok() { shown } else { fresh };
         let kept = Kept {
             url: self.server.url.clone(),
             id: None,
