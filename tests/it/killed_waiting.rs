@@ -161,7 +161,7 @@ fn a_server_that_is_killed_at_any_moment_loses_nothing_and_every_command_runs_on
     let mut site = Site::new();
     for round in 0..kills(8, 200) {
         let file = format!("ran-{round}");
-        let child = started(&site.world, &line(&file));
+        let child = started(&site.world, &line(&file).each_ref().map(String::as_str));
         let request = site.newest(&["pending"]);
         let (url, bob) = (site.trial.url.clone(), site.bob.clone());
         let approve = move || {

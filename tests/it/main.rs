@@ -40,6 +40,7 @@ mod identity_hostile;
 mod identity_login;
 mod identity_real;
 mod identity_support;
+mod jobs;
 mod keeping;
 mod keys;
 mod killed;

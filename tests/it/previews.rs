@@ -14,13 +14,13 @@ use crate::world::{GATE, TOOLS, World};
 /// A deployment whose preview is this.
 fn policy(preview: &str) -> String {
     let allowed = ["cat", "ls", "seq", "printenv", "tty", "readlink"];
-    let allow = allowed.map(|name| format!("[[rule]]\nid = \"own.{name}\"\ntool = \"{name}\"\neffect = \"allow\"\n")).concat();
+    let allow = allowed
+        .map(|name| format!("[[rule]]\nid = \"own.{name}\"\ntool = \"{name}\"\neffect = \"allow\"\noperands.only = [\"*\"]\n"))
+        .concat();
     format!("{OTHERS}[[rule]]\nid = \"own.deploy\"\ntool = \"deploy\"\neffect = \"ask\"\nreason = \"R.\"\npreview = [{preview}]\n{allow}")
 }
 
 fn at_work(world: World) -> World {
-    let tools = ["cat", "ls", "seq", "printenv", "tty", "readlink"];
-    let world = tools.iter().fold(world, |world, name| world.user_tool(name, &format!("version = 1\n[tool]\nnames = [\"{name}\"]\n")));
     let deploy = "version = 1\n[tool]\nnames = [\"deploy\"]\nsecret = [\"--password\"]\n";
     world.user_tool("deploy", deploy).program("deploy", "#!/bin/sh\necho \"$@\" >> ran\n")
 }
@@ -161,5 +161,7 @@ fn the_card_at_a_terminal_shows_what_the_preview_wrote() {
     }
     assert!(!screen.contains("deploy \u{1b}[31m"));
     tty.type_in("no\n");
+    tty.wait_for("Why not?");
+    tty.type_in("\n");
     tty.end();
 }
