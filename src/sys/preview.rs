@@ -111,7 +111,7 @@ impl Child {
         let mut open = true;
         loop {
             let left = deadline.saturating_sub(clock::now()?.boot);
-            let mut entries = [(open.then(|| output.as_raw_fd())).unwrap_or(-1), self.ended.as_raw_fd()].map(|fd| libc::pollfd {
+            let mut entries = [if open { output.as_raw_fd() } else { -1 }, self.ended.as_raw_fd()].map(|fd| libc::pollfd {
                 fd,
                 events: libc::POLLIN,
                 revents: 0,
