@@ -187,6 +187,6 @@ fn port(address: &IpAddr, from: SocketAddr) -> u16 {
 }
 
 fn refusal(status: StatusCode, title: &str) -> Response {
-    let problem = serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16() });
+    let problem = serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": title });
     (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
 }
