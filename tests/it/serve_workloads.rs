@@ -36,6 +36,7 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let (liar, directory) = (Liar::new(), tempfile::TempDir::new().unwrap());
         let people = issuer("people", &liar.url, "").replace("SECRET", &secret_file(directory.path(), "secret"));
         let workload = |name: &str, way: &str, more: &str| {
