@@ -63,6 +63,7 @@ mod record;
 mod report;
 mod search;
 mod serve_asked;
+mod serve_checkpoints;
 mod serve_duties;
 mod serve_hostile;
 mod serve_journal;
