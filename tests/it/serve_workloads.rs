@@ -67,9 +67,14 @@ impl Site {
     }
 
     /// Ann approves what waits: as whom it was asked.
-    fn approved(&self, world: &World, child: Child) -> Value {
-        let path = "/v1/requests?state=pending";
-        let waiting = std::iter::repeat_with(|| self.call("GET", path, None)["requests"][0].take()).find(Value::is_object).unwrap();
+    fn approved(&self, world: &World, mut child: Child) -> Value {
+        let waiting = loop {
+            assert!(child.try_wait().unwrap().is_none(), "{}", world.wait(child));
+            let found = self.call("GET", "/v1/requests?state=pending", None)["requests"].as_array_mut().and_then(Vec::pop);
+            if let Some(found) = found {
+                break found;
+            }
+        };
         let say = json!({ "review": "approve", "digest": waiting["digest"] });
         let told = self.call("POST", &format!("/v1/requests/{}/reviews", waiting["id"].as_str().unwrap()), Some(&say));
         assert_eq!(told["state"], "approved", "{told}");
