@@ -221,6 +221,19 @@ told = cat.call("POST", "/v1/configuration/confirm", {"digest": told["file"]}, e
 assert told["confirmed_by"], told
 problem(ann.call("POST", "/v1/configuration/confirm", {"digest": "0" * 64}), 422, "validation")
 
+# What administrators look after.
+watched = {"/v1/hosts": "hosts", "/v1/webhooks/dead": "dead"}
+for path in watched.keys() & server.described.document["paths"].keys():
+    problem(bob.call("GET", path), 403, "forbidden")
+    assert ann.call("GET", path, expect=200).json[watched[path]] == []
+if "/v1/webhooks/retry" in server.described.document["paths"]:
+    problem(ann.call("POST", "/v1/webhooks/retry", {"webhook": "none", "event": 1}), 404, "not-found")
+    server.described.called.add("retry")
+
+# Nobody has a passkey yet, and the page says so.
+settings = ann.browser.go(f"{url}/settings")
+assert settings.status == 200 and b"asskey" in settings.body, settings
+
 # A command line without a browser: it asks at most as another person.
 verifier = secrets.token_urlsafe(32)
 wish = {"host": "pad", "scope": "request+decide", "code_challenge": b64url(hashlib.sha256(verifier.encode()).digest())}
