@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::error::Error;
 use super::session::{self, SignedOn};
@@ -21,7 +22,9 @@ const SECOND: Wall = 1_000_000_000;
 const CODE: Wall = 120 * SECOND;
 
 /// How long somebody may take to type the code that a command line shows.
-pub(super) const DEVICE: Wall = 600 * SECOND;
+pub(super) const DEVICE_SECONDS: u32 = 600;
+
+const DEVICE: Wall = DEVICE_SECONDS as Wall * SECOND;
 
 /// The seconds between two questions whether the person has answered.
 pub(super) const INTERVAL: u32 = 5;
@@ -48,14 +51,19 @@ pub(super) struct Wish {
 }
 
 /// The wish as it comes: query of a page, or body of the device flow.
-#[derive(Clone, Default, Debug, Deserialize)]
+#[derive(Clone, Default, Debug, Deserialize, ToSchema)]
 pub(super) struct RawWish {
+    /// The host, as the command line calls it: 1 to 253 bytes.
     #[serde(default)]
     pub host: String,
+    /// `request` (which it is where this is left out) or `request+decide`.
     pub scope: Option<String>,
+    /// SHA-256 of a verifier, in base64url without padding.
     #[serde(default)]
     pub code_challenge: String,
+    /// The key of the host's log, which the login makes known.
     pub key: Option<String>,
+    /// That key's signature of this login, in base64.
     pub key_proof: Option<String>,
 }
 
