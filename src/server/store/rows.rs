@@ -151,8 +151,11 @@ pub(super) fn kept(row: &Row<'_>) -> Result<Kept, rusqlite::Error> {
     let doc = parsed(&row.get::<_, String>(7)?, 7)?;
     let submitted = Submitted::parse(&row.get::<_, String>(6)?).map_err(|_| bad(6))?;
     let request = || {
-        let requester =
-            Requester { way: row.get(2).ok()?, name: row.get(3).ok()?, person: person(doc.get("person"))?, job: job(doc.get("job"))? };
+        let job = match doc.get("job") {
+            Some(job) => Some(Job::new(job.get("name")?.as_str()?, job.get("url")?.as_str()?)?),
+            None => None,
+        };
+        let requester = Requester { way: row.get(2).ok()?, name: row.get(3).ok()?, person: person(doc.get("person"))?, job };
         let time = |name: &str| doc.get(name).map_or(Some(None), |time| time.as_i64().map(Some));
         let text = |name: &str| doc.get(name).and_then(Value::as_str).map(str::to_owned);
         Some(Kept {
@@ -177,11 +180,6 @@ pub(super) fn kept(row: &Row<'_>) -> Result<Kept, rusqlite::Error> {
         })
     };
     request().ok_or_else(|| bad(7))
-}
-
-fn job(value: Option<&Value>) -> Option<Option<Job>> {
-    let Some(value) = value else { return Some(None) };
-    Job::new(value.get("name")?.as_str()?, value.get("url")?.as_str()?).map(Some)
 }
 
 fn doc(request: &Kept) -> Value {
