@@ -3,14 +3,17 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gate::approval::Submitted;
 use gate::policy::Assurance;
+use gate::server::identity::proof_text;
 use gate::text::hex;
 use reqwest::blocking::Response;
 use serde_json::{Value, json};
 
 use crate::approver_support::{Trial, request, token};
-use crate::serving::{client, submitted};
+use crate::serving::{client, host_key, submitted};
 
 /// A call with exactly these headers.
 fn bare(trial: &Trial, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
@@ -68,6 +71,21 @@ fn what_is_given_to_others_is_short_and_ones_own() {
     assert_eq!(make(&bob, vec!["team:sre"; 1000]), 403);
     assert_eq!(make(&bob, vec!["team:security"]), 403);
     assert_eq!(make(&bob, vec!["team:sre"]), 201);
+}
+
+#[test]
+fn whoever_is_nobody_yet_leaves_little_behind() {
+    let trial = Trial::start();
+    let challenge = "c".repeat(43);
+    let begin = |host: &str, name: &str| {
+        let (vkey, key) = host_key(name);
+        let proof = STANDARD.encode(key.sign(proof_text(&trial.url, &challenge).as_bytes()));
+        let body = json!({ "host": host, "code_challenge": challenge, "key": vkey.to_string(), "key_proof": proof }).to_string();
+        bare(&trial, "POST", "/v1/login/device", &[("content-type", "application/json")], &body).status().as_u16()
+    };
+    assert_eq!(begin("h", "gate.local/h"), 200);
+    assert_eq!(begin("h", &"x".repeat(100_000)), 400);
+    assert_eq!(begin(&"h".repeat(100_000), "gate.local/h"), 400);
 }
 
 #[test]

@@ -29,6 +29,9 @@ const DEVICE: Wall = DEVICE_SECONDS as Wall * SECOND;
 /// The seconds between two questions whether the person has answered.
 pub(super) const INTERVAL: u32 = 5;
 
+/// What a host's key and its name are long at most, in bytes.
+const LONGEST_KEY: usize = 512;
+
 /// Letters that are told apart when read aloud, and that spell nothing.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
@@ -82,6 +85,8 @@ impl RawWish {
         }
         let key = match (&self.key, &self.key_proof) {
             (None, None) => None,
+            // Whoever is nobody yet is kept here for a while: what they send is short.
+            (Some(key), Some(_)) if key.len() > LONGEST_KEY => return Err(refused("`key` is longer than 512 bytes")),
             (Some(key), Some(proof)) => {
                 let vkey = Vkey::parse(key).map_err(|_| refused("`key` is no verifier key"))?;
                 let proof = STANDARD.decode(proof).map_err(|_| refused("`key_proof` is no base64"))?;
