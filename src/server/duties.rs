@@ -66,7 +66,7 @@ pub struct Confirming {
 
 /// Says what is wrong with these sections.
 pub(super) fn check(settings: &Settings) -> Result<(), String> {
-    let is_person = |slot: &&String| slot.strip_prefix("person:").is_some_and(|person| super::api::person_of(person).is_some());
+    let is_person = |slot: &&String| Approver::of_slot(slot).is_some();
     let people = settings.break_glass.people.iter().chain(&settings.configuration.administrators);
     if let Some(wrong) = people.clone().find(|slot| !is_person(slot)) {
         return Err(format!("`{wrong}` is not a person; here they are named one by one, as `person:ISSUER#SUBJECT`"));
@@ -83,11 +83,6 @@ pub(super) fn check(settings: &Settings) -> Result<(), String> {
         return Err("`remind` of `[break_glass]` cannot be `0s`".to_owned());
     }
     Ok(())
-}
-
-/// A person as items name them: `ISSUER#SUBJECT`.
-pub fn named(person: &Approver) -> String {
-    format!("{}#{}", person.issuer, person.subject)
 }
 
 /// A person as events name them.
@@ -113,10 +108,10 @@ impl ActsFor {
 
 /// In whose place somebody may decide now.
 pub async fn acts_for(app: &App, person: &Approver) -> Result<Vec<ActsFor>, Unavailable> {
-    let me = named(person);
+    let me = person.named();
     let all = app.store.items(DELEGATION, None, app.now()?).await?;
     let mine = all.iter().filter(|item| item.handle == me && item.owner != me);
-    Ok(mine.filter_map(|item| Some(ActsFor { person: super::api::person_of(&item.owner)?, given: slots_of(item)? })).collect())
+    Ok(mine.filter_map(|item| Some(ActsFor { person: Approver::parse(&item.owner)?, given: slots_of(item)? })).collect())
 }
 
 /// The slots that an item of this kind gives.

@@ -46,6 +46,7 @@ mod killed;
 mod log;
 mod pages;
 mod pages_flows;
+mod pages_passkeys;
 mod pages_samples;
 mod passkeys;
 mod passkeys_elsewhere;

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::caller::{Caller, person_of};
+use super::caller::Caller;
 use super::problem::Problem;
 use super::requests::body;
 use super::stop::reason;
 use super::view::time;
+use crate::approval::Approver;
 use crate::server::app::{App, request_id};
-use crate::server::duties::{DELEGATION, named, slots_of, told};
+use crate::server::duties::{DELEGATION, slots_of, told};
 use crate::server::rules::later;
 use crate::server::store::{Amended, Item};
 
@@ -72,7 +73,7 @@ impl DelegationView {
 /// Lists what the caller has given and was given.
 #[utoipa::path(get, path = "/v1/delegations", responses((status = 200, body = Delegations), (status = 401, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Delegations>, Problem> {
-    let me = named(&caller.person()?.approver);
+    let me = caller.person()?.approver.named();
     let all = app.store.items(DELEGATION, None, app.now()?).await?;
     let mine = all.iter().filter(|item| item.owner == me || item.handle == me);
     Ok(Json(Delegations { delegations: mine.filter_map(DelegationView::of).collect() }))
@@ -93,7 +94,7 @@ pub(super) async fn make(
     if !person.decides || make.slots.is_empty() || !make.slots.iter().all(|slot| person.slots.contains(slot)) {
         return Err(Problem::forbidden("only slots of one's own can be given, by a sign-on that may decide"));
     }
-    let to = person_of(&make.to)
+    let to = Approver::parse(&make.to)
         .filter(|to| *to != person.approver)
         .ok_or_else(|| Problem::validation("`to` is another person, `ISSUER#SUBJECT`"))?;
     let now = app.now()?;
@@ -102,7 +103,7 @@ pub(super) async fn make(
     if until <= now || until > later(now, app.settings.delegation.longest.0) {
         return Err(Problem::validation("`until` is over, or later than the server's configuration lets"));
     }
-    let me = named(&person.approver);
+    let me = person.approver.named();
     if app.store.items(DELEGATION, Some(&me), now).await?.len() >= MOST {
         return Err(Problem::rate_limited("there are 20 already; revoke some", std::time::Duration::from_mins(1)));
     }
@@ -110,7 +111,7 @@ pub(super) async fn make(
         kind: DELEGATION,
         key: request_id(now)?.replacen("req_", "dlg_", 1),
         owner: me,
-        handle: named(&to),
+        handle: to.named(),
         data: json!({ "slots": make.slots, "reason": why }).to_string(),
         expires: until,
     };
@@ -132,7 +133,7 @@ pub(super) async fn revoke(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let person = caller.person()?.approver.clone();
-    let me = named(&person);
+    let me = person.named();
     let end = move |item: Option<&Item>| {
         let item = item.filter(|item| item.owner == me || item.handle == me)?;
         Some(Amended { item: None, kind: "delegation.revoked", data: json!({ "id": item.key, "by": told(&person) }) })

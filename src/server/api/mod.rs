@@ -14,6 +14,8 @@ mod break_glass;
 mod caller;
 mod configuration;
 mod delegations;
+mod operators;
+mod person;
 mod problem;
 mod receipt;
 mod requests;
@@ -23,7 +25,9 @@ mod stop;
 mod using;
 mod view;
 
-pub use caller::{Caller, Person, host_signs, person_of};
+pub use caller::{Caller, Person, host_signs};
+pub use operators::MOST_DEAD;
+pub use person::{LONGEST_COMMENT, WRONG_NUMBERS, glass_is_broken, keep};
 pub use problem::Problem;
 
 use super::app::App;
@@ -79,6 +83,9 @@ fn described(app: &Arc<App>) -> (axum::Router<Arc<App>>, utoipa::openapi::OpenAp
         .routes(routes!(break_glass::review))
         .routes(routes!(configuration::read))
         .routes(routes!(configuration::confirm))
+        .routes(routes!(operators::hosts))
+        .routes(routes!(operators::dead))
+        .routes(routes!(operators::retry))
         .layer(middleware::from_fn_with_state(Arc::clone(app), caller::authenticate));
     let open = OpenApiRouter::new().routes(routes!(keys));
     OpenApiRouter::with_openapi(Described::openapi()).merge(proved).merge(open).split_for_parts()

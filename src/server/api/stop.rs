@@ -13,10 +13,9 @@ use super::problem::Problem;
 use super::requests::body;
 use super::view::time;
 use crate::approval::Answer;
-use crate::policy::Channel;
 use crate::server::app::App;
-use crate::server::duties::{named, told};
-use crate::server::model::{KeptReview, Wall};
+use crate::server::duties::told;
+use crate::server::model::Wall;
 use crate::server::store::{Amended, Item, STOP};
 
 /// So many distinct people lift a stop.
@@ -80,7 +79,7 @@ pub(super) fn reason(text: &str) -> Result<String, Problem> {
 /// Somebody of one of these slots, signed on so that they may decide.
 pub(super) fn of_slots<'a>(caller: &'a Caller, slots: &[String]) -> Result<&'a Person, Problem> {
     let person = caller.person()?;
-    if person.decides && person.slots.iter().any(|slot| slots.contains(slot)) {
+    if person.is_of(slots) {
         return Ok(person);
     }
     Err(Problem::forbidden("the server's configuration names other people for this"))
@@ -107,23 +106,12 @@ pub(super) async fn stop(
     let item = Item {
         kind: STOP,
         key: String::new(),
-        owner: named(&person.approver),
+        owner: person.approver.named(),
         handle: String::new(),
         data: json!({ "reason": reason, "since": now, "lifted_by": [] }).to_string(),
         expires: Wall::MAX,
     };
-    let review = KeptReview {
-        approver: person.approver.clone(),
-        name: person.name.clone(),
-        answer: Answer::Reject,
-        assurance: person.assurance,
-        proved: person.proved,
-        channel: Channel::Server,
-        comment: format!("emergency stop: {reason}"),
-        slots: person.slots.clone(),
-        at: now,
-        evidence: None,
-    };
+    let review = person.clone().says(Answer::Reject, format!("emergency stop: {reason}"), now);
     for id in app.store.stop(item, review).await?.unwrap_or_default() {
         app.live.tell(&id);
     }
@@ -135,7 +123,7 @@ pub(super) async fn stop(
     responses((status = 200, body = Stopped), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn lift(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Stopped>, Problem> {
     let lifter = of_slots(&caller, &app.settings.stop.people)?.approver.clone();
-    let me = named(&lifter);
+    let me = lifter.named();
     let lift = move |item: Option<&Item>| {
         let item = item?;
         let mut data: Value = serde_json::from_str(&item.data).ok()?;
