@@ -20,6 +20,7 @@ mod slots;
 mod sshsig;
 mod submitted;
 mod verify;
+pub mod warnings;
 mod webauthn;
 
 pub use allowed_signers::{AllowedSigners, BadLine, NotVouched, Signer, Wanted};
@@ -37,6 +38,6 @@ pub use receipt::{Claims, Expected, LONGEST_RECEIPT, NotAReceipt, RECEIPT_AGE, R
 pub use review::{Answer, Approver, Refusal, Review};
 pub use slots::{BREAK_GLASS, Filler, acting_for, behind, breaks_glass, filled, may_decide};
 pub use sshsig::{MAX_ARMOR, Sshsig};
-pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Rule, Said, Submitted, Word};
+pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Part, Rule, Said, Submitted, Word};
 pub use verify::{Answers, Root, Trust, verify};
 pub use webauthn::{Assertion, PasskeyKey, Registration, RelyingParty, Unproved};

@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { readFileSync } from "node:fs";
+import duties from "./flows_duties.mjs";
 import passkeys from "./flows_passkeys.mjs";
 
 const [modules, pictures, base, flow, id, other] = process.argv.slice(2);
@@ -256,7 +257,8 @@ const flows = {
   },
 };
 
-Object.assign(flows, passkeys({ base, id, other, pictures, is, has, tell, somebody, state }));
+const kit = { base, id, other, pictures, is, has, tell, ask, somebody, state };
+Object.assign(flows, passkeys(kit), duties(kit));
 try {
   await flows[flow]();
 } catch (error) {

@@ -129,7 +129,7 @@ impl Trial {
         (response.status().as_u16(), serde_json::from_slice(&response.bytes().unwrap()).unwrap_or_default())
     }
 
-    /// The request that somebody's command waits for, once it was asked.
+    /// The request that somebody may decide, once it was asked.
     pub fn waiting(&self, world: &World) -> String {
         let mut found = Value::Null;
         until("asked", || {

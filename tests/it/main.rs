@@ -45,6 +45,7 @@ mod keys;
 mod killed;
 mod log;
 mod pages;
+mod pages_duties;
 mod pages_flows;
 mod pages_passkeys;
 mod pages_samples;

@@ -156,6 +156,7 @@ fn what_a_passkey_approved_on_the_page_runs_and_is_verified_again_from_the_recor
     let bob = bob.env("SSH_AUTH_SOCK", &agent.socket);
     keygen(&bob, "own", &["ed25519"]);
     agent.add(&bob, "own");
+    let bob = trial.log_in(bob, "bob", &["--decide"]);
     let alice = asks(&trial);
     let approvers: PathBuf = alice.config().join("approvers.json");
     let mut waits = None;
@@ -164,7 +165,7 @@ fn what_a_passkey_approved_on_the_page_runs_and_is_verified_again_from_the_recor
         enrols(&trial, &bob, &file, line.strip_prefix("enrol ")?);
         fs::copy(&file, &approvers).unwrap();
         waits = Some(started(&alice, &["--", "sh", "-c", "echo ran >> ran"]));
-        Some(trial.waiting(&alice))
+        Some(trial.waiting(&bob))
     });
     let ran = alice.wait(waits.unwrap());
     assert_eq!((ran.code(), runs(&alice)), (0, 1), "{ran}");

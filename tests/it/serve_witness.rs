@@ -74,17 +74,21 @@ fn a_host_anchors_its_log_at_the_server_and_an_older_copy_of_it_is_refused() {
 }
 
 /// A log that its owner can write as they please.
-struct Log {
-    host: Host,
+pub struct Log {
+    pub host: Host,
     leaves: Vec<Hash>,
 }
 
 impl Log {
-    fn new() -> Self {
-        Self { host: Host::new("gate.test/h/1"), leaves: Vec::new() }
+    pub fn new() -> Self {
+        Self::of("gate.test/h/1")
     }
 
-    fn grown(&self, other: &str, to: usize) -> Self {
+    pub fn of(name: &str) -> Self {
+        Self { host: Host::new(name), leaves: Vec::new() }
+    }
+
+    pub fn grown(&self, other: &str, to: usize) -> Self {
         let host = Host {
             vkey: self.host.vkey.clone(),
             secret: SigningKey::from_pkcs8(&self.host.pkcs8).unwrap(),
@@ -113,9 +117,13 @@ impl Log {
         consistency(from as u64, self.leaves.len() as u64, &mut node).unwrap()
     }
 
-    /// Asks, with the proof from this size.
+    /// What asks for a countersignature, with the proof from this size.
+    pub fn asks(&self, old: usize) -> String {
+        add_checkpoint(old as u64, &self.proof(old), &self.note())
+    }
+
     fn asked(&self, server: &Server, old: usize) -> Answer {
-        post(server, &add_checkpoint(old as u64, &self.proof(old), &self.note()))
+        post(server, &self.asks(old))
     }
 }
 

@@ -6,7 +6,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Json, Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
@@ -18,7 +18,7 @@ use super::stop::{of_slots, reason};
 use super::view::{RequestView, time};
 use crate::approval::{Answer, BREAK_GLASS as SLOT};
 use crate::server::app::App;
-use crate::server::duties::told;
+use crate::server::duties::{OwedReview, told};
 use crate::server::model::KeptReview;
 use crate::server::rules::may_break_glass;
 use crate::server::store::{Amended, BREAK_GLASS, Item};
@@ -98,12 +98,8 @@ pub(super) async fn use_it(
 pub(super) async fn owed(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Owed>, Problem> {
     of_slots(&caller, &app.settings.break_glass.reviewers)?;
     let all = app.store.items(BREAK_GLASS, None, app.now()?).await?;
-    let owed = all.iter().filter_map(|item| {
-        let data: Value = serde_json::from_str(&item.data).ok()?;
-        let reason = data.get("reason")?.as_str()?.to_owned();
-        Some(OwedView { id: item.key.clone(), by: item.owner.clone(), reason, at: time(data.get("at")?.as_i64()?) })
-    });
-    Ok(Json(Owed { owed: owed.collect() }))
+    let view = |OwedReview { id, by, reason, at }| OwedView { id, by, reason, at: time(at) };
+    Ok(Json(Owed { owed: all.iter().filter_map(OwedReview::of).map(view).collect() }))
 }
 
 /// Somebody else has looked at it.

@@ -6,7 +6,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Json, Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
@@ -16,7 +16,7 @@ use super::stop::reason;
 use super::view::time;
 use crate::approval::Approver;
 use crate::server::app::{App, request_id};
-use crate::server::duties::{DELEGATION, slots_of, told};
+use crate::server::duties::{DELEGATION, Delegation, delegations, told};
 use crate::server::rules::later;
 use crate::server::store::{Amended, Item};
 
@@ -56,27 +56,17 @@ pub(super) struct Delegations {
     delegations: Vec<DelegationView>,
 }
 
-impl DelegationView {
-    fn of(item: &Item) -> Option<Self> {
-        let data: Value = serde_json::from_str(&item.data).ok()?;
-        Some(Self {
-            id: item.key.clone(),
-            from: item.owner.clone(),
-            to: item.handle.clone(),
-            slots: slots_of(item)?,
-            until: time(item.expires),
-            reason: data.get("reason")?.as_str()?.to_owned(),
-        })
+impl From<Delegation> for DelegationView {
+    fn from(Delegation { id, from, to, slots, until, reason }: Delegation) -> Self {
+        Self { id, from, to, slots, until: time(until), reason }
     }
 }
 
 /// Lists what the caller has given and was given.
 #[utoipa::path(get, path = "/v1/delegations", responses((status = 200, body = Delegations), (status = 401, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Delegations>, Problem> {
-    let me = caller.person()?.approver.named();
-    let all = app.store.items(DELEGATION, None, app.now()?).await?;
-    let mine = all.iter().filter(|item| item.owner == me || item.handle == me);
-    Ok(Json(Delegations { delegations: mine.filter_map(DelegationView::of).collect() }))
+    let mine = delegations(&app, &caller.person()?.approver, app.now()?).await?;
+    Ok(Json(Delegations { delegations: mine.into_iter().map(DelegationView::from).collect() }))
 }
 
 /// Lets somebody decide in the caller's place.
@@ -115,7 +105,7 @@ pub(super) async fn make(
         data: json!({ "slots": make.slots, "reason": why }).to_string(),
         expires: until,
     };
-    let view = DelegationView::of(&item).ok_or_else(Problem::unavailable)?;
+    let view = Delegation::of(&item).map(DelegationView::from).ok_or_else(Problem::unavailable)?;
     let made =
         json!({ "id": item.key, "by": told(&person.approver), "to": item.handle, "slots": make.slots, "until": until, "reason": why });
     let kept = item.clone();

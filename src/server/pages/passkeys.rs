@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answers::{Failure, shown};
+use super::delegations;
 use super::here::{Here, Vouched};
 use super::html::{Page, PasskeyView, Settings};
 use super::view::Moment;
@@ -67,7 +68,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, here: Here) -> Result<Resp
     };
     let passkeys = own(&app, here.person(), here.now).await?.into_iter().filter_map(view).collect();
     let page = Page::new("/settings", Some(&here.viewer), here.now);
-    Ok(shown(&Settings { page, passkeys, possible: party(&app).is_some() }))
+    let (delegations, giving) = (delegations::mine(&app, &here).await?, delegations::giving(&app, &here).await?);
+    Ok(shown(&Settings { page, passkeys, possible: party(&app).is_some(), delegations, giving }))
 }
 
 /// Gives one's registration out as the file that `gate approvers add --registration` takes.
@@ -97,7 +99,7 @@ pub(super) async fn options(State(app): State<Arc<App>>, vouched: Result<Vouched
             "rp": { "id": party.id(), "name": "gate" },
             "user": {
                 "id": URL_SAFE_NO_PAD.encode(sha256(here.person().named().as_bytes())),
-                "name": here.on.name, "displayName": here.on.name,
+                "name": here.who.name, "displayName": here.who.name,
             },
             "challenge": URL_SAFE_NO_PAD.encode(challenge),
             "pubKeyCredParams": algorithms,
