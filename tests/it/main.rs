@@ -65,6 +65,7 @@ mod record;
 mod report;
 mod search;
 mod serve_asked;
+mod serve_checkpoints;
 mod serve_duties;
 mod serve_journal;
 mod serve_laws;

@@ -75,7 +75,7 @@ fn administrators_see_hosts_whose_logs_went_wrong_and_send_webhooks_again_that_n
         forked.grown("b", 3).asks(3),
     ];
     for ask in asks {
-        let _ = runtime().block_on(witness::countersign(&site.app, &Asked::parse(ask.as_bytes()).unwrap())).unwrap();
+        let _ = runtime().block_on(witness::countersign(&site.app, &Asked::parse(ask.as_bytes()).unwrap(), None)).unwrap();
     }
     let known = runtime().block_on(hosts::all(&site.app, now())).unwrap();
     let stands: Vec<_> =

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::checkpoints::Countersigned;
 use crate::approval::{Approver, behind};
 use crate::policy::Escalation;
 use crate::server::app::App;
@@ -119,6 +120,9 @@ pub(super) struct RequestView {
     /// The signed decision, for the requester.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
+    /// The checkpoint that came with the request, countersigned; only in the answer to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub countersigned: Option<Countersigned>,
     /// What is asked: the object that the digest is taken over.
     #[schema(value_type = Object)]
     pub approval_request: Value,
@@ -174,6 +178,7 @@ impl RequestView {
             url: app.page(&request.id),
             reviews: reviews.collect(),
             receipt: None,
+            countersigned: None,
             approval_request: serde_json::from_str(request.submitted.text()).unwrap_or_default(),
             outcome: request.outcome.clone(),
         }
