@@ -5,12 +5,14 @@ const csrf = $("meta[name=csrf]")?.content ?? "";
 const ahead = Number(document.documentElement.dataset.now) - Date.now();
 const say = (text) => { $("#say").textContent = text; };
 
+// What the API says of errors is a fragment.
+const sentence = (text) => text.replace(/`/g, "").replace(/^./, (first) => first.toUpperCase()).replace(/[^.!?]$/, "$&.");
 async function call(path, body, method = "POST") {
   const headers = { "content-type": "application/json", "x-gate-csrf": csrf };
   const answer = await fetch(path, { method, headers, body: JSON.stringify(body), redirect: "error" });
   const json = await answer.json().catch(() => ({}));
   if (answer.ok) return json;
-  throw Object.assign(new Error(json.detail || json.title || `The server answered ${answer.status}.`), { status: answer.status, type: json.type ?? "" });
+  throw Object.assign(new Error(sentence(json.detail || json.title || `the server answered ${answer.status}`)), { status: answer.status, type: json.type ?? "" });
 }
 
 // Time left, by the server's clock.
@@ -122,7 +124,14 @@ const refused = (error) => (error.name === "NotAllowedError" ? "The passkey was 
 const unread = "Read the command to its end first: scroll it down.";
 let read = false, ready = () => {};
 if ($("#end")) new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) { read = true; ready(); } }).observe($("#end"));
-const stepUp = () => location.assign(`/auth/step-up?return=${encodeURIComponent(location.pathname)}`);
+// What was typed is there again after a second factor.
+const typed = ["comment", "glass-why"].map((id) => document.getElementById(id)).filter(Boolean);
+for (const field of typed) field.value = sessionStorage.getItem(field.id + location.pathname) ?? "", sessionStorage.removeItem(field.id + location.pathname);
+if ($("#glass-why")?.value) $(".glass").open = true;
+function stepUp() {
+  for (const field of typed) if (field.value) sessionStorage.setItem(field.id + location.pathname, field.value);
+  location.assign(`/auth/step-up?return=${encodeURIComponent(location.pathname)}`);
+}
 
 // Forms of which the API takes the fields.
 const as = { number: Number, time: (text) => new Date(text).toISOString() };

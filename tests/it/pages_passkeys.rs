@@ -141,7 +141,7 @@ fn asks(trial: &Trial) -> World {
     let (_, keys) = trial.call("", "GET", "/v1/keys", &[], &Value::Null);
     let key = keys["keys"][0]["vkey"].as_str().unwrap();
     let policy = format!(
-        "version = 1\n[layer]\nembedded = \"off\"\n[terms.medium]\nassurance = \"passkey\"\nchannels = [\"server\"]\n\
+        "version = 1\n[layer]\nembedded = \"off\"\n[terms.medium]\nassurance = \"passkey\"\nchannels = [\"server\"]\ndev = true\n\
          [server]\nurl = \"{}\"\nkey = \"{key}\"\ndev = true\n",
         trial.url
     );

@@ -86,7 +86,7 @@ pub(super) async fn make(
     }
     let to = Approver::parse(&make.to)
         .filter(|to| *to != person.approver)
-        .ok_or_else(|| Problem::validation("`to` is another person, `ISSUER#SUBJECT`"))?;
+        .ok_or_else(|| Problem::validation("`to` has to be another person, `ISSUER#SUBJECT`"))?;
     let now = app.now()?;
     let until: jiff::Timestamp = make.until.parse().map_err(|_| Problem::validation("`until` is no time of RFC 3339"))?;
     let until = i64::try_from(until.as_nanosecond()).unwrap_or(i64::MAX);

@@ -8,6 +8,7 @@ use super::viewer::{Glass, May};
 use super::{story, words};
 use crate::approval::{Answer, Approver, Rule, Said, warnings};
 use crate::policy::{Assurance, Justification};
+use crate::server::api::glass_is_broken;
 use crate::server::model::{Kept, KeptReview, State, Wall};
 use crate::text;
 
@@ -39,6 +40,7 @@ pub fn card(kept: &Kept, around: &Around, may: May) -> Card {
         facts: facts(said),
         terms: terms(said),
         slots: slots(kept),
+        broken: glass_is_broken(kept),
         before: around.before.map(|before| story::before(kept, before, now)),
         steps: story::steps(kept, now),
         reviews: kept.reviews.iter().map(|one| review(one, now)).collect(),

@@ -64,6 +64,11 @@ pub struct Inbox<'a> {
 impl Framed for Inbox<'_> {}
 
 impl Inbox<'_> {
+    /// Whether the emergency stop stands.
+    fn stopped(&self) -> bool {
+        self.page.viewer.is_some_and(|viewer| viewer.stopped.is_some())
+    }
+
     /// How many wait; on one of several pages nobody counted all.
     fn waiting(&self) -> String {
         format!("{}{}", self.rows.len(), if self.next.is_some() { "+" } else { "" })

@@ -37,7 +37,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, here: Here, Path(id): Path
     let earlier = earlier(&app, &here, &request).await?;
     let recent = recent(&app, &here, &request).await?;
     let before = match &request.plan.before {
-        Some(before) => app.store.request(before).await?,
+        Some(before) => app.store.request(before).await?.filter(|before| here.may_see(&app, before)),
         None => None,
     };
     let around = Around { earlier: earlier.as_ref(), recent: &recent, before: before.as_ref(), now: here.now };

@@ -194,6 +194,8 @@ pub struct Card {
     pub terms: Vec<Field>,
     /// Who was asked.
     pub slots: Vec<SlotView>,
+    /// Whether one person approved it alone, without those who were asked.
+    pub broken: bool,
     /// The same, asked before.
     pub before: Option<Before>,
     /// Who is asked later, and when people are reminded.
