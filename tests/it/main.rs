@@ -88,6 +88,7 @@ mod ship;
 mod sshsig;
 mod store_conformance;
 mod text;
+mod trying;
 mod tty;
 mod upkeep;
 mod verify;
