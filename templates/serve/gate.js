@@ -219,7 +219,6 @@ if (form) {
   };
   form.onsubmit = (event) => { event.preventDefault(); send("reject", comment.value.trim()); };
   const narrower = $("#narrower");
-  $(".narrow").hidden = false;
   narrower.value = all("#cmd li").map((word) => [...word.querySelectorAll(".r")].map((row) => row.textContent).join("")).join("\n").slice(0, 4000);
   const before = narrower.value;
   $("#narrow").onclick = () => {

@@ -321,8 +321,8 @@ fn every_state_of_every_page_is_clean_in_a_browser() {
     for (name, html) in states().into_iter().chain(unusual()) {
         fs::write(place.join(format!("{name}.html")), html).unwrap();
     }
-    for (path, bytes) in [(assets::css(), assets::CSS), (assets::js(), assets::JS)] {
-        fs::write(place.join(path.trim_start_matches('/')), bytes).unwrap();
+    for (path, text) in [(assets::css(), &*assets::CSS), (assets::js(), &*assets::JS)] {
+        fs::write(place.join(path.trim_start_matches('/')), text).unwrap();
     }
     let all: Vec<(String, String)> =
         headers::headers(&[]).iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
