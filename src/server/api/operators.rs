@@ -95,7 +95,7 @@ pub(super) struct Which {
 }
 
 /// Lists the hosts that the witness knows.
-#[utoipa::path(get, path = "/v1/hosts", responses((status = 200, body = Hosts), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/v1/hosts", operation_id = "list_hosts", responses((status = 200, body = Hosts), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn hosts(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Hosts>, Problem> {
     of_slots(&caller, &app.settings.configuration.administrators)?;
     let hosts = hosts::all(&app, app.now()?).await?.into_iter().map(|host| HostView {
@@ -110,7 +110,7 @@ pub(super) async fn hosts(State(app): State<Arc<App>>, Extension(caller): Extens
 }
 
 /// Lists webhooks that never arrived, a hundred at most.
-#[utoipa::path(get, path = "/v1/webhooks/dead", responses((status = 200, body = DeadWebhooks), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/v1/webhooks/dead", operation_id = "list_dead_webhooks", responses((status = 200, body = DeadWebhooks), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn dead(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<DeadWebhooks>, Problem> {
     of_slots(&caller, &app.settings.configuration.administrators)?;
     let view = |Dead { webhook, event, kind, tries, why, until }| DeadView { webhook, event, kind, tries, why, until: time(until) };
@@ -118,7 +118,7 @@ pub(super) async fn dead(State(app): State<Arc<App>>, Extension(caller): Extensi
 }
 
 /// Has one of them sent again, with all its tries before it.
-#[utoipa::path(post, path = "/v1/webhooks/retry", request_body = Which,
+#[utoipa::path(post, path = "/v1/webhooks/retry", operation_id = "retry_webhook", request_body = Which,
     responses((status = 204, description = "it is sent again"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn retry(
