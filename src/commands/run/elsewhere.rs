@@ -147,7 +147,7 @@ impl Elsewhere {
         used: impl FnOnce(Digest) -> Result<bool, Error>,
     ) -> Result<Prepared, Error> {
         let key = match Submitted::parse(fresh.text()) {
-            Ok(submitted) => submitted.key().to_owned(),
+            Ok(submitted) => submitted.key(),
             Err(why) => return Ok(Prepared::Not(fresh, format!("it cannot be put to a server: {}", why.0))),
         };
         let (slot, found) = match Slot::take(state, &key)? {

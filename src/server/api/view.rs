@@ -1,10 +1,10 @@
 //! A request as the API tells it.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::approval::{Approver, behind};
+use crate::approval::{Approver, Submitted, behind};
 use crate::policy::Escalation;
 use crate::server::app::App;
 use crate::server::asking::asked_at;
@@ -121,7 +121,8 @@ pub(super) struct RequestView {
     pub receipt: Option<String>,
     /// What is asked: the object that the digest is taken over.
     #[schema(value_type = Object)]
-    pub approval_request: Value,
+    #[serde(serialize_with = "object")]
+    pub approval_request: Submitted,
     /// How the command ended, as the host told it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -174,10 +175,14 @@ impl RequestView {
             url: app.page(&request.id),
             reviews: reviews.collect(),
             receipt: None,
-            approval_request: serde_json::from_str(request.submitted.text()).unwrap_or_default(),
+            approval_request: request.submitted.clone(),
             outcome: request.outcome.clone(),
         }
     }
+}
+
+fn object<S: Serializer>(submitted: &Submitted, serializer: S) -> Result<S::Ok, S::Error> {
+    submitted.value().serialize(serializer)
 }
 
 /// A moment as RFC 3339 in UTC.

@@ -6,8 +6,8 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 use serde_json::{Value, json};
 
-use super::{Filter, Item};
-use crate::approval::{Answer, Approver, Submitted};
+use super::{Filter, Item, memo};
+use crate::approval::{Answer, Approver};
 use crate::policy::{Assurance, Channel};
 use crate::server::model::{Due, Event, Kept, KeptReview, Plan, Requester, State, Telling, Wall};
 
@@ -19,7 +19,7 @@ pub(super) const WAITING: &str = "SELECT id,key,way,requester,state,created,text
 
 pub(super) fn insert(transaction: &Transaction<'_>, request: &Kept) -> Result<(), rusqlite::Error> {
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO request(id,key,way,requester,state,created,ends,text,doc,due) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+        "INSERT INTO request(id,key,way,requester,state,created,ends,text,doc,due,alike) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
     )?;
     insert.execute(params![
         request.id,
@@ -31,8 +31,10 @@ pub(super) fn insert(transaction: &Transaction<'_>, request: &Kept) -> Result<()
         ends(request),
         request.submitted.text(),
         doc(request).to_string(),
-        due(request)
+        due(request),
+        request.submitted.said().alike()
     ])?;
+    memo::remember(&request.id, &request.submitted);
     Ok(())
 }
 
@@ -68,6 +70,10 @@ pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Kept>
     if let Some((way, name)) = &filter.requester {
         sql.push_str(" AND way=? AND requester=?");
         values.extend([way.clone(), name.clone()]);
+    }
+    if let Some(alike) = &filter.alike {
+        sql.push_str(" AND alike=?");
+        values.push(alike.clone());
     }
     if let Some(before) = &filter.before {
         sql.push_str(" AND id<?");
@@ -148,7 +154,7 @@ fn read_item(kind: &'static str, row: &Row<'_>) -> Result<Item, rusqlite::Error>
 /// A row as a request; a row that is none is an error, and never a request with less in it.
 pub(super) fn kept(row: &Row<'_>) -> Result<Kept, rusqlite::Error> {
     let doc = parsed(&row.get::<_, String>(7)?, 7)?;
-    let submitted = Submitted::parse(&row.get::<_, String>(6)?).map_err(|_| bad(6))?;
+    let submitted = memo::submitted(row.get_ref(0)?.as_str()?, row.get_ref(6)?.as_str()?).map_err(|_| bad(6))?;
     let request = || {
         let requester = Requester { way: row.get(2).ok()?, name: row.get(3).ok()?, person: person(doc.get("person"))? };
         let time = |name: &str| doc.get(name).map_or(Some(None), |time| time.as_i64().map(Some));
