@@ -33,6 +33,7 @@ CREATE INDEX request_of ON request(way, requester, state);
 ALTER TABLE request ADD COLUMN alike TEXT NOT NULL DEFAULT '';
 CREATE INDEX request_alike ON request(alike, id);
 CREATE INDEX request_newest ON request(state, id);
+CREATE INDEX request_newest_of ON request(way, requester, id);
 ",
 ];
 
