@@ -48,7 +48,7 @@ impl Root {
         if asked.terms_layer.is_some_and(|layer| layer < self.layer) {
             return Some("these terms are those of a layer that is more trusted than the one that names the server");
         }
-        let trial = (self.dev || dev) && asked.terms_layer.is_some() && !asked.terms.dev;
+        let trial = (self.dev || dev) && !asked.terms.dev;
         trial.then_some("the server is one for trying things out, and these terms do not say `dev = true`")
     }
 }

@@ -118,10 +118,19 @@ impl Reader {
 
     /// How many entries the newest kept checkpoint has that carries a line of this witness; 0 where none does.
     pub fn seen_by(&self, witness: &CosignerKey) -> Result<u64, Error> {
+        self.seen_where(|note| !note.lines(witness.name(), witness.id()).is_empty())
+    }
+
+    /// The same of a witness of which only the name is known.
+    pub fn seen_under(&self, name: &str) -> Result<u64, Error> {
+        self.seen_where(|note| note.names(name))
+    }
+
+    fn seen_where(&self, wanted: impl Fn(&Note) -> bool) -> Result<u64, Error> {
         let head = self.head()?;
         let (mut size, mut left) = (0, LOOKED_AT);
         self.each_countersigned(&head, "size>=?1 ORDER BY size DESC", 0, |checkpoint, note| {
-            if !note.lines(witness.name(), witness.id()).is_empty() {
+            if wanted(&note) {
                 size = checkpoint.size;
             }
             left -= 1;

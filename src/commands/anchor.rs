@@ -16,7 +16,7 @@ use crate::sys::http::Http;
 use crate::text;
 
 /// How far a witness's clock may be from ours, in seconds.
-const CLOCKS: u64 = 600;
+pub(super) const CLOCKS: u64 = 600;
 
 /// A witness is asked once more where it named another size, and where the log grew meanwhile.
 const TRIES: u32 = 4;
@@ -230,7 +230,7 @@ fn without_null(mut value: Value) -> Value {
 }
 
 /// The signed end of the log.
-fn end(reader: &Reader) -> Result<(Checkpoint, Note), Error> {
+pub(super) fn end(reader: &Reader) -> Result<(Checkpoint, Note), Error> {
     let text = reader.checkpoint().map_err(|error| log_failed(&error))?;
     let parsed = Note::parse(&text).ok().and_then(|note| Some((Checkpoint::parse(note.text()).ok()?, note)));
     parsed.ok_or_else(|| Error::internal("the log's end is not a checkpoint"))

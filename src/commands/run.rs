@@ -3,6 +3,7 @@
 mod asking;
 mod elsewhere;
 mod fixed;
+mod vouching;
 mod waiting;
 
 use std::ffi::OsString;

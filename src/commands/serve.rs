@@ -13,6 +13,7 @@ use crate::approval::sha256;
 use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::key::{SigningKey, Vkey};
+use crate::policy::Risk;
 use crate::server::app::{App, DecisionKey};
 use crate::server::confirmed::{self, InForce};
 use crate::server::identity::dev::{self, DevProvider};
@@ -136,13 +137,14 @@ fn trial(args: &ServeArgs) -> Result<(Settings, InForce), Error> {
     Ok((settings, InForce::of_file(text)))
 }
 
-/// What somebody who tries it out does next.
+/// What somebody who tries it out does next: a policy that says so, since such a server decides nothing otherwise.
 fn tried_out(app: &App) -> String {
     let (url, key) = (&app.settings.url, &app.key.vkey);
+    let terms: String = Risk::ALL.iter().map(|risk| format!("terms.{}.dev = true\n", risk.word())).collect();
     format!(
         "a trial: anybody may sign on as anybody at {url}\n\
          put this into your policy.toml, and then `gate login`, and ask for something:\n\n\
-         [server]\nurl = \"{url}\"\nkey = \"{key}\"\n"
+         version = 1\n{terms}\n[server]\nurl = \"{url}\"\nkey = \"{key}\"\ndev = true\n"
     )
 }
 

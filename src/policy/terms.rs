@@ -19,6 +19,9 @@ pub enum Risk {
 }
 
 impl Risk {
+    /// All, the least first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+
     /// The word that policies and records use.
     pub fn word(self) -> &'static str {
         match self {
@@ -31,7 +34,7 @@ impl Risk {
 
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Low, Self::Medium, Self::High, Self::Critical].into_iter().find(|known| known.word() == word)
+        Self::ALL.into_iter().find(|known| known.word() == word)
     }
 }
 

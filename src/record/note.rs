@@ -88,6 +88,11 @@ impl Note {
         self.signatures.iter().filter(|line| line.name == name && line.id == id).cloned().collect()
     }
 
+    /// Whether it has a line with this name, whatever that is worth.
+    pub fn names(&self, name: &str) -> bool {
+        self.signatures.iter().any(|line| line.name == name)
+    }
+
     /// Whether the key signed this text: a line is its own and holds, and no line that says it is the key's fails.
     pub fn is_signed_by(&self, vkey: &Vkey) -> bool {
         let mut own = self.signatures.iter().filter(|line| line.name == vkey.name() && line.id == vkey.id()).peekable();

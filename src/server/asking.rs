@@ -30,6 +30,8 @@ pub struct Asking {
     pub per_minute: u32,
     /// How long after a request was made those who are asked are reminded; two at most.
     pub reminders: Reminders,
+    /// Whether a host has to send its log's checkpoint with what it asks and uses, and its key has to be known.
+    pub checkpoint: bool,
 }
 
 impl Default for Asking {
@@ -41,6 +43,7 @@ impl Default for Asking {
             waiting: 1000,
             per_minute: 600,
             reminders: Reminders(vec![Span(Duration::from_mins(5))]),
+            checkpoint: false,
         }
     }
 }

@@ -46,6 +46,8 @@ pub enum Refused {
     Size(u64),
     /// The proof does not hold, or the log was forked before.
     Inconsistent,
+    /// Whoever asks knows that the log was seen with so many entries, and comes with fewer.
+    Back(u64),
 }
 
 /// What a log looked like when it was countersigned last.
@@ -79,7 +81,7 @@ async fn line(State(app): State<Arc<App>>) -> String {
 
 async fn add_checkpoint(State(app): State<Arc<App>>, body: Bytes) -> Response {
     let Some(asked) = Asked::parse(&body) else { return StatusCode::BAD_REQUEST.into_response() };
-    match countersign(&app, &asked).await {
+    match countersign(&app, &asked, None).await {
         Ok(Ok(line)) => format!("{line}\n").into_response(),
         Ok(Err(refused)) => refused.into_response(),
         Err(unavailable) => {
@@ -92,7 +94,7 @@ async fn add_checkpoint(State(app): State<Arc<App>>, body: Bytes) -> Response {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         match self {
-            Self::Malformed => StatusCode::BAD_REQUEST.into_response(),
+            Self::Malformed | Self::Back(_) => StatusCode::BAD_REQUEST.into_response(),
             Self::Unknown => StatusCode::NOT_FOUND.into_response(),
             Self::Forbidden => StatusCode::FORBIDDEN.into_response(),
             Self::Size(size) => (StatusCode::CONFLICT, [(header::CONTENT_TYPE, "text/x.tlog.size")], format!("{size}\n")).into_response(),
@@ -102,16 +104,20 @@ impl IntoResponse for Refused {
 }
 
 /// Countersigns a host's checkpoint if it begins with what was countersigned before. What is signed is remembered, durably, before the
-/// signature leaves: whatever is killed when, there is never a second root of one size.
-pub async fn countersign(app: &App, asked: &Asked) -> Result<Result<Line, Refused>, Unavailable> {
+/// signature leaves: whatever is killed when, there is never a second root of one size. `of` is the one log, as its key is called
+/// for short, that whoever asks may speak for; none where that is all the same.
+pub async fn countersign(app: &App, asked: &Asked, of: Option<&str>) -> Result<Result<Line, Refused>, Unavailable> {
     let Ok(checkpoint) = Checkpoint::parse(asked.note.text()) else { return Ok(Err(Refused::Malformed)) };
     let known = keys(app, &checkpoint.origin).await?;
     if known.is_empty() {
-        return Ok(Err(Refused::Unknown));
+        return Ok(Err(if of.is_some() { Refused::Forbidden } else { Refused::Unknown }));
     }
-    let Some(key) = known.iter().find(|key| asked.note.is_signed_by(key)) else { return Ok(Err(Refused::Forbidden)) };
+    let mut own = known.iter().filter(|key| of.is_none_or(|of| key.short() == of));
+    let Some(key) = own.find(|key| asked.note.is_signed_by(key)) else { return Ok(Err(Refused::Forbidden)) };
     if asked.old > checkpoint.size {
-        return Ok(Err(Refused::Malformed));
+        let kept = app.store.item(SEEN, &key.to_string(), app.now()?).await?.map(|item| item.data);
+        let seen = read(kept.as_deref())?.0.size;
+        return Ok(Err(if seen == asked.old { Refused::Back(seen) } else { Refused::Malformed }));
     }
     for _ in 0..TRIES {
         let now = app.now()?;

@@ -22,6 +22,8 @@ use crate::world::{GATE, Ran, TOOLS, World};
 pub struct Trial {
     pub world: World,
     pub url: String,
+    /// What it said until it served.
+    pub said: String,
     port: u16,
     child: Child,
 }
@@ -43,8 +45,8 @@ impl Trial {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let world = World::new();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = serve(&world, port);
-        Self { world, url: format!("http://localhost:{port}"), port, child }
+        let (child, said) = serve(&world, port);
+        Self { world, url: format!("http://localhost:{port}"), said, port, child }
     }
 
     /// Ends it as the machine would.
@@ -55,7 +57,7 @@ impl Trial {
 
     /// Starts it again, with what it kept.
     pub fn again(&mut self) {
-        self.child = serve(&self.world, self.port);
+        (self.child, self.said) = serve(&self.world, self.port);
     }
 
     /// The server's own directory.
@@ -134,7 +136,7 @@ impl Trial {
     }
 }
 
-fn serve(world: &World, port: u16) -> Child {
+fn serve(world: &World, port: u16) -> (Child, String) {
     let mut child = world.command(GATE, ["serve", "--dev", "--listen", &format!("127.0.0.1:{port}")]).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut said = Vec::new();
@@ -146,7 +148,7 @@ fn serve(world: &World, port: u16) -> Child {
         }
     }
     drain(lines);
-    child
+    (child, said.join("\n"))
 }
 
 /// A request that the trial's team `sre` decides.

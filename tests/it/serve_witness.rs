@@ -30,20 +30,20 @@ fn named(server: &Server, policy: &std::path::Path) {
     fs::write(policy, format!("witness server {} {}\nquorum server\n", key_of(server), server.url)).unwrap();
 }
 
-fn key_of(server: &Server) -> CosignerKey {
+pub fn key_of(server: &Server) -> CosignerKey {
     let (status, line) = server.get("/witness");
     assert_eq!(status, 200, "{line}");
     CosignerKey::parse(line.split(' ').nth(2).unwrap()).unwrap()
 }
 
-fn more(world: &World, commands: std::ops::Range<u64>) {
+pub fn more(world: &World, commands: std::ops::Range<u64>) {
     let mut log = open(world).unwrap();
     for number in commands {
         log.append(&allowed(number, "helm", 0), at(number)).unwrap();
     }
 }
 
-fn copied(world: &World) -> PathBuf {
+pub fn copied(world: &World) -> PathBuf {
     database(world).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     let copy = world.root().join("copy");
     assert!(Command::new("cp").arg("-a").arg(world.state()).arg(&copy).status().unwrap().success());
@@ -74,17 +74,17 @@ fn a_host_anchors_its_log_at_the_server_and_an_older_copy_of_it_is_refused() {
 }
 
 /// A log that its owner can write as they please.
-struct Log {
-    host: Host,
+pub struct Log {
+    pub host: Host,
     leaves: Vec<Hash>,
 }
 
 impl Log {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { host: Host::new("gate.test/h/1"), leaves: Vec::new() }
     }
 
-    fn grown(&self, other: &str, to: usize) -> Self {
+    pub fn grown(&self, other: &str, to: usize) -> Self {
         let host = Host {
             vkey: self.host.vkey.clone(),
             secret: SigningKey::from_pkcs8(&self.host.pkcs8).unwrap(),
@@ -95,14 +95,19 @@ impl Log {
         Self { host, leaves }
     }
 
-    fn note(&self) -> Note {
+    /// The same key, and nothing in the log.
+    pub fn anew(&self) -> Self {
+        Self { leaves: Vec::new(), ..self.grown("", self.leaves.len()) }
+    }
+
+    pub fn note(&self) -> Note {
         let mut frontier = Frontier::default();
         self.leaves.iter().for_each(|leaf| frontier.append(*leaf, |_, _, _| {}));
         let origin = self.host.vkey.name().to_owned();
         Checkpoint { origin, size: frontier.size(), root: frontier.root() }.sign(&self.host.vkey, &self.host.secret)
     }
 
-    fn proof(&self, from: usize) -> Vec<Hash> {
+    pub fn proof(&self, from: usize) -> Vec<Hash> {
         let mut node = |level: u8, index: u64| {
             let width = 1_usize << level;
             let from = usize::try_from(index).unwrap() * width;

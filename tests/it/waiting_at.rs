@@ -20,6 +20,7 @@ use gate::server::model::{Kept, KeptReview, State};
 use gate::server::rules::judge;
 use gate::server::settings::Settings;
 use gate::server::store::{Filter, Reviewed, Sqlite};
+use gate::server::witness::Cosigner;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -78,7 +79,7 @@ impl Here {
             identity,
             live: Live::default(),
             key: DecisionKey { vkey, dev, secret },
-            cosigner: crate::serving::cosigner(),
+            cosigner: Cosigner::new(&at.to_string(), host_key("unused").1).unwrap(),
             pace: gate::server::pace::Pace::default(),
             configuration: [String::new(), String::new()],
         });
@@ -144,6 +145,12 @@ impl Here {
     pub fn named(&self) -> String {
         let dev = if self.app.key.dev { "dev = true\n" } else { "" };
         format!("[server]\nurl = \"{}\"\nkey = \"{}\"\n{dev}", self.url, self.key())
+    }
+
+    /// What happened of this kind.
+    pub fn told(&self, kind: &str) -> Vec<Value> {
+        let events = self.runtime.block_on(self.app.store.events(0, 10_000)).unwrap();
+        events.into_iter().filter(|event| event.kind == kind).map(|event| event.data).collect()
     }
 
     /// Signs claims with its key.

@@ -112,7 +112,7 @@ async fn follow(client: &Client, submission: &Submission, teller: &Teller, known
                 tokio::time::sleep(pause).await;
                 failures += 1;
             }
-            Err(Failed::No(Problem { kind, words, .. })) if kind == "conflict" => return teller.say(News::Failed(End::Conflict(words))),
+            Err(Failed::No(problem)) if problem.is_conflict() => return teller.say(News::Failed(End::Conflict(problem.words))),
             Err(failed) => return teller.say(News::Failed(End::Unreachable(failed.words()))),
         }
     }

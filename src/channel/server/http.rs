@@ -20,6 +20,9 @@ const LONGEST_WORDS: usize = 300;
 const FIRST: Duration = Duration::from_millis(250);
 const LAST: Duration = Duration::from_secs(8);
 
+/// The kind of a no that says that this host's log does not go on from what the server saw of it.
+const CONFLICT: &str = "conflict";
+
 /// Why there is no answer that counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Failed {
@@ -41,6 +44,8 @@ pub(super) struct Problem {
     pub(super) kind: String,
     /// What it says, fit to be shown.
     pub(super) words: String,
+    /// How many entries of this host's log it saw, where it says that.
+    pub(super) size: Option<u64>,
 }
 
 /// An answer.
@@ -52,7 +57,7 @@ pub(super) struct Reply {
 }
 
 /// What is asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Call<'a> {
     pub(super) method: Method,
     /// Path and query.
@@ -98,6 +103,15 @@ impl Problem {
         Self { words: words.to_owned(), ..Self::default() }
     }
 
+    /// It knows something of this host's log that the log does not: what.
+    pub(super) fn conflict(words: &str) -> Self {
+        Self { kind: CONFLICT.to_owned(), words: words.to_owned(), ..Self::default() }
+    }
+
+    pub(super) fn is_conflict(&self) -> bool {
+        self.kind == CONFLICT
+    }
+
     fn of(reply: &Reply) -> Self {
         let value: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -107,7 +121,8 @@ impl Problem {
             "" => format!("it answered {}", reply.status),
             said => format!("it answered {}, {said}", reply.status),
         };
-        Self { status: reply.status, kind: text("type").rsplit('/').next().unwrap_or_default().to_owned(), words }
+        let kind = text("type").rsplit('/').next().unwrap_or_default().to_owned();
+        Self { status: reply.status, kind, words, size: value.get("size").and_then(Value::as_u64) }
     }
 }
 

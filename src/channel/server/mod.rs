@@ -7,6 +7,7 @@ mod follow;
 mod http;
 mod identity;
 mod view;
+mod vouched;
 mod wait;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use identity::Credential;
 
 pub use identity::{Asker, Sign};
 pub use view::{Said, State, View, is_id};
+pub use vouched::{HostLog, LogEnd};
 pub(super) use wait::{Heard, wait};
 
 use crate::approval::sha256;
@@ -65,6 +67,8 @@ pub struct Submission {
     pub number: String,
     /// The server's id of it, where it waits already.
     pub id: Option<String>,
+    /// The log whose end goes with it.
+    pub log: Arc<dyn HostLog>,
 }
 
 /// What came of using an approval.
@@ -185,13 +189,12 @@ impl Server {
     /// Uses an approval up. Asking again with the same nonce gives the same answer, for a minute.
     pub fn consume(&self, id: &str, submission: &Submission) -> Consumed {
         let body = json!({ "client_nonce": hex(&submission.client_nonce) });
-        let call =
-            Call { method: Method::POST, target: target(id, "/consume"), headers: Vec::new(), body: Some(&body), patience: PATIENCE };
+        let call = Call { method: Method::POST, target: target(id, "/consume"), headers: Vec::new(), body: None, patience: PATIENCE };
         let answered = block(self, async |client| {
             let began = since_boot();
             let mut failures = 0;
             loop {
-                match client.ask(&call).await {
+                match vouched::ask(client, &*submission.log, &call, body.clone()).await {
                     Err(failed @ (Failed::Lost(_) | Failed::Busy(..))) => {
                         let pause = http::pause(failures, &failed);
                         if since_boot().saturating_sub(began).saturating_add(pause) > CONSUMING {
@@ -212,7 +215,7 @@ impl Server {
                     None => Consumed::Over(self.says("its answer holds no receipt")),
                 }
             }
-            Err(Failed::No(problem)) if problem.kind == "conflict" => Consumed::Conflict(self.says(&problem.words)),
+            Err(Failed::No(problem)) if problem.is_conflict() => Consumed::Conflict(self.says(&problem.words)),
             Err(Failed::No(problem)) => Consumed::Over(self.says(&problem.words)),
             Err(failed) => Consumed::Unclear(self.says(&failed.words())),
         }
@@ -277,8 +280,8 @@ impl Client {
             "number": submission.number,
         });
         let headers = vec![("idempotency-key", format!("\"{}\"", submission.key))];
-        let call = Call { method: Method::POST, target: "/v1/requests".to_owned(), headers, body: Some(&body), patience: PATIENCE };
-        self.ask(&call).await?.view()
+        let call = Call { method: Method::POST, target: "/v1/requests".to_owned(), headers, body: None, patience: PATIENCE };
+        vouched::ask(self, &*submission.log, &call, body).await?.view()
     }
 
     async fn cancel(&self, id: &str) -> Result<(), Failed> {

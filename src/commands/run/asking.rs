@@ -27,6 +27,8 @@ type Judged = Result<Grant, (Request, Refusal)>;
 #[derive(Default)]
 pub(super) struct Other {
     asking: Option<Box<Asking>>,
+    /// Why the server that is named is not asked.
+    unasked: Option<String>,
     decider: Option<Decider>,
 }
 
@@ -59,14 +61,19 @@ impl Teller<'_> {
         args: &RunArgs,
     ) -> Result<Result<ApprovalRequest, Box<(Request, Refusal)>>, Error> {
         let at_terminal = channel::unreachable(&asked, &Self::settings(args)).is_none();
-        let or_terminal = |asked: ApprovalRequest, why: String| {
-            if at_terminal { Ok(asked) } else { Err(Box::new((asked.request().clone(), Refusal::Unreachable(why)))) }
-        };
         if self.around.policy.server().is_none() {
             return Ok(Ok(asked));
         }
         // The key that this host is known by is the log's, which is made with it.
         let log = self.open()?;
+        let unasked = &mut self.elsewhere.unasked;
+        let mut or_terminal = |asked: ApprovalRequest, why: String| {
+            if !at_terminal {
+                return Err(Box::new((asked.request().clone(), Refusal::Unreachable(why))));
+            }
+            *unasked = Some(why);
+            Ok(asked)
+        };
         Ok(match elsewhere::reach(&self.around, &self.place, asked.asked())? {
             Reach::Nowhere => Ok(asked),
             Reach::Distrusted(why) => or_terminal(asked, why.to_owned()),
@@ -102,7 +109,15 @@ impl Teller<'_> {
         let typed = String::from_utf8_lossy(asked.request().program().typed_name()).into_owned();
         let past = log.similar(&typed, &asked.request().context().words, SIMILAR).unwrap_or_default();
         drop(log);
-        let Some(asking) = &self.elsewhere.asking else { return Ok(channel::ask(asked, &past, &Self::settings(args), None)) };
+        let Some(asking) = &self.elsewhere.asking else {
+            let unasked = self.elsewhere.unasked.take();
+            return Ok(match channel::ask(asked, &past, &Self::settings(args), None) {
+                Answered::Unreachable(why) => {
+                    Answered::Unreachable(unasked.map_or(why.clone(), |of| format!("{why}; nor is the server asked: {of}")))
+                }
+                answered => answered,
+            });
+        };
         if let Some(view) = &asking.decided {
             return Ok(Answered::Server(Box::new(view.clone())));
         }

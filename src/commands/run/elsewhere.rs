@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::vouching::Vouching;
 use super::waiting::{Found, Kept, Slot};
 use crate::approval::{ApprovalRequest, Digest, Expected, Receipt, Root, Stamp, Submitted, sha256};
 use crate::audit::{HostKey, Place};
@@ -26,6 +27,7 @@ const LONGEST_LOGIN: u64 = 64 * 1024;
 
 /// The server of the layers, ready to be asked.
 pub(super) struct Elsewhere {
+    place: Place,
     root: Root,
     keys: Vec<Vkey>,
     server: Server,
@@ -79,7 +81,7 @@ pub(super) fn reach(around: &Surroundings, place: &Place, asked: &Asked) -> Resu
         Error::config(format!("the `key` below `[server]` of the {layer} layer is not a key")).hint("`gate serve` prints it when it starts")
     })?;
     let server = connection(around, place, named)?;
-    Ok(Reach::There(Elsewhere { root, keys, server }))
+    Ok(Reach::There(Elsewhere { place: place.clone(), root, keys, server }))
 }
 
 /// The same server once more, after the command ended.
@@ -156,7 +158,7 @@ impl Elsewhere {
         };
         if let Some((kept, text)) = found.map(|found| *found) {
             if let Some((asked, decided)) = self.waits(&fresh, &kept, &text, used)? {
-                let submission = submission(&asked, &kept, key);
+                let submission = self.submission(&asked, &kept, key);
                 return Ok(Prepared::Ready(asked, Box::new(Asking { elsewhere: self, slot, kept, submission, resumed: true, decided })));
             }
             slot.forget();
@@ -170,8 +172,20 @@ impl Elsewhere {
             since_boot: u64::try_from(fresh.created().boot.as_nanos()).unwrap_or_default(),
             text: fresh.text().to_owned(),
         };
-        let submission = submission(&fresh, &kept, key);
+        let submission = self.submission(&fresh, &kept, key);
         Ok(Prepared::Ready(fresh, Box::new(Asking { elsewhere: self, slot, kept, submission, resumed: false, decided: None })))
+    }
+
+    fn submission(&self, asked: &ApprovalRequest, kept: &Kept, key: String) -> Submission {
+        Submission {
+            key,
+            text: asked.text().to_owned(),
+            digest: asked.digest().to_string(),
+            client_nonce: kept.nonce().unwrap_or_default(),
+            number: kept.number.clone(),
+            id: kept.id.clone(),
+            log: Arc::new(Vouching::new(self.place.clone(), &self.server.url)),
+        }
     }
 
     /// The request that waits, and how it was decided meanwhile; none where it is another one, or over.
@@ -203,17 +217,6 @@ fn is_open(asked: &ApprovalRequest, now: Stamp) -> bool {
     let within = asked.asked().terms.within;
     let asked_for = u64::try_from(now.wall.saturating_sub(asked.created().wall)).unwrap_or_default();
     now.boot < asked.created().boot.saturating_add(within) && u128::from(asked_for) < within.as_nanos()
-}
-
-fn submission(asked: &ApprovalRequest, kept: &Kept, key: String) -> Submission {
-    Submission {
-        key,
-        text: asked.text().to_owned(),
-        digest: asked.digest().to_string(),
-        client_nonce: kept.nonce().unwrap_or_default(),
-        number: kept.number.clone(),
-        id: kept.id.clone(),
-    }
 }
 
 /// Two digits, each as likely as any.

@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 mod break_glass;
 mod caller;
+mod checkpoints;
 mod configuration;
 mod delegations;
 mod problem;

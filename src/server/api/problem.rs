@@ -30,6 +30,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub request: Option<Box<serde_json::Value>>,
+    /// How many entries of the host's log were seen, where that is what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// When to try again, in seconds.
     #[serde(skip)]
     pub retry_after: u64,
@@ -37,7 +40,7 @@ pub struct Problem {
 
 impl Problem {
     fn new(status: u16, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, title, status, detail: detail.into(), needed: None, request: None, retry_after: 2 }
+        Self { kind, title, status, detail: detail.into(), needed: None, request: None, size: None, retry_after: 2 }
     }
 
     /// The body or a parameter is not what it has to be.
@@ -116,9 +119,9 @@ impl Problem {
         )
     }
 
-    /// The host's log and what is known of it differ.
-    pub fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(409, "/problems/conflict", "the host's log went back, or is another one", detail)
+    /// The host's log does not go on from what was seen of it; from which size a proof is wanted, if any helps.
+    pub fn conflict(detail: impl Into<String>, size: Option<u64>) -> Self {
+        Self { size, ..Self::new(409, "/problems/conflict", "the host's log does not go on from what was seen of it", detail) }
     }
 
     /// Too much at once.

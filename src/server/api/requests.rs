@@ -15,6 +15,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Caller, Person};
+use super::checkpoints::{HostCheckpoint, countersigned};
 use super::problem::Problem;
 use super::receipt::receipt;
 use super::view::RequestView;
@@ -42,6 +43,9 @@ pub(super) struct Ask {
     /// Two digits that the requester is shown, and that a reviewer types.
     #[serde(default)]
     number: Option<String>,
+    /// The end of the host's log, to be countersigned.
+    #[serde(default)]
+    checkpoint: Option<HostCheckpoint>,
 }
 
 /// How long to wait.
@@ -83,7 +87,7 @@ pub(super) fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Proble
 /// Asks people. The same key of the same requester finds the request that waits already.
 #[utoipa::path(post, path = "/v1/requests", request_body = Ask, params(("Idempotency-Key" = String, Header, description = "the request key, in quotes")),
     responses((status = 201, body = RequestView), (status = 200, description = "it waits already", body = RequestView),
-        (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
+        (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -107,6 +111,7 @@ pub(super) async fn create(
     let now = app.now()?;
     let paced = app.pace.ask(&requester.way, &requester.name, app.settings.requests.per_minute, now);
     paced.map_err(|wait| Problem::rate_limited("this requester asks too often", wait))?;
+    let countersigned = countersigned(&app, &requester, ask.checkpoint).await?;
     let expires = later(now, submitted.said().terms.within);
     let plan = app.settings.requests.plan(&submitted.said().terms, now, expires);
     let request = Kept {
@@ -116,7 +121,7 @@ pub(super) async fn create(
         number: ask.number,
         wrong_numbers: 0,
         client_nonce_sha256,
-        checkpoint: None,
+        checkpoint: countersigned.as_ref().map(|checkpoint| checkpoint.note().to_owned()),
         state: Stands::Pending,
         version: 1,
         created: now,
@@ -135,7 +140,8 @@ pub(super) async fn create(
         other => return Err(not_now(&other, now)),
     };
     app.live.tell(&request.id);
-    let mut response = (status, Json(for_requester(&app, &request, now))).into_response();
+    let view = RequestView { countersigned, ..for_requester(&app, &request, now) };
+    let mut response = (status, Json(view)).into_response();
     let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/requests/{}", request.id)) {
         headers.insert(header::LOCATION, location);

@@ -11,6 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::checkpoints::{Countersigned, HostCheckpoint, countersigned};
 use super::problem::Problem;
 use super::receipt::receipt;
 use super::requests::{already, asked_by, body, digits, for_requester, own};
@@ -30,6 +31,9 @@ const RETOLD: Duration = Duration::from_mins(1);
 pub(super) struct Consume {
     /// What only the requester knows: 64 hexadecimal digits.
     client_nonce: String,
+    /// The end of the host's log, to be countersigned.
+    #[serde(default)]
+    checkpoint: Option<HostCheckpoint>,
 }
 
 /// The approval is used.
@@ -37,6 +41,9 @@ pub(super) struct Consume {
 pub(super) struct Consumed {
     /// The signed decision.
     receipt: String,
+    /// The checkpoint that came with this, countersigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    countersigned: Option<Countersigned>,
     request: RequestView,
 }
 
@@ -84,7 +91,9 @@ pub(super) async fn consume(
     given: Result<Json<Consume>, JsonRejection>,
 ) -> Result<Json<Consumed>, Problem> {
     asked_by(&caller, &own(&app, &caller, &id).await?)?;
-    let nonce = sha256(&digits::<32>(&body(given)?.client_nonce)?);
+    let given = body(given)?;
+    let nonce = sha256(&digits::<32>(&given.client_nonce)?);
+    let countersigned = countersigned(&app, caller.requester()?, given.checkpoint).await?;
     let now = app.now()?;
     let request = match app.store.change(&id, now, consuming(nonce, now)).await? {
         Changed::To(request) => request,
@@ -98,7 +107,7 @@ pub(super) async fn consume(
     };
     app.live.tell(&id);
     let receipt = receipt(&app, &request, now).ok_or_else(Problem::unavailable)?;
-    Ok(Json(Consumed { receipt, request: RequestView::of(&app, &request, now) }))
+    Ok(Json(Consumed { receipt, countersigned, request: RequestView::of(&app, &request, now) }))
 }
 
 /// Tells how the command ended.

@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::checkpoints::Countersigned;
 use crate::approval::{Approver, Submitted, behind};
 use crate::policy::Escalation;
 use crate::server::app::App;
@@ -119,6 +120,9 @@ pub(super) struct RequestView {
     /// The signed decision, for the requester.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
+    /// The checkpoint that came with the request, countersigned; only in the answer to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub countersigned: Option<Countersigned>,
     /// What is asked: the object that the digest is taken over.
     #[schema(value_type = Object)]
     #[serde(serialize_with = "object")]
@@ -175,6 +179,7 @@ impl RequestView {
             url: app.page(&request.id),
             reviews: reviews.collect(),
             receipt: None,
+            countersigned: None,
             approval_request: request.submitted.clone(),
             outcome: request.outcome.clone(),
         }
