@@ -112,8 +112,8 @@ pub async fn only_what_is_recorded(State(recording): State<Arc<Recording>>, requ
     if reads || recording.works() {
         return next.run(request).await;
     }
-    let title = "The server's log cannot be written, so nothing is decided";
-    let problem = json!({ "type": "/problems/unavailable", "title": title, "status": 503 });
+    let detail = "the server's log cannot be written, so nothing is decided";
+    let problem = json!({ "type": "/problems/unavailable", "title": "not available now", "status": 503, "detail": detail });
     let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "5")];
     (StatusCode::SERVICE_UNAVAILABLE, headers, problem.to_string()).into_response()
 }

@@ -231,6 +231,9 @@ fn a_configuration_that_could_trust_the_wrong_party_is_refused() {
     refused(issuer("corp", "https://login.microsoftonline.com/common/v2.0", "kind = \"entra\""), "one tenant");
     refused(issuer("corp", "https://login.microsoftonline.com/{tenantid}/v2.0", "kind = \"entra\""), "one tenant");
     refused(issuer("corp", "https://id.example", "scopes = [\"email\"]"), "`openid`");
+    refused(issuer("corp", "https://id.example", &format!("client_key_file = \"{secret}\"")), "one of `client_secret_file`");
+    refused(issuer("corp", "https://id.example", "client_key_id = \"k\""), "goes with `client_key_file`");
+    refused(good.replace("client_secret_file", "client_key_file"), "no private key in PEM");
     refused(format!("{good}{}", issuer("corp", "https://other.example", "")), "two issuers `corp`");
     refused(format!("{good}{}", issuer("other", "https://id.example", "")), "same url");
     refused(issuer("corp", "https://id.example", "[[issuer.assurance]]\nassurance = \"passkey\"\nacr = [\"x\"]"), "can prove `fresh-mfa`");

@@ -15,7 +15,7 @@ fn root() -> PathBuf {
 }
 
 /// A provider in a process of its own, ended with the test.
-struct Provider {
+pub struct Provider {
     child: Child,
 }
 
@@ -37,7 +37,7 @@ impl Provider {
         Self { child }
     }
 
-    fn node(arguments: &[&str], environment: &[(&str, &str)], ready: &str) -> Self {
+    pub fn node(arguments: &[&str], environment: &[(&str, &str)], ready: &str) -> Self {
         let modules = root().join("target/providers/node_modules");
         let mut command = Command::new(modules.join("node/bin/node"));
         command.args(arguments.iter().map(|argument| argument.replace("MODULES", modules.to_str().unwrap())));
@@ -47,7 +47,7 @@ impl Provider {
 }
 
 /// So many ports in a row that nobody uses.
-fn ports(many: u16) -> u16 {
+pub fn ports(many: u16) -> u16 {
     let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     let draw = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     (0..1000).map(|_| draw()).find(|port| (*port..port.saturating_add(many)).all(is_free)).unwrap()
@@ -87,6 +87,40 @@ fn a_certified_provider_signs_people_on_with_each_kind_of_key() {
         assert_eq!((on.name.as_str(), on.groups.names.as_slice()), ("Name of ann", ["sre".to_owned(), "dba".to_owned()].as_slice()));
         assert_eq!(on.assurance(now()), Assurance::SecondPerson);
         assert!(on.proved.is_some());
+    }
+}
+
+/// Makes a key as OpenSSL writes it: where its private half stands, which only the owner reads, and its public one.
+fn client_key(directory: &Path, kind: &str, name: &str) -> (String, String) {
+    let (private, public) = (directory.join(name), directory.join(format!("{name}.pub")));
+    let script = "const [kind, to] = process.argv.slice(1); \
+                  const key = require('crypto').generateKeyPairSync(kind, { namedCurve: 'P-256', modulusLength: 2048 }); \
+                  require('fs').writeFileSync(to, key.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 }); \
+                  require('fs').writeFileSync(to + '.pub', key.publicKey.export({ type: 'spki', format: 'pem' }));";
+    let node = root().join("target/providers/node_modules/node/bin/node");
+    assert!(Command::new(node).args(["-e", script, kind]).arg(&private).status().unwrap().success());
+    (private.to_str().unwrap().to_owned(), public.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_certified_provider_knows_a_server_by_what_it_signs_with_its_own_key() {
+    let directory = tempfile::TempDir::new().unwrap();
+    for (kind, alg) in [("ed25519", "EdDSA"), ("ec", "ES256"), ("rsa", "RS256")] {
+        let (private, public) = client_key(directory.path(), kind, kind);
+        let (other, _) = client_key(directory.path(), kind, &format!("{kind}-other"));
+        for (key, is_known) in [(private, true), (other, false)] {
+            let (listener, url) = listener();
+            let port = ports(1);
+            let script = root().join("tests/node/provider.mjs");
+            let environment = [("CLIENT_KEY", public.as_str()), ("CLIENT_ALG", alg)];
+            let _provider = Provider::node(&[script.to_str().unwrap(), "MODULES", &port.to_string(), &url], &environment, "ready");
+            let more = issuer("op", &format!("http://127.0.0.1:{port}"), SCOPES);
+            let more = more.replace("client_secret_file = \"SECRET\"", &format!("client_key_file = \"{key}\"\nclient_key_id = \"c\""));
+            let relying = Relying::on(listener, url, &more);
+            let mut browser = Browser::new();
+            let seen = sign_on(&relying, &mut browser, "/login", &[("login", "ann")]);
+            assert_eq!(relying.session(&browser).is_some(), is_known, "{alg}: {seen:?}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the server listens: who gets in, how far, and how it ends.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use gate::server::listen::{Front, HttpSettings, MOST_BODY, Network, Peer};
 use gate::server::stop::{Stop, Stopper, stop};
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::{Certificate, Identity};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -168,6 +172,49 @@ fn the_clients_address_is_believed_of_listed_proxies_only() {
 }
 
 #[test]
+fn a_client_s_certificate_is_believed_of_a_listed_proxy_where_the_configuration_says_so() {
+    let settings = |proxy: &str, forwarded_certificates| HttpSettings {
+        behind_proxy: true,
+        proxies: vec![Network::parse(proxy).unwrap()],
+        forwarded_certificates,
+        ..HttpSettings::default()
+    };
+    let (listed, other, unset) =
+        (served(&settings("127.0.0.1", true)), served(&settings("10.0.0.0/8", true)), served(&settings("127.0.0.1", false)));
+    let ask = |served: &Served, lines: &[&str]| {
+        let request =
+            lines.iter().fold(plainly().get(served.url("/who")), |request, line| request.header("x-forwarded-client-cert", *line));
+        request.send().unwrap().text().unwrap().replace("127.0.0.1 ", "")
+    };
+    let workload = "Hash=0a0b;URI=spiffe://example.org/ns/ci/sa/deploy";
+    assert_eq!(ask(&listed, &[workload]), "spiffe://example.org/ns/ci/sa/deploy");
+    assert_eq!((ask(&other, &[workload]), ask(&unset, &[workload])), ("nobody".to_owned(), "nobody".to_owned()));
+    for (line, name) in [
+        ("Hash=1;Subject=\"CN=build-7,O=Example\"", "CN=build-7"),
+        ("hash=1;subject=\"O=Example\\, CN=admin,CN=build-7\";URI=", "CN=build-7"),
+        ("By=spiffe://example.org/proxy;Hash=1;Subject=\"\";URI=spiffe://example.org/a", "spiffe://example.org/a"),
+        // A subject cannot be called like a workload, and whatever could be read in two ways names nobody.
+        ("Hash=1;Subject=\"CN=spiffe://example.org/a\"", "CN=spiffe://example.org/a"),
+        ("Hash=1;Subject=\"CN=a,CN=b\"", "nobody"),
+        ("Hash=1;Subject=\"CN=a+CN=b\"", "nobody"),
+        ("Hash=1;Subject=\"CN=a\\,b\"", "nobody"),
+        ("Hash=1;Subject=\"CN=a\";Subject=\"CN=b\"", "nobody"),
+        ("Hash=1;Subject=\"O=x\\\";URI=spiffe://example.org/b;x=\"", "nobody"),
+        ("Hash=1;URI=spiffe://example.org/a;URI=spiffe://example.org/b", "nobody"),
+        ("Hash=1;URI=https://example.org", "nobody"),
+        ("Hash=1;URI=spiffe://example.org/a,Hash=2;URI=spiffe://example.org/b", "nobody"),
+        ("Hash=1;Subject=\"CN=a", "nobody"),
+        ("Hash=1", "nobody"),
+        ("", "nobody"),
+    ] {
+        assert_eq!(ask(&listed, &[line]), name, "{line}");
+    }
+    assert_eq!(ask(&listed, &[workload, workload]), "nobody");
+    let meaningless = HttpSettings { behind_proxy: true, forwarded_certificates: true, ..HttpSettings::default() };
+    assert!(bind(&meaningless, "127.0.0.1:0").unwrap_err().contains("needs `proxies`"));
+}
+
+#[test]
 fn a_body_or_a_header_that_is_too_large_reaches_nobody() {
     let served = served(&HttpSettings::default());
     let client = plainly();
@@ -206,4 +253,158 @@ fn at_the_end_who_waits_gets_what_there_is_and_nobody_new_gets_in() {
     assert_eq!(waiting.join().unwrap(), "so far");
     served.runtime.block_on(served.done).unwrap();
     assert!(TcpStream::connect(served.address).is_err());
+}
+
+/// A connection on which HTTP/2 was agreed, frame by frame (RFC 9113).
+struct Frames(StreamOwned<ClientConnection, TcpStream>);
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+
+/// END_HEADERS and END_STREAM.
+const WHOLE: u8 = 0x05;
+
+impl Frames {
+    fn open(served: &Served, authority: &Authority) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+        let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let client = ClientConnection::new(Arc::new(config), ServerName::try_from("gate.test").unwrap()).unwrap();
+        let socket = TcpStream::connect(served.address).unwrap();
+        // Nothing here takes long; this ends a test that would else wait for ever.
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut frames = Self(StreamOwned::new(client, socket));
+        frames.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        assert!(frames.send(SETTINGS, 0, 0, &[]));
+        assert_eq!(frames.0.conn.alpn_protocol(), Some(&b"h2"[..]));
+        frames
+    }
+
+    /// Whether it still could be sent.
+    fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let mut frame = length[1..].to_vec();
+        frame.extend([kind, flags]);
+        frame.extend(stream.to_be_bytes());
+        frame.extend(payload);
+        self.0.write_all(&frame).and_then(|()| self.0.flush()).is_ok()
+    }
+
+    /// Kind, stream and payload; none at the end.
+    fn next(&mut self) -> Option<(u8, u32, Vec<u8>)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).ok()?;
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        self.0.read_exact(&mut payload).ok()?;
+        Some((head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff, payload))
+    }
+}
+
+/// `GET PATH` in HPACK, no name or value in the table of the connection.
+fn asks(path: &str) -> Vec<u8> {
+    let mut block = vec![0x82, 0x87];
+    for (name, value) in [(0x04, path), (0x01, "gate.test")] {
+        block.extend([name, u8::try_from(value.len()).unwrap()]);
+        block.extend(value.as_bytes());
+    }
+    block
+}
+
+#[test]
+fn by_http_2_no_more_is_open_at_once_than_was_said() {
+    let (world, authority) = (World::new(), Authority::new());
+    let served = served(&with_tls(&world, &authority, None));
+    let mut frames = Frames::open(&served, &authority);
+    for stream in 0..200 {
+        assert!(frames.send(HEADERS, WHOLE, 2 * stream + 1, &asks("/wait")));
+    }
+    let (mut said, mut refused) = (BTreeMap::new(), 0);
+    while refused < 200 - 128 {
+        let (kind, _, payload) = frames.next().expect("the connection lives");
+        match kind {
+            SETTINGS => {
+                said.extend(payload.as_chunks::<6>().0.iter().map(|one| (one[1], u32::from_be_bytes([one[2], one[3], one[4], one[5]]))))
+            }
+            // REFUSED_STREAM: it may be tried again.
+            RST_STREAM => {
+                assert_eq!(payload, 7_u32.to_be_bytes());
+                refused += 1;
+            }
+            HEADERS => panic!("nothing is answered yet"),
+            _ => {}
+        }
+    }
+    // SETTINGS_MAX_CONCURRENT_STREAMS and SETTINGS_MAX_HEADER_LIST_SIZE.
+    assert_eq!((said.get(&3), said.get(&6)), (Some(&128), Some(&(32 * 1024))));
+    served.stopper.stop();
+    let answered = std::iter::from_fn(|| frames.next()).filter(|(kind, _, _)| *kind == HEADERS).count();
+    assert_eq!(answered, 128);
+}
+
+#[test]
+fn whoever_opens_and_resets_streams_by_the_thousand_is_sent_away() {
+    let (world, authority) = (World::new(), Authority::new());
+    let served = served(&with_tls(&world, &authority, None));
+    let mut frames = Frames::open(&served, &authority);
+    let sent = (0..20_000_u32).take_while(|number| {
+        let stream = 2 * number + 1;
+        frames.send(HEADERS, WHOLE, stream, &asks("/wait")) && frames.send(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
+    });
+    let sent = sent.count();
+    let away = std::iter::from_fn(|| frames.next()).find(|(kind, _, _)| *kind == GOAWAY);
+    // ENHANCE_YOUR_CALM, unless the end came before it could be read.
+    assert!(sent < 20_000 || away.is_some(), "{sent}");
+    assert!(away.is_none_or(|(_, _, payload)| payload[4..8] == 11_u32.to_be_bytes()));
+    let other = client(&authority, served.address).build().unwrap();
+    assert_eq!(other.get(format!("https://gate.test:{}/who", served.address.port())).send().unwrap().status(), 200);
+}
+
+#[test]
+fn headers_without_an_end_are_read_by_http_2_up_to_their_limit() {
+    let (world, authority) = (World::new(), Authority::new());
+    let served = served(&with_tls(&world, &authority, None));
+    let mut frames = Frames::open(&served, &authority);
+    let mut filler = Vec::new();
+    while filler.len() < 16_000 {
+        // A header of its own each time, not kept in the table.
+        filler.extend([0x00, 0x01, b'x', 0x7f, 0x01]);
+        filler.extend([b'y'; 128]);
+    }
+    let mut block = asks("/who");
+    block.truncate(16_000);
+    assert!(frames.send(HEADERS, 0x01, 1, &block));
+    let sent = (0..10_000).take_while(|_| frames.send(CONTINUATION, 0, 1, &filler)).count();
+    let answers: Vec<_> = std::iter::from_fn(|| frames.next()).collect();
+    assert!(sent < 10_000 && !answers.iter().any(|(kind, _, _)| *kind == HEADERS), "{sent}");
+}
+
+#[test]
+fn whoever_sends_slowly_or_nothing_is_closed() {
+    let (world, authority) = (World::new(), Authority::new());
+    let (plain, tls) = (served(&HttpSettings::default()), served(&with_tls(&world, &authority, None)));
+    let sends = |served: &Served, bytes: &str| {
+        let mut stream = TcpStream::connect(served.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        stream
+    };
+    let mut open = [
+        sends(&plain, ""),
+        sends(&plain, "GET /who HTTP/1.1\r\nhost: x\r\nx-a: "),
+        sends(&plain, "POST /size HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n123"),
+        sends(&tls, ""),
+        sends(&tls, "\u{16}\u{3}\u{1}\u{2}"),
+    ];
+    let answers = open.each_mut().map(|stream| {
+        let mut back = Vec::new();
+        stream.read_to_end(&mut back).expect("the server closes it");
+        String::from_utf8_lossy(&back).into_owned()
+    });
+    assert!(answers[2].starts_with("HTTP/1.1 408"), "{answers:?}");
+    assert!(!answers.iter().any(|answer| answer.starts_with("HTTP/1.1 2")), "{answers:?}");
 }

@@ -48,12 +48,13 @@ pub fn host_key(name: &str) -> (Vkey, SigningKey) {
 }
 
 impl Server {
-    /// Starts a server on a free port with these lines in its configuration beside `url`, `listen` and `state`.
+    /// Starts a server on a free port with these lines in its configuration beside `url`, `listen` and `state`; `OWN_URL` in them is its own.
     pub fn start(more: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("gate-serve-").tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}");
         let state = dir.path().join("state");
+        let more = more.replace("OWN_URL", &url);
         let config = format!("url = \"{url}\"\nlisten = \"127.0.0.1:{port}\"\nstate = \"{}\"\n{more}", state.display());
         fs::write(dir.path().join("serve.toml"), config).unwrap();
         let child = spawn(&dir.path().join("serve.toml"));

@@ -3,7 +3,8 @@
 import { createRequire } from "node:module";
 import { createServer } from "node:http";
 import { pathToFileURL } from "node:url";
-import { generateKeyPairSync } from "node:crypto";
+import { createPublicKey, generateKeyPairSync } from "node:crypto";
+import { readFileSync } from "node:fs";
 
 const [modules, port, server] = process.argv.slice(2);
 const require = createRequire(modules + "/");
@@ -18,9 +19,14 @@ const keys = {
   EdDSA: () => jwk("ed25519", {}, { alg, kid: "k" }),
 };
 const groups = { ann: ["sre", "dba"], bob: ["dba"] };
+// With CLIENT_KEY, a file with the public half in PEM, the client signs instead of knowing a secret.
+const signs = process.env.CLIENT_KEY && createPublicKey(readFileSync(process.env.CLIENT_KEY)).export({ format: "jwk" });
+const client = signs
+  ? { token_endpoint_auth_method: "private_key_jwt", token_endpoint_auth_signing_alg: process.env.CLIENT_ALG, jwks: { keys: [{ ...signs, kid: "c" }] } }
+  : { client_secret: "secret" };
 const provider = new Provider(issuer, {
   clients: [{
-    client_id: "gate", client_secret: "secret", redirect_uris: [`${server}/auth/callback`], post_logout_redirect_uris: [`${server}/`],
+    client_id: "gate", ...client, redirect_uris: [`${server}/auth/callback`], post_logout_redirect_uris: [`${server}/`],
     grant_types: ["authorization_code", "refresh_token"], response_types: ["code"], id_token_signed_response_alg: alg,
     backchannel_logout_uri: `${server}/auth/backchannel`, backchannel_logout_session_required: true, require_auth_time: true,
   }],

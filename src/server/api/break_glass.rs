@@ -63,7 +63,7 @@ pub(super) struct Owed {
 }
 
 /// Approves a request alone, in an emergency.
-#[utoipa::path(post, path = "/v1/requests/{id}/break-glass", params(("id" = String, Path)), request_body = Break,
+#[utoipa::path(post, path = "/v1/requests/{id}/break-glass", operation_id = "break_glass", params(("id" = String, Path)), request_body = Break,
     responses((status = 200, body = RequestView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn use_it(
@@ -116,7 +116,7 @@ pub(super) async fn use_it(
 }
 
 /// Lists reviews that are owed.
-#[utoipa::path(get, path = "/v1/break-glass", responses((status = 200, body = Owed), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/v1/break-glass", operation_id = "list_break_glass", responses((status = 200, body = Owed), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn owed(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Owed>, Problem> {
     of_slots(&caller, &app.settings.break_glass.reviewers)?;
     let all = app.store.items(BREAK_GLASS, None, app.now()?).await?;
@@ -129,7 +129,7 @@ pub(super) async fn owed(State(app): State<Arc<App>>, Extension(caller): Extensi
 }
 
 /// Somebody else has looked at it.
-#[utoipa::path(post, path = "/v1/break-glass/{id}/review", params(("id" = String, Path)), request_body = Found,
+#[utoipa::path(post, path = "/v1/break-glass/{id}/review", operation_id = "review_break_glass", params(("id" = String, Path)), request_body = Found,
     responses((status = 204, description = "reviewed"), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn review(

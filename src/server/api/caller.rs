@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -103,20 +103,19 @@ impl Caller {
 pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LONGEST_BODY).await else {
-        return Problem::validation("the body is longer than 512 KiB, or broke off").into_response();
+        return Problem::too_large().into_response();
     };
     let client = parts.extensions.get::<Peer>().and_then(|peer| peer.certificate.clone());
-    match caller(&app, client.as_ref(), &parts, &body).await {
-        Ok(mut caller) => {
-            if let Some(person) = &mut caller.person {
-                match duties::acts_for(&app, &person.approver).await {
-                    Ok(others) => person.acts_for = others,
-                    Err(error) => return Problem::from(error).into_response(),
-                }
-            }
+    let proved = async { with_others(&app, caller(&app, client.as_ref(), &parts, &body).await?).await };
+    match proved.await {
+        Ok(caller) => {
+            let proof = Proof { headers: parts.headers.clone(), client };
             let mut request = Request::from_parts(parts, Body::from(body));
             request.extensions_mut().insert(caller.clone());
+            request.extensions_mut().insert(proof);
             let mut answer = next.run(request).await;
+            // What one caller may see is kept for no other.
+            answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             // Whoever writes down what was answered may say to whom.
             answer.extensions_mut().insert(caller);
             answer
@@ -125,12 +124,65 @@ pub(super) async fn authenticate(State(app): State<Arc<App>>, request: Request, 
     }
 }
 
+/// The caller with those in whose place they may decide.
+async fn with_others(app: &App, mut caller: Caller) -> Result<Caller, Problem> {
+    if let Some(person) = &mut caller.person {
+        person.acts_for = duties::acts_for(app, &person.approver).await?;
+    }
+    Ok(caller)
+}
+
+/// What somebody showed, to be looked at again while an answer to them goes on.
+#[derive(Clone)]
+pub(super) struct Proof {
+    headers: HeaderMap,
+    client: Option<ClientName>,
+}
+
+impl Proof {
+    /// Who it shows now; nobody where the login, the session or the host's key has ended meanwhile.
+    pub(super) async fn again(&self, app: &App) -> Option<Caller> {
+        let caller = match authorization(&self.headers).ok()? {
+            // The signature was of another moment; whose key it is may have changed.
+            Some(("Gate-Host", signed)) => {
+                let requester = known_host(app, &Vkey::parse(part(signed, "key")?).ok()?, app.now().ok()?).await.ok()??;
+                Caller { requester: Some(requester), person: None }
+            }
+            given => plainly(app, self.client.as_ref(), &Method::GET, &self.headers, given).await.ok()?,
+        };
+        with_others(app, caller).await.ok()
+    }
+}
+
 async fn caller(app: &App, client: Option<&ClientName>, parts: &Parts, body: &Bytes) -> Result<Caller, Problem> {
     let (method, headers) = (&parts.method, &parts.headers);
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    match given.and_then(|given| given.split_once(' ')) {
+    match authorization(headers)? {
         Some(("Gate-Host", signed)) => host(app, method, target, signed, body).await,
+        given => plainly(app, client, method, headers, given).await,
+    }
+}
+
+/// The scheme and what it is given. Two of them are none: a proxy may have looked at the other one.
+fn authorization(headers: &HeaderMap) -> Result<Option<(&str, &str)>, Problem> {
+    let unknown = || Problem::unauthenticated("the header `Authorization` is of no kind that is known here, or there twice");
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Ok(None),
+        (Some(one), None) => one.to_str().ok().and_then(|one| one.split_once(' ')).map(Some).ok_or_else(unknown),
+        _ => Err(unknown()),
+    }
+}
+
+/// Everybody who shows the same with each call.
+async fn plainly(
+    app: &App,
+    client: Option<&ClientName>,
+    method: &Method,
+    headers: &HeaderMap,
+    given: Option<(&str, &str)>,
+) -> Result<Caller, Problem> {
+    match given {
         Some(("Bearer", token)) if token.starts_with(tokens::PREFIX) => login(app, token).await,
         Some(("Bearer", token)) => {
             let requester = identity::requester(&app.identity, token, app.now()?).await.map_err(not_proved)?;
@@ -140,7 +192,7 @@ async fn caller(app: &App, client: Option<&ClientName>, parts: &Parts, body: &By
             Some(requester) => Ok(Caller { requester: Some(requester), person: None }),
             None => browser(app, method, headers).await,
         },
-        _ => Err(Problem::unauthenticated("the header `Authorization` is missing, or of no kind that is known here")),
+        _ => Err(Problem::unauthenticated("the header `Authorization` is of no kind that is known here")),
     }
 }
 
@@ -205,13 +257,15 @@ pub fn host_signs(method: &str, target: &str, at: &str, body: &[u8]) -> String {
     format!("gate-host-request-v1\n{method}\n{target}\n{at}\n{}\n", hex(&sha256(body)))
 }
 
+/// `NAME="VALUE"` of a header.
+fn part<'a>(signed: &'a str, name: &str) -> Option<&'a str> {
+    signed.split(", ").find_map(|part| part.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"'))
+}
+
 /// A host that signs with its log's key, which an operator or a login has made known.
 async fn host(app: &App, method: &Method, target: &str, signed: &str, body: &Bytes) -> Result<Caller, Problem> {
     let refused = || Problem::unauthenticated("the host's signature does not hold");
-    let part = |name: &str| {
-        let rest = signed.split(", ").find_map(|part| part.strip_prefix(name)?.strip_prefix("=\""));
-        rest.and_then(|rest| rest.strip_suffix('"')).ok_or_else(refused)
-    };
+    let part = |name: &str| part(signed, name).ok_or_else(refused);
     let (name, at, signature) = (part("key")?, part("at")?, part("signature")?);
     let key = Vkey::parse(name).map_err(|_| refused())?;
     let signature = STANDARD.decode(signature).map_err(|_| refused())?;

@@ -40,14 +40,14 @@ async fn told(app: &App) -> Result<Json<Configuration>, Problem> {
 }
 
 /// Tells which configuration is in force, and which waits.
-#[utoipa::path(get, path = "/v1/configuration", responses((status = 200, body = Configuration), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/v1/configuration", operation_id = "read_configuration", responses((status = 200, body = Configuration), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn read(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Configuration>, Problem> {
     of_slots(&caller, &app.settings.configuration.administrators)?;
     told(&app).await
 }
 
 /// Confirms a changed file. The server takes it into force with its next start.
-#[utoipa::path(post, path = "/v1/configuration/confirm", request_body = Confirm,
+#[utoipa::path(post, path = "/v1/configuration/confirm", operation_id = "confirm_configuration", request_body = Confirm,
     responses((status = 200, body = Configuration), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn confirm(
     State(app): State<Arc<App>>,

@@ -22,6 +22,9 @@ use crate::server::store::{Amended, Item};
 /// So many one person may have given at once.
 const MOST: usize = 20;
 
+/// What a person's name is long at most, in bytes: issuers and subjects have 255 characters at most.
+const LONGEST_NAME: usize = 1024;
+
 /// Who may decide in the caller's place.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,7 +73,7 @@ impl DelegationView {
 }
 
 /// Lists what the caller has given and was given.
-#[utoipa::path(get, path = "/v1/delegations", responses((status = 200, body = Delegations), (status = 401, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/v1/delegations", operation_id = "list_delegations", responses((status = 200, body = Delegations), (status = 401, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Delegations>, Problem> {
     let me = named(&caller.person()?.approver);
     let all = app.store.items(DELEGATION, None, app.now()?).await?;
@@ -79,7 +82,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, Extension(caller): Extensi
 }
 
 /// Lets somebody decide in the caller's place.
-#[utoipa::path(post, path = "/v1/delegations", request_body = Make,
+#[utoipa::path(post, path = "/v1/delegations", operation_id = "make_delegation", request_body = Make,
     responses((status = 201, body = DelegationView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn make(
     State(app): State<Arc<App>>,
@@ -90,11 +93,12 @@ pub(super) async fn make(
     let make = body(given)?;
     let why = reason(&make.reason)?;
     // Only what is one's own can be given: what another person gave goes no further.
-    if !person.decides || make.slots.is_empty() || !make.slots.iter().all(|slot| person.slots.contains(slot)) {
+    let once_each = (1..=person.slots.len()).contains(&make.slots.len());
+    if !person.decides || !once_each || !make.slots.iter().all(|slot| person.slots.contains(slot)) {
         return Err(Problem::forbidden("only slots of one's own can be given, by a sign-on that may decide"));
     }
     let to = person_of(&make.to)
-        .filter(|to| *to != person.approver)
+        .filter(|to| *to != person.approver && make.to.len() <= LONGEST_NAME)
         .ok_or_else(|| Problem::validation("`to` is another person, `ISSUER#SUBJECT`"))?;
     let now = app.now()?;
     let until: jiff::Timestamp = make.until.parse().map_err(|_| Problem::validation("`until` is no time of RFC 3339"))?;
@@ -124,7 +128,7 @@ pub(super) async fn make(
 }
 
 /// Ends one that the caller gave or was given.
-#[utoipa::path(delete, path = "/v1/delegations/{id}", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/v1/delegations/{id}", operation_id = "revoke_delegation", params(("id" = String, Path)),
     responses((status = 204, description = "ended"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{any, get};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -15,6 +15,7 @@ mod caller;
 mod checkpoints;
 mod configuration;
 mod delegations;
+mod description;
 mod problem;
 mod receipt;
 mod requests;
@@ -25,9 +26,10 @@ mod using;
 mod view;
 
 pub use caller::{Caller, Person, host_signs, person_of};
-pub use problem::Problem;
+pub use problem::{Problem, told_as_problem};
 
 use super::app::App;
+use super::identity::login_described;
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -56,9 +58,14 @@ struct Keys {
 }
 
 /// Tells the server's public keys.
-#[utoipa::path(get, path = "/v1/keys", responses((status = 200, body = Keys)))]
+#[utoipa::path(get, path = "/v1/keys", operation_id = "read_keys", responses((status = 200, body = Keys)))]
 async fn keys(axum::extract::State(app): axum::extract::State<Arc<App>>) -> Json<Keys> {
     Json(Keys { keys: vec![Key { vkey: app.key.vkey.to_string(), purpose: "decision".to_owned(), dev: app.key.dev }] })
+}
+
+/// What there is where nothing is.
+async fn nothing() -> Problem {
+    Problem::not_found()
 }
 
 /// The routes of the API, and what describes them.
@@ -81,8 +88,14 @@ fn described(app: &Arc<App>) -> (axum::Router<Arc<App>>, utoipa::openapi::OpenAp
         .routes(routes!(configuration::read))
         .routes(routes!(configuration::confirm))
         .layer(middleware::from_fn_with_state(Arc::clone(app), caller::authenticate));
-    let open = OpenApiRouter::new().routes(routes!(keys));
-    OpenApiRouter::with_openapi(Described::openapi()).merge(proved).merge(open).split_for_parts()
+    let (proved, mut described) = proved.split_for_parts();
+    description::of_callers(&mut described);
+    let open = OpenApiRouter::new().routes(routes!(keys)).route("/v1/{*rest}", any(nothing));
+    let (open, others) = OpenApiRouter::with_openapi(Described::openapi()).merge(open).split_for_parts();
+    described.merge(others);
+    described.merge(login_described());
+    description::of_all(&mut described);
+    (proved.merge(open), described)
 }
 
 /// The API, and `/openapi.json`.

@@ -1,12 +1,18 @@
 //! Errors of the API: problem+json (RFC 9457).
 
 use axum::Json;
+use axum::body::to_bytes;
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::server::store::Unavailable;
+
+/// How much of the framework's words is read, in bytes.
+const MOST_WORDS: usize = 4096;
 
 /// What went wrong.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -46,6 +52,25 @@ impl Problem {
     /// The body or a parameter is not what it has to be.
     pub fn validation(detail: impl Into<String>) -> Self {
         Self::new(422, "/problems/validation", "this is not a valid request", detail)
+    }
+
+    /// The body is longer than any that is needed here.
+    pub fn too_large() -> Self {
+        Self::new(413, "/problems/too-large", "the body is too long", "the body is longer than 512 KiB, or broke off")
+    }
+
+    /// What the framework refused, before a handler of ours saw it; its words hold what the caller sent.
+    pub fn rejected(status: StatusCode, words: &str) -> Self {
+        let words = crate::text::escape(words.as_bytes());
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found(),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                Self::new(405, "/problems/method", "this cannot be done here", "the header `Allow` tells what can")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::new(415, "/problems/media-type", "the body is not JSON", words),
+            _ => Self::validation(words),
+        }
     }
 
     /// Nobody knows who asks.
@@ -163,4 +188,21 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Tells as a problem what the framework refused in plain text or in silence.
+pub async fn told_as_problem(request: Request, next: Next) -> Response {
+    let of_api = request.uri().path().starts_with("/v1/");
+    let response = next.run(request).await;
+    let plain = response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !of_api || !plain || !response.status().is_client_error() {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let words = to_bytes(body, MOST_WORDS).await.unwrap_or_default();
+    let mut told = Problem::rejected(parts.status, &String::from_utf8_lossy(&words)).into_response();
+    if let Some(allowed) = parts.headers.get(header::ALLOW) {
+        told.headers_mut().insert(header::ALLOW, allowed.clone());
+    }
+    told
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::caller::{Caller, Person};
+use super::caller::{Caller, Person, Proof};
 use super::checkpoints::{HostCheckpoint, countersigned};
 use super::problem::Problem;
 use super::receipt::receipt;
@@ -29,7 +29,10 @@ use crate::server::store::{Created, Filter};
 use crate::text::{hex, unhex};
 
 /// Nobody is kept waiting for longer at once, whatever they ask for, in seconds.
-const LONGEST_WAIT: u64 = 30;
+const LONGEST_WAIT: u32 = 30;
+
+/// So often it is looked whether those who follow a request may still do so, where nothing changes.
+const LOOKED_AT: Duration = Duration::from_mins(5);
 
 /// What is asked.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -50,14 +53,17 @@ pub(super) struct Ask {
 
 /// How long to wait.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wait {
     /// So many seconds, 30 at most, unless it changes before.
     #[serde(default)]
-    wait: u64,
+    #[param(maximum = 4_294_967_295_u32)]
+    wait: u32,
 }
 
 /// Which requests.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Which {
     /// Only those in this state.
     state: Option<String>,
@@ -67,7 +73,8 @@ pub(super) struct Which {
     cursor: Option<String>,
     /// So many seconds, 30 at most, unless the page becomes another than `If-None-Match` names.
     #[serde(default)]
-    wait: u64,
+    #[param(maximum = 4_294_967_295_u32)]
+    wait: u32,
 }
 
 /// Requests, the newest first.
@@ -81,11 +88,11 @@ pub(super) struct Page {
 
 /// A body that is what it has to be.
 pub(super) fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    given.map(|Json(value)| value).map_err(|rejection| Problem::validation(crate::text::escape(rejection.body_text().as_bytes())))
+    given.map(|Json(value)| value).map_err(|rejection| Problem::rejected(rejection.status(), &rejection.body_text()))
 }
 
 /// Asks people. The same key of the same requester finds the request that waits already.
-#[utoipa::path(post, path = "/v1/requests", request_body = Ask, params(("Idempotency-Key" = String, Header, description = "the request key, in quotes")),
+#[utoipa::path(post, path = "/v1/requests", operation_id = "create_request", request_body = Ask, params(("Idempotency-Key" = String, Header, description = "the request key, in quotes")),
     responses((status = 201, body = RequestView), (status = 200, description = "it waits already", body = RequestView),
         (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn create(
@@ -179,7 +186,7 @@ fn can_be_decided(submitted: &Submitted, numbered: bool) -> Result<(), Problem> 
 }
 
 /// Reads a request; with `wait`, as soon as it is another than `If-None-Match` names.
-#[utoipa::path(get, path = "/v1/requests/{id}", params(("id" = String, Path), Wait, ("If-None-Match" = Option<String>, Header, description = "the version that is known, in quotes")),
+#[utoipa::path(get, path = "/v1/requests/{id}", operation_id = "read_request", params(("id" = String, Path), Wait, ("If-None-Match" = Option<String>, Header, description = "the version that is known, in quotes")),
     responses((status = 200, body = RequestView), (status = 304, description = "unchanged"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn read(
     State(app): State<Arc<App>>,
@@ -194,7 +201,7 @@ pub(super) async fn read(
     let mut now = app.now()?;
     let unchanged = |request: &Kept, now: Wall| known.as_deref() == Some(&tag(request, now));
     if wait.wait > 0 && unchanged(&request, now) {
-        let patience = Duration::from_secs(wait.wait.min(LONGEST_WAIT)).min(until_over(&request, now));
+        let patience = Duration::from_secs(wait.wait.min(LONGEST_WAIT).into()).min(until_over(&request, now));
         // Thousands may wait at once: none of them keeps what is read again anyway.
         drop(request);
         tokio::select! {
@@ -239,22 +246,25 @@ fn until_over(request: &Kept, now: Wall) -> Duration {
 }
 
 /// Tells each change of a request as it comes (server-sent events).
-#[utoipa::path(get, path = "/v1/requests/{id}/events", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/requests/{id}/events", operation_id = "follow_request", params(("id" = String, Path)),
     responses((status = 200, description = "`event: state` with the request", content_type = "text/event-stream"), (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn events(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    Extension(proof): Extension<Proof>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     own(&app, &caller, &id).await?;
     let known = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(|tag| format!("\"{tag}\"")).unwrap_or_default();
-    let told = stream::unfold((app, caller, id, known, false), |(app, caller, id, known, over)| async move {
+    let told = stream::unfold((app, proof, id, known, false), |(app, proof, id, known, over)| async move {
         if over {
             return None;
         }
         loop {
             let mut waiter = app.live.wait_for(&id);
+            // Whoever logged out meanwhile, or lost what let them see it, is told nothing more.
+            let caller = proof.again(&app).await?;
             let request = own(&app, &caller, &id).await.ok()?;
             let now = app.now().ok()?;
             let tag = tag(&request, now);
@@ -262,11 +272,11 @@ pub(super) async fn events(
                 let view = for_caller(&app, &caller, &request, now);
                 let event = Event::default().id(tag.trim_matches('"')).event("state").json_data(&view).ok()?;
                 let over = request.at(now).is_over();
-                return Some((Ok(event), (app, caller, id, tag, over)));
+                return Some((Ok(event), (app, proof, id, tag, over)));
             }
             tokio::select! {
                 () = waiter.changed() => {}
-                () = tokio::time::sleep(until_over(&request, now).min(Duration::from_hours(1))) => {}
+                () = tokio::time::sleep(until_over(&request, now).min(LOOKED_AT)) => {}
                 () = app.live.closing() => return None,
             }
         }
@@ -275,7 +285,7 @@ pub(super) async fn events(
 }
 
 /// Lists requests: a requester's own, or those that a person may see.
-#[utoipa::path(get, path = "/v1/requests", params(Which, ("If-None-Match" = Option<String>, Header, description = "the page that is known, by its tag")),
+#[utoipa::path(get, path = "/v1/requests", operation_id = "list_requests", params(Which, ("If-None-Match" = Option<String>, Header, description = "the page that is known, by its tag")),
     responses((status = 200, body = Page), (status = 304, description = "unchanged"), (status = 401, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
@@ -284,7 +294,7 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let patience = tokio::time::sleep(Duration::from_secs(which.wait.min(LONGEST_WAIT)));
+    let patience = tokio::time::sleep(Duration::from_secs(which.wait.min(LONGEST_WAIT).into()));
     tokio::pin!(patience);
     loop {
         let mut changes = app.live.listen();

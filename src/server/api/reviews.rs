@@ -48,7 +48,7 @@ pub(super) struct Say {
 }
 
 /// Approves or rejects.
-#[utoipa::path(post, path = "/v1/requests/{id}/reviews", params(("id" = String, Path)), request_body = Say,
+#[utoipa::path(post, path = "/v1/requests/{id}/reviews", operation_id = "review_request", params(("id" = String, Path)), request_body = Say,
     responses((status = 200, body = RequestView), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn review(
@@ -69,7 +69,15 @@ pub(super) async fn review(
         return Err(Problem::validation("`digest` is not the digest of this request"));
     }
     let now = app.now()?;
-    let slots = slots_for(&person, &request, now).unwrap_or_default();
+    // Who only sees it tries no numbers either: three wrong ones would reject what others decide.
+    let Some(slots) = slots_for(&person, &request, now) else {
+        let own = request.requester.person.as_ref() == Some(&person.approver);
+        return Err(match request.at(now) {
+            _ if own => Problem::self_approval(),
+            Stands::Pending => Problem::forbidden("the terms want other people"),
+            _ => already(&app, &request, now),
+        });
+    };
     let assurance =
         if answer == Answer::Approve { matched(&app, &request, &person, say.number.as_deref(), now).await? } else { person.assurance };
     let shown = match &say.evidence {

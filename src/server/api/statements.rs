@@ -43,7 +43,7 @@ pub(super) struct ToSign {
 }
 
 /// Gives out a statement to sign, good once.
-#[utoipa::path(post, path = "/v1/requests/{id}/statement", params(("id" = String, Path)), request_body = Intent,
+#[utoipa::path(post, path = "/v1/requests/{id}/statement", operation_id = "make_statement", params(("id" = String, Path)), request_body = Intent,
     responses((status = 200, body = ToSign), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn statement(

@@ -87,14 +87,14 @@ pub(super) fn of_slots<'a>(caller: &'a Caller, slots: &[String]) -> Result<&'a P
 }
 
 /// Tells whether everything is stopped.
-#[utoipa::path(get, path = "/v1/stop", responses((status = 200, body = Stopped), (status = 401, body = Problem), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/v1/stop", operation_id = "read_stop", responses((status = 200, body = Stopped), (status = 401, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn read(State(app): State<Arc<App>>) -> Result<Json<Stopped>, Problem> {
     let item = app.store.item(STOP, "", app.now()?).await?;
     Ok(Json(Stopped::of(item.as_ref())))
 }
 
 /// Stops everything: what waits is rejected, and nothing is asked until it is lifted.
-#[utoipa::path(post, path = "/v1/stop", request_body = Reason,
+#[utoipa::path(post, path = "/v1/stop", operation_id = "stop", request_body = Reason,
     responses((status = 200, body = Stopped), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn stop(
     State(app): State<Arc<App>>,
@@ -131,7 +131,7 @@ pub(super) async fn stop(
 }
 
 /// Lifts the stop, once two people have said so.
-#[utoipa::path(post, path = "/v1/stop/lift",
+#[utoipa::path(post, path = "/v1/stop/lift", operation_id = "lift_stop",
     responses((status = 200, body = Stopped), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn lift(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Stopped>, Problem> {
     let lifter = of_slots(&caller, &app.settings.stop.people)?.approver.clone();

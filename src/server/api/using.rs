@@ -62,7 +62,7 @@ pub(super) struct Ended {
 }
 
 /// Gives up.
-#[utoipa::path(delete, path = "/v1/requests/{id}", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/v1/requests/{id}", operation_id = "cancel_request", params(("id" = String, Path)),
     responses((status = 200, body = RequestView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn cancel(
     State(app): State<Arc<App>>,
@@ -82,7 +82,7 @@ pub(super) async fn cancel(
 }
 
 /// Uses an approval, once. The same call again within a minute is answered again.
-#[utoipa::path(post, path = "/v1/requests/{id}/consume", params(("id" = String, Path)), request_body = Consume,
+#[utoipa::path(post, path = "/v1/requests/{id}/consume", operation_id = "consume_request", params(("id" = String, Path)), request_body = Consume,
     responses((status = 200, body = Consumed), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn consume(
     State(app): State<Arc<App>>,
@@ -111,7 +111,7 @@ pub(super) async fn consume(
 }
 
 /// Tells how the command ended.
-#[utoipa::path(post, path = "/v1/requests/{id}/outcome", params(("id" = String, Path)), request_body = Ended,
+#[utoipa::path(post, path = "/v1/requests/{id}/outcome", operation_id = "tell_outcome", params(("id" = String, Path)), request_body = Ended,
     responses((status = 204, description = "kept"), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn outcome(
     State(app): State<Arc<App>>,

@@ -1,15 +1,15 @@
 //! Talks to a provider's token and userinfo endpoints; an ID token is believed only here.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::client::Shown;
 use super::error::Error;
 use super::jwt::{Claims, Expected};
 use super::keys::{read, unreachable};
 use super::provider::Provider;
-use super::web::{form, percent};
+use super::settings::Kind;
+use super::web::form;
 use crate::server::model::Wall;
 
 /// What an ID token's `typ` may be.
@@ -30,11 +30,18 @@ pub(super) struct Tokens {
 pub(super) async fn tokens(provider: &Provider, fields: &[(&str, &str)], now: Wall) -> Result<Tokens, Error> {
     let metadata = provider.issuer().metadata(now).await?;
     let url = metadata.token_endpoint.as_deref().ok_or_else(|| Error::Refused("the provider has no token endpoint".to_owned()))?;
-    // RFC 6749 2.3.1: both are form-encoded first.
-    let basic = STANDARD.encode(format!("{}:{}", percent(&provider.client_id), percent(provider.secret.reveal())));
-    let asked = provider.issuer().client().post(url).header("authorization", format!("Basic {basic}"));
+    // Okta takes a client's statement that is made out to this endpoint only; the issuer is what the newer specification wants.
+    let audience = if provider.kind == Kind::Okta { url } else { provider.issuer().url() };
+    let asked = provider.issuer().client().post(url);
     let asked = asked.header("content-type", "application/x-www-form-urlencoded").header("accept", "application/json");
-    let (status, body) = read(asked.body(form(fields)).send().await.map_err(|error| unreachable(&error))?).await?;
+    let asked = match provider.credentials.shown(&provider.client_id, audience, now)? {
+        Shown::Header(basic) => asked.header("authorization", basic).body(form(fields)),
+        Shown::Fields(more) => {
+            let all: Vec<(&str, &str)> = fields.iter().copied().chain(more.iter().map(|(name, value)| (*name, value.as_str()))).collect();
+            asked.body(form(&all))
+        }
+    };
+    let (status, body) = read(asked.send().await.map_err(|error| unreachable(&error))?).await?;
     let malformed = || Error::Unreachable(format!("the provider's token endpoint answers {status}, in no form that is known"));
     match status {
         200 => serde_json::from_slice(&body).map_err(|_| malformed()),

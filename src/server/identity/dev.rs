@@ -16,6 +16,7 @@ use ring::rand::SystemRandom;
 use serde_json::{Map, Value, json};
 
 use super::Provider;
+use super::client::Credentials;
 use super::error::Error;
 use super::routes::{now, redirect};
 use super::settings::{AssuranceSettings, BadSetting, IssuerSettings, Kind, Secret, is_loopback, secure};
@@ -92,7 +93,9 @@ impl DevProvider {
             name: "dev".to_owned(),
             url: self.issuer.clone(),
             client_id: CLIENT.to_owned(),
-            client_secret_file: std::path::PathBuf::new(),
+            client_secret_file: None,
+            client_key_file: None,
+            client_key_id: None,
             scopes: ["openid", "profile", "email", "groups"].map(str::to_owned).to_vec(),
             groups_claim: "groups".to_owned(),
             kind: Kind::Generic,
@@ -107,7 +110,7 @@ impl DevProvider {
                 max_age: "5m".to_owned(),
             }],
         };
-        Provider::with(settings, Secret::new(self.secret.clone()))
+        Provider::with(settings, Credentials::Secret(Secret::new(self.secret.clone())))
     }
 
     fn keep(&self, signed: Signed) -> Result<String, Error> {

@@ -10,6 +10,8 @@ use crate::server::store::Unavailable;
 pub enum Error {
     /// The provider cannot be reached, or answers nonsense.
     Unreachable(String),
+    /// The call is not of the form that it has to have.
+    Malformed(String),
     /// What the provider or the browser brought is not believed.
     Refused(String),
     /// The token is not believed.
@@ -31,7 +33,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::Unreachable(_) => 502,
-            Self::Refused(_) | Self::Token(_) => 400,
+            Self::Malformed(_) | Self::Refused(_) | Self::Token(_) => 400,
             Self::NotReached => 403,
             Self::Ended => 401,
             Self::TooMany => 429,
@@ -43,7 +45,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(why) | Self::Refused(why) => f.write_str(why),
+            Self::Malformed(why) | Self::Unreachable(why) | Self::Refused(why) => f.write_str(why),
             Self::Token(wrong) => wrong.fmt(f),
             Self::NotReached => f.write_str("the provider did not prove the second factor that was asked for"),
             Self::Ended => f.write_str("the sign-on has ended at the provider"),

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::error::Error;
 use super::session::{self, SignedOn};
@@ -21,10 +22,15 @@ const SECOND: Wall = 1_000_000_000;
 const CODE: Wall = 120 * SECOND;
 
 /// How long somebody may take to type the code that a command line shows.
-pub(super) const DEVICE: Wall = 600 * SECOND;
+pub(super) const DEVICE_SECONDS: u32 = 600;
+
+const DEVICE: Wall = DEVICE_SECONDS as Wall * SECOND;
 
 /// The seconds between two questions whether the person has answered.
 pub(super) const INTERVAL: u32 = 5;
+
+/// What a host's key and its name are long at most, in bytes.
+const LONGEST_KEY: usize = 512;
 
 /// Letters that are told apart when read aloud, and that spell nothing.
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
@@ -48,14 +54,19 @@ pub(super) struct Wish {
 }
 
 /// The wish as it comes: query of a page, or body of the device flow.
-#[derive(Clone, Default, Debug, Deserialize)]
+#[derive(Clone, Default, Debug, Deserialize, ToSchema)]
 pub(super) struct RawWish {
+    /// The host, as the command line calls it: 1 to 253 bytes.
     #[serde(default)]
     pub host: String,
+    /// `request` (which it is where this is left out) or `request+decide`.
     pub scope: Option<String>,
+    /// SHA-256 of a verifier, in base64url without padding.
     #[serde(default)]
     pub code_challenge: String,
+    /// The key of the host's log, which the login makes known.
     pub key: Option<String>,
+    /// That key's signature of this login, in base64.
     pub key_proof: Option<String>,
 }
 
@@ -74,6 +85,8 @@ impl RawWish {
         }
         let key = match (&self.key, &self.key_proof) {
             (None, None) => None,
+            // Whoever is nobody yet is kept here for a while: what they send is short.
+            (Some(key), Some(_)) if key.len() > LONGEST_KEY => return Err(refused("`key` is longer than 512 bytes")),
             (Some(key), Some(proof)) => {
                 let vkey = Vkey::parse(key).map_err(|_| refused("`key` is no verifier key"))?;
                 let proof = STANDARD.decode(proof).map_err(|_| refused("`key_proof` is no base64"))?;

@@ -1,6 +1,7 @@
 //! Who people are: OpenID Connect sign-on, sessions, tokens of command lines and of workloads.
 
 mod claimed;
+mod client;
 pub mod dev;
 mod error;
 mod flow;
@@ -35,6 +36,7 @@ pub use login::proof_text;
 pub use logout::{backchannel, sign_off};
 pub use provider::Provider;
 pub use routes::{Host, routes};
+pub use routes_login::login_described;
 pub use session::{Groups, Session, SignedOn};
 pub use web::return_path;
 pub use workload::{Workload, requester};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::client::Credentials;
 use super::keys::Issuer;
-use super::settings::{BadSetting, Demand, IssuerSettings, Kind, Secret, name, secure, span};
+use super::settings::{BadSetting, Demand, IssuerSettings, Kind, name, secure, span};
 use crate::server::model::Wall;
 use crate::sys::files::Owner;
 use crate::sys::http;
@@ -20,7 +21,7 @@ pub struct Provider {
     name: String,
     issuer: Issuer,
     pub(super) client_id: String,
-    pub(super) secret: Secret,
+    pub(super) credentials: Credentials,
     pub(super) scope: String,
     pub(super) groups_claim: String,
     pub(super) kind: Kind,
@@ -32,19 +33,19 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Checks a section `[[issuer]]`, and reads the client's secret.
+    /// Checks a section `[[issuer]]`, and reads the client's secret or key.
     pub fn new(settings: IssuerSettings, owner: Owner) -> Result<Self, BadSetting> {
-        let secret = Secret::read(&settings.client_secret_file, owner).map_err(|BadSetting(why)| of(&settings.name, &why))?;
-        Self::with(settings, secret)
+        let credentials = Credentials::read(&settings, owner).map_err(|BadSetting(why)| of(&settings.name, &why))?;
+        Self::with(settings, credentials)
     }
 
     /// The same with a secret that stands in no file.
-    pub(super) fn with(settings: IssuerSettings, secret: Secret) -> Result<Self, BadSetting> {
+    pub(super) fn with(settings: IssuerSettings, credentials: Credentials) -> Result<Self, BadSetting> {
         let called = settings.name.clone();
-        Self::checked(settings, secret).map_err(|BadSetting(why)| of(&called, &why))
+        Self::checked(settings, credentials).map_err(|BadSetting(why)| of(&called, &why))
     }
 
-    fn checked(settings: IssuerSettings, secret: Secret) -> Result<Self, BadSetting> {
+    fn checked(settings: IssuerSettings, credentials: Credentials) -> Result<Self, BadSetting> {
         name(&settings.name)?;
         let url = secure(&settings.url)?;
         if url.query().is_some() {
@@ -63,7 +64,7 @@ impl Provider {
             name: settings.name,
             issuer: Issuer::new(settings.url, client),
             client_id: settings.client_id,
-            secret,
+            credentials,
             scope: settings.scopes.join(" "),
             groups_claim: settings.groups_claim,
             kind: settings.kind,

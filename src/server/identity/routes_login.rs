@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Form, Query, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
 
 use super::error::Error;
-use super::login::{self, DEVICE, INTERVAL, Polled, RawWish, Wish};
+use super::login::{self, DEVICE_SECONDS, INTERVAL, Polled, RawWish, Wish};
 use super::routes::{Host, here, now, redirect, to_login};
 use super::session::{self, Session};
 use super::shown::{Code, Let, failed, page, style, told};
@@ -180,9 +181,30 @@ async fn answer_device<H: Host>(State(host): State<Arc<H>>, headers: HeaderMap, 
     }
 }
 
-async fn device<H: Host>(State(host): State<Arc<H>>, Json(raw): Json<RawWish>) -> Response {
+/// What a command line shows, and what it asks with.
+#[derive(Serialize, ToSchema)]
+struct Begun {
+    /// What the command line keeps to itself.
+    device_code: String,
+    /// What the person types.
+    user_code: String,
+    /// Where they type it.
+    verification_uri: String,
+    /// The same with the code filled in.
+    verification_uri_complete: String,
+    /// How long they may take, in seconds.
+    expires_in: u32,
+    /// The seconds between two questions.
+    interval: u32,
+}
+
+/// Begins a login of a command line without a browser (RFC 8628).
+#[utoipa::path(post, path = "/v1/login/device", operation_id = "begin_device_login", request_body = RawWish,
+    responses((status = 200, body = Begun), (status = 400, body = Refused), (status = 429, body = Refused), (status = 503, body = Refused)))]
+async fn device<H: Host>(State(host): State<Arc<H>>, given: Result<Json<RawWish>, JsonRejection>) -> Response {
     let identity = host.identity();
     let begun = async {
+        let raw = body(given)?;
         let now = now()?;
         identity.pace.tried("device", MOST_DEVICES, now)?;
         login::device(host.store(), &raw.checked(identity)?, now).await
@@ -190,46 +212,86 @@ async fn device<H: Host>(State(host): State<Arc<H>>, Json(raw): Json<RawWish>) -
     match begun.await {
         Ok(device) => {
             let at = format!("{}/device", identity.url());
-            answer(
-                StatusCode::OK,
-                &json!({
-                    "device_code": device.device_code,
-                    "user_code": device.user_code,
-                    "verification_uri_complete": with_query(&at, &[("user_code", &device.user_code)]),
-                    "verification_uri": at,
-                    "expires_in": DEVICE / 1_000_000_000,
-                    "interval": INTERVAL,
-                }),
-            )
+            let begun = Begun {
+                verification_uri_complete: with_query(&at, &[("user_code", &device.user_code)]),
+                verification_uri: at,
+                device_code: device.device_code,
+                user_code: device.user_code,
+                expires_in: DEVICE_SECONDS,
+                interval: INTERVAL,
+            };
+            answer(StatusCode::OK, &begun)
         }
         Err(error) => wrong(&error),
     }
 }
 
-#[derive(Deserialize)]
+/// What is exchanged for a token.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Redeemed {
+    /// Of a login by redirect.
     code: Option<String>,
+    /// Of a login without a browser.
     device_code: Option<String>,
+    /// What the challenge was made of.
     code_verifier: String,
 }
 
-async fn token<H: Host>(State(host): State<Arc<H>>, Json(body): Json<Redeemed>) -> Response {
+/// A token, told once.
+#[derive(Serialize, ToSchema)]
+struct Token {
+    /// `gate_pat_…`.
+    token: String,
+    /// What names it; no secret.
+    login: String,
+    person: Whose,
+    /// What to call them.
+    name: String,
+    /// `request` or `request+decide`.
+    scope: &'static str,
+    /// How long it lasts, in seconds.
+    expires_in: i64,
+}
+
+/// Whose token it is.
+#[derive(Serialize, ToSchema)]
+struct Whose {
+    issuer: String,
+    subject: String,
+}
+
+/// Why there is no token (RFC 6749, RFC 8628).
+#[derive(Serialize, ToSchema)]
+struct Refused {
+    /// `authorization_pending`, `slow_down`, `access_denied`, `expired_token`, `invalid_request`, `invalid_grant`, `invalid_token` or
+    /// `temporarily_unavailable`.
+    error: &'static str,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<String>,
+}
+
+/// Exchanges a code for a token.
+#[utoipa::path(post, path = "/v1/login/token", operation_id = "redeem_login", request_body = Redeemed,
+    responses((status = 200, body = Token), (status = 400, body = Refused), (status = 401, body = Refused), (status = 429, body = Refused), (status = 503, body = Refused)))]
+async fn token<H: Host>(State(host): State<Arc<H>>, given: Result<Json<Redeemed>, JsonRejection>) -> Response {
     let (identity, store) = (host.identity(), host.store());
     let redeemed = async {
+        let asked = body(given)?;
         let now = now()?;
-        match (&body.code, &body.device_code) {
+        match (&asked.code, &asked.device_code) {
             (Some(code), None) => {
-                let (token, login) = login::redeem(identity, store, code, &body.code_verifier, now).await?;
+                let (token, login) = login::redeem(identity, store, code, &asked.code_verifier, now).await?;
                 Ok(Polled::Granted(token, login))
             }
-            (None, Some(code)) => login::poll(identity, store, code, &body.code_verifier, now).await,
-            _ => Err(Error::Refused("there must be one of `code` and `device_code`".to_owned())),
+            (None, Some(code)) => login::poll(identity, store, code, &asked.code_verifier, now).await,
+            _ => Err(Error::Malformed("there must be one of `code` and `device_code`".to_owned())),
         }
     };
-    let error = |word: &str| answer(StatusCode::BAD_REQUEST, &json!({ "error": word }));
+    let error = |error: &'static str| answer(StatusCode::BAD_REQUEST, &Refused { error, error_description: None });
     match redeemed.await {
-        Ok(Polled::Granted(token, login)) => answer(StatusCode::OK, &granted(&token, &login)),
+        Ok(Polled::Granted(token, login)) => answer(StatusCode::OK, &granted(token, login)),
         Ok(Polled::Pending) => error("authorization_pending"),
         Ok(Polled::TooOften) => error("slow_down"),
         Ok(Polled::Denied) => error("access_denied"),
@@ -238,18 +300,20 @@ async fn token<H: Host>(State(host): State<Arc<H>>, Json(body): Json<Redeemed>) 
     }
 }
 
-fn granted(token: &str, login: &Login) -> Value {
-    json!({
-        "token": token,
-        "login": login.id,
-        "person": { "issuer": login.person.issuer, "subject": login.person.subject },
-        "name": login.name,
-        "scope": login.scope.word(),
-        "expires_in": (login.expires - login.created) / 1_000_000_000,
-    })
+fn granted(token: String, login: Login) -> Token {
+    Token {
+        token,
+        login: login.id,
+        person: Whose { issuer: login.person.issuer, subject: login.person.subject },
+        name: login.name,
+        scope: login.scope.word(),
+        expires_in: (login.expires - login.created) / 1_000_000_000,
+    }
 }
 
-/// A command line ends its own token.
+/// Ends the token that it is called with.
+#[utoipa::path(delete, path = "/v1/login/token", operation_id = "end_login", security(("bearer" = [])),
+    responses((status = 204, description = "ended"), (status = 401, body = Refused), (status = 503, body = Refused)))]
 async fn revoke<H: Host>(State(host): State<Arc<H>>, headers: HeaderMap) -> Response {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
     let revoked = async {
@@ -259,21 +323,36 @@ async fn revoke<H: Host>(State(host): State<Arc<H>>, headers: HeaderMap) -> Resp
     };
     match revoked.await {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
-        Ok(false) => answer(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid_token" })),
+        Ok(false) => answer(StatusCode::UNAUTHORIZED, &Refused { error: "invalid_token", error_description: None }),
         Err(error) => wrong(&error),
     }
+}
+
+/// A body that is what it has to be.
+fn body<T>(given: Result<Json<T>, JsonRejection>) -> Result<T, Error> {
+    given.map(|Json(value)| value).map_err(|rejection| Error::Malformed(crate::text::escape(rejection.body_text().as_bytes())))
 }
 
 fn wrong(error: &Error) -> Response {
     let word = match error {
         Error::Store(_) | Error::System(_) => "temporarily_unavailable",
         Error::TooMany => "slow_down",
+        Error::Malformed(_) => "invalid_request",
         _ => "invalid_grant",
     };
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    answer(status, &json!({ "error": word, "error_description": error.to_string() }))
+    answer(status, &Refused { error: word, error_description: Some(error.to_string()) })
 }
 
-fn answer(status: StatusCode, body: &Value) -> Response {
+fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(device, token, revoke))]
+struct Described;
+
+/// What the API's description says of these calls.
+pub fn login_described() -> utoipa::openapi::OpenApi {
+    Described::openapi()
 }

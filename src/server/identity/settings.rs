@@ -26,7 +26,11 @@ pub struct IssuerSettings {
     /// What it calls this server.
     pub client_id: String,
     /// Where the client's secret stands.
-    pub client_secret_file: PathBuf,
+    pub client_secret_file: Option<PathBuf>,
+    /// Or where a private key stands by which it signs instead (`private_key_jwt`): PKCS#8 in PEM; Ed25519, P-256 or RSA.
+    pub client_key_file: Option<PathBuf>,
+    /// What the provider calls that key, if it has several.
+    pub client_key_id: Option<String>,
     /// What is asked for; `offline_access` lets groups be read again without the person.
     #[serde(default = "scopes")]
     pub scopes: Vec<String>,

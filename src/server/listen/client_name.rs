@@ -31,11 +31,20 @@ impl ClientName {
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = EndEntityCert::try_from(certificate).ok()?;
         let uris: Vec<&str> = certificate.valid_uri_names().collect();
-        match uris.as_slice() {
-            [] => common_name(certificate.subject()).map(Self::CommonName),
+        if uris.is_empty() { common_name(certificate.subject()).map(Self::CommonName) } else { Self::uri(&uris) }
+    }
+
+    /// By a SPIFFE id, which has to be the only URI.
+    pub(super) fn uri(uris: &[&str]) -> Option<Self> {
+        match uris {
             [uri] if uri.starts_with(SPIFFE) => plain(uri).map(Self::Spiffe),
             _ => None,
         }
+    }
+
+    /// By a common name.
+    pub(super) fn common(name: &str) -> Option<Self> {
+        plain(name).map(Self::CommonName)
     }
 }
 

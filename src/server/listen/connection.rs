@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client_name::ClientName;
+use super::forwarded;
 use super::peer::{self, Network, Peer};
 use super::tls::Tls;
 use crate::server::stop::Stop;
@@ -52,6 +53,7 @@ const UNANSWERED: Duration = Duration::from_secs(1);
 pub(super) struct Serving {
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) proxies: Vec<Network>,
+    pub(super) forwards: bool,
     pub(super) router: Router,
     pub(super) stop: Stop,
 }
@@ -126,10 +128,12 @@ impl Serving {
         answering: &Answering,
     ) -> impl Service<hyper::Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static> + use<> {
         let answering = answering.clone();
+        let forwards = self.forwards && peer::is_one(from.ip(), &self.proxies);
         let (router, proxies, stop) = (TowerToHyperService::new(self.router.clone()), self.proxies.clone(), self.stop.clone());
         service_fn(move |request: hyper::Request<Incoming>| {
             let address = peer::address(from.ip(), request.headers(), &proxies);
-            let known = Known { peer: Peer { address, certificate: certificate.clone() }, from, stop: stop.clone() };
+            let certificate = if forwards { forwarded::client(request.headers()) } else { certificate.clone() };
+            let known = Known { peer: Peer { address, certificate }, from, stop: stop.clone() };
             let (router, at_work) = (router.clone(), answering.one_more());
             async move {
                 let answer = match known.whole(request).await {
@@ -187,6 +191,6 @@ fn port(address: &IpAddr, from: SocketAddr) -> u16 {
 }
 
 fn refusal(status: StatusCode, title: &str) -> Response {
-    let problem = serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16() });
+    let problem = serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": title });
     (status, [(header::CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
 }

@@ -2,6 +2,7 @@
 
 mod client_name;
 mod connection;
+mod forwarded;
 mod peer;
 mod places;
 mod settings;
@@ -39,6 +40,7 @@ pub struct Front {
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
     proxies: Vec<Network>,
+    forwards: bool,
     places: Arc<Places>,
 }
 
@@ -53,7 +55,7 @@ impl Front {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let proxies = if settings.behind_proxy { settings.proxies.clone() } else { Vec::new() };
         let places = Arc::new(Places::new(settings.connections, settings.per_peer, proxies.clone()));
-        Ok(Self { listener, address, tls, proxies, places })
+        Ok(Self { listener, address, tls, proxies, forwards: settings.forwarded_certificates, places })
     }
 
     /// The address that was bound, with its port.
@@ -69,7 +71,7 @@ impl Front {
     /// Answers until the server ends; what is being answered then gets ten seconds more.
     pub async fn serve(self, router: Router, stop: Stop) {
         let mut connections = JoinSet::new();
-        let serving = Arc::new(Serving { tls: self.tls, proxies: self.proxies, router, stop: stop.clone() });
+        let serving = Arc::new(Serving { tls: self.tls, proxies: self.proxies, forwards: self.forwards, router, stop: stop.clone() });
         loop {
             tokio::select! {
                 () = stop.wait() => break,

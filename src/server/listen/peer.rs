@@ -14,7 +14,7 @@ const FORWARDED: &str = "x-forwarded-for";
 pub struct Peer {
     /// The address; behind a proxy that is listed the one that it names.
     pub address: IpAddr,
-    /// What the client's certificate names, where it showed one that a listed authority signed.
+    /// What the client's certificate names, where it showed one that a listed authority signed, or a listed proxy says so.
     pub certificate: Option<ClientName>,
 }
 
@@ -69,9 +69,14 @@ impl<'de> Deserialize<'de> for Network {
     }
 }
 
+/// Whether the address is of a proxy that is listed.
+pub(super) fn is_one(address: IpAddr, proxies: &[Network]) -> bool {
+    proxies.iter().any(|network| network.holds(address))
+}
+
 /// The address before the proxies: the last one in the header that is not a proxy's own. Whoever is no proxy is believed nothing.
 pub(super) fn address(from: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
-    let is_proxy = |address: IpAddr| proxies.iter().any(|network| network.holds(address));
+    let is_proxy = |address: IpAddr| is_one(address, proxies);
     if !is_proxy(from) {
         return from;
     }

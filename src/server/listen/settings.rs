@@ -19,6 +19,8 @@ pub struct HttpSettings {
     pub behind_proxy: bool,
     /// From which addresses `X-Forwarded-For` is believed: `10.0.0.7`, `10.0.0.0/8`.
     pub proxies: Vec<Network>,
+    /// Whether `X-Forwarded-Client-Cert` is believed of them, too: each of them has to set it anew for every request.
+    pub forwarded_certificates: bool,
     /// How many connections there may be at once.
     pub connections: usize,
     /// How many of them from one address (IPv6: from one /64); those of loopback and of proxies are not counted so.
@@ -33,6 +35,7 @@ impl Default for HttpSettings {
             client_ca: None,
             behind_proxy: false,
             proxies: Vec::new(),
+            forwarded_certificates: false,
             connections: 16_384,
             per_peer: 1024,
         }
@@ -44,6 +47,9 @@ impl HttpSettings {
     pub(super) fn tls(&self) -> Result<Option<Tls>, String> {
         if !self.behind_proxy && !self.proxies.is_empty() {
             return Err("`proxies` below `[http]` means nothing without `behind_proxy = true`".to_owned());
+        }
+        if self.forwarded_certificates && self.proxies.is_empty() {
+            return Err("`forwarded_certificates` below `[http]` needs `proxies` to believe".to_owned());
         }
         match (&self.certificate, &self.key) {
             (Some(_), _) | (_, Some(_)) if self.behind_proxy => {
