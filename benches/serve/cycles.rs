@@ -32,7 +32,7 @@ pub(crate) async fn measure(gate: &str) -> Outcome<()> {
             row("F: append 1 KiB + fdatasync", &format!("{:.2} ms", f.as_secs_f64() * 1000.0), "holds for 0.2 ms");
             row(
                 &format!("cycles a second, {CLIENTS} at once"),
-                &format!("{:.0}", count as f64 / took.as_secs_f64()),
+                &format!("{:.0}", f64::from(u32::try_from(count)?) / took.as_secs_f64()),
                 "≥ 500 where F ≤ 0.2 ms",
             );
             row("a cycle, p50 / p99", &format!("{} / {}", millis(part(&mut times, 50)), millis(part(&mut times, 99))), "");
