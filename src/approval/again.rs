@@ -23,11 +23,12 @@ impl ApprovalRequest {
     }
 }
 
-/// What a text says but for the processes above and the time of day, which are others in each run.
+/// What a text says but for the processes above, what previews showed and the time of day, which are others in each run.
 fn lasting(text: &str) -> Option<Value> {
     let mut value: Value = serde_json::from_str(text).ok()?;
     let all = value.as_object_mut()?;
     all.remove("ancestry");
+    all.remove("previews");
     all.get_mut("facts")?.as_object_mut()?.remove("time");
     Some(value)
 }

@@ -1,4 +1,6 @@
+use super::canonical::canonical;
 use super::digest::{Digest, Stamp};
+use super::previewed::Previewed;
 use crate::policy::Asked;
 use crate::request::Request;
 
@@ -10,6 +12,7 @@ pub struct ApprovalRequest {
     nonce: [u8; 16],
     created: Stamp,
     justification: String,
+    previews: Vec<Previewed>,
     text: String,
     digest: Digest,
 }
@@ -17,14 +20,22 @@ pub struct ApprovalRequest {
 impl ApprovalRequest {
     /// Puts request and terms together and computes the digest over both.
     pub fn new(request: Request, asked: Asked, nonce: [u8; 16], created: Stamp, justification: String) -> Self {
-        let text = super::canonical::canonical(&request, &asked, &nonce, created, &justification);
+        let text = canonical(&request, &asked, &nonce, created, &justification, &[]);
         let digest = Digest::of(text.as_bytes());
-        Self { request, asked, nonce, created, justification, text, digest }
+        Self { request, asked, nonce, created, justification, previews: Vec::new(), text, digest }
+    }
+
+    /// The same with what previews showed, which people decide about, too.
+    #[must_use]
+    pub fn with_previews(self, previews: Vec<Previewed>) -> Self {
+        let text = canonical(&self.request, &self.asked, &self.nonce, self.created, &self.justification, &previews);
+        let digest = Digest::of(text.as_bytes());
+        Self { previews, text, digest, ..self }
     }
 
     /// The same with the text that people were shown, which the caller compared.
     pub(super) fn with_text(self, shown: &super::submitted::Submitted) -> Self {
-        Self { text: shown.text().to_owned(), digest: shown.digest(), ..self }
+        Self { text: shown.text().to_owned(), digest: shown.digest(), previews: shown.said().previews.clone(), ..self }
     }
 
     /// The canonical text that the digest is taken over: what a server is told, and what reviewers are shown.
@@ -35,6 +46,11 @@ impl ApprovalRequest {
     /// What the requester gave as justification before anybody was asked; may be empty.
     pub fn justification(&self) -> &str {
         &self.justification
+    }
+
+    /// What the previews of its rules showed; empty where there are none.
+    pub fn previews(&self) -> &[Previewed] {
+        &self.previews
     }
 
     /// What was asked.

@@ -7,12 +7,20 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::digest::{Stamp, sha256};
+use super::previewed::Previewed;
 use crate::policy::{Asked, Hidden, Justification, Reason, Terms};
-use crate::request::{Environment, Fact, Request, Stdin};
+use crate::request::{Asker, Environment, Fact, Job, Request, Stdin};
 use crate::text::hex;
 
 /// Everything that approvers decide about, in one canonical text.
-pub(super) fn canonical(request: &Request, asked: &Asked, nonce: &[u8; 16], created: Stamp, justified: &str) -> String {
+pub(super) fn canonical(
+    request: &Request,
+    asked: &Asked,
+    nonce: &[u8; 16],
+    created: Stamp,
+    justified: &str,
+    previews: &[Previewed],
+) -> String {
     let context = request.context();
     let program = request.program();
     let argv: Vec<Value> = request.argv().bytes().enumerate().map(|(at, word)| word_value(at, word, &asked.hidden, nonce)).collect();
@@ -53,6 +61,12 @@ pub(super) fn canonical(request: &Request, asked: &Asked, nonce: &[u8; 16], crea
     set("nonce", hex(nonce).into());
     set("created_ns", created.wall.to_string().into());
     set("lifetime_s", asked.terms.within.as_secs().into());
+    if let Some(job) = Job::claimed(&context.environment).filter(|_| context.asker != Asker::Person) {
+        all.insert("job".to_owned(), json!({ "name": job.name(), "url": job.url() }));
+    }
+    if !previews.is_empty() {
+        all.insert("previews".to_owned(), previews.iter().map(Previewed::value).collect());
+    }
     Value::Object(all).to_string()
 }
 
@@ -96,7 +110,7 @@ fn how(asked: &Asked) -> Value {
     json!({ "stdin": stdin, "pins": how.pins, "strip": how.strip, "timeout_s": how.timeout.map_or(0, |timeout| timeout.as_secs()) })
 }
 
-fn bytes(bytes: &[u8]) -> Value {
+pub(super) fn bytes(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.into(),
         Err(_) => json!({ "b64": STANDARD.encode(bytes) }),

@@ -6,14 +6,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::digest::{Digest, sha256};
+use super::previewed::Previewed;
 use crate::policy::{Assurance, Channel, Escalation, Justification, Risk, Terms};
+use crate::request::Job;
 use crate::text::hex;
 
 /// What a submitted request may be long at most, in bytes.
 pub const LONGEST: usize = 256 * 1024;
 
 /// Members that differ from run to run of the same command by the same asker.
-const PASSING: [&str; 4] = ["request", "nonce", "created_ns", "ancestry"];
+const PASSING: [&str; 5] = ["request", "nonce", "created_ns", "ancestry", "previews"];
 
 /// An approval request as a server is told it: the canonical text, its digest, and what that text says.
 #[derive(Clone, PartialEq, Debug)]
@@ -127,10 +129,14 @@ pub struct Said {
     pub user: String,
     /// `person`, `agent:NAME` or `ci:NAME`.
     pub asker: String,
+    /// The job of a CI provider that it runs in. Claimed.
+    pub job: Option<Job>,
     /// The names of the processes above, the nearest first.
     pub ancestry: Vec<Vec<u8>>,
     /// The rules that took part.
     pub rules: Vec<Rule>,
+    /// What the previews of the rules showed there.
+    pub previews: Vec<Previewed>,
     /// How bad it is.
     pub risk: Risk,
     /// Why the requester wants it; may be empty.
@@ -246,8 +252,16 @@ impl Said {
             uid: value.get("uid")?.as_u64()?.try_into().ok()?,
             user: text("user")?,
             asker: text("asker")?,
+            job: match value.get("job") {
+                None => None,
+                Some(job) => Some(Job::new(job.get("name")?.as_str()?, job.get("url")?.as_str()?)?),
+            },
             ancestry: list("ancestry")?.iter().map(bytes).collect::<Option<_>>()?,
             rules: list("rules")?.iter().map(rule).collect::<Option<_>>()?,
+            previews: match value.get("previews") {
+                None => Vec::new(),
+                Some(shown) => shown.as_array()?.iter().map(Previewed::read).collect::<Option<_>>()?,
+            },
             risk: Risk::parse(value.get("risk")?.as_str()?)?,
             justification: text("justification")?,
             created: text("created_ns")?.parse().ok()?,
@@ -257,7 +271,7 @@ impl Said {
     }
 }
 
-fn bytes(value: &Value) -> Option<Vec<u8>> {
+pub(super) fn bytes(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::String(text) => Some(text.clone().into_bytes()),
         Value::Object(object) if object.len() == 1 => STANDARD.decode(object.get("b64")?.as_str()?).ok(),

@@ -12,6 +12,9 @@ use crate::text;
 /// Prose in wider lines is hard to read.
 const READABLE: usize = 100;
 
+/// So many of the last lines that a preview wrote are on the card.
+const LINES_SHOWN: usize = 6;
+
 /// What a card is drawn from.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -267,7 +270,15 @@ fn blocks(view: &Frame) -> Vec<Block> {
     }
     add(4, "safer", subject.instead.iter().map(plain).collect());
     add(6, "preview", subject.previews.iter().map(plain).collect());
+    for shown in &subject.shown {
+        let said = [(Style::Plain, shown.command.clone()), (Style::Bold, shown.ended.clone())];
+        let more = shown.lines.len().saturating_sub(LINES_SHOWN);
+        let rest = (more > 0).then(|| (Style::Plain, format!("… {more} lines before: show")));
+        let last = shown.lines.iter().skip(more).map(plain);
+        add(5, "preview", said.into_iter().chain(rest).chain(last).collect());
+    }
     add(2, "asked by", vec![plain(&subject.who)]);
+    add(3, "CI job", subject.job.iter().map(plain).collect());
     add(2, "because", subject.because.iter().map(plain).collect());
     add(3, "through", subject.through.iter().map(plain).collect());
     add(4, "directory", vec![plain(&subject.directory)]);

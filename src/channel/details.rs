@@ -25,6 +25,10 @@ pub(super) fn words(view: &Frame) -> Vec<Line> {
 /// Facts, digests and terms.
 pub(super) fn more(view: &Frame) -> Vec<Line> {
     let mut lines = vec![Line::default()];
+    for shown in &view.subject.shown {
+        let said = std::iter::once(&shown.command).chain(&shown.lines).map(|line| (Style::Plain, line.clone()));
+        lines.extend(field(view, "preview", &said.collect::<Vec<_>>()));
+    }
     for (label, value) in &view.subject.more {
         lines.extend(field(view, label, &[(Style::Plain, value.clone())]));
     }

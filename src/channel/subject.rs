@@ -7,10 +7,18 @@ use std::time::Duration;
 use super::card::{time_left, wants};
 use super::details;
 use super::paint::Style;
-use crate::approval::{ApprovalRequest, Digest, Part, Rule, Said, Stamp, Word, warnings};
+use crate::approval::{ApprovalRequest, Digest, Part, Previewed, Rule, Said, Stamp, Word, warnings};
 use crate::policy::{Effect, Justification, Reason, Risk};
-use crate::request::{Asker, Fact, Kind, Stdin};
+use crate::request::{Asker, Fact, Job, Kind, Stdin};
 use crate::text;
+
+/// A preview as it was run.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) command: String,
+    pub(super) ended: String,
+    pub(super) lines: Vec<String>,
+}
 
 /// What a card tells of a request.
 #[derive(Clone, Debug)]
@@ -28,7 +36,11 @@ pub struct Subject<'a> {
     pub(super) reasons: Vec<Vec<String>>,
     pub(super) instead: Vec<String>,
     pub(super) previews: Vec<String>,
+    /// Previews as they were run: the command, how it ended, what it wrote.
+    pub(super) shown: Vec<Shown>,
     pub(super) who: String,
+    /// The CI job: its name, and where it is found.
+    pub(super) job: Option<String>,
     /// Why the requester wants it.
     pub(super) because: Option<String>,
     pub(super) through: Option<String>,
@@ -69,8 +81,14 @@ impl<'a> Subject<'a> {
             target: target.collect(),
             reasons: reasons.iter().map(reason).collect(),
             instead,
-            previews: reasons.iter().filter_map(|one| preview(&one.preview)).collect(),
+            previews: reasons
+                .iter()
+                .filter(|one| !was_run(&one.preview, asked.previews()))
+                .filter_map(|one| preview(&one.preview))
+                .collect(),
+            shown: asked.previews().iter().map(Shown::of).collect(),
             who: who(asked),
+            job: Job::claimed(&context.environment).filter(|_| context.asker != Asker::Person).as_ref().map(job),
             because: because(asked.justification()),
             through: ancestry(context.ancestry.iter().map(|above| above.name.as_bytes())),
             directory: directory(context.cwd.as_ref().map(|cwd| cwd.path.as_os_str().as_bytes())),
@@ -105,8 +123,10 @@ impl<'a> Subject<'a> {
             target: said.target.iter().map(|(name, is)| (text::visible(name), vec![(Style::Bold, text::quote(is.as_bytes()))])).collect(),
             reasons: rules.iter().map(|rule| said_of(&rule.reason, &rule.id, &rule.risk, &rule.layer)).collect(),
             instead,
-            previews: rules.iter().filter_map(|rule| preview(&rule.preview)).collect(),
+            previews: rules.iter().filter(|one| !was_run(&one.preview, &said.previews)).filter_map(|rule| preview(&rule.preview)).collect(),
+            shown: said.previews.iter().map(Shown::of).collect(),
             who: who_told(said),
+            job: said.job.as_ref().map(job),
             because: because(&said.justification),
             through: ancestry(said.ancestry.iter().map(Vec::as_slice)),
             directory: directory(said.cwd.as_deref()),
@@ -156,12 +176,32 @@ fn said_of(reason: &str, rule: &str, risk: &str, layer: &str) -> Vec<String> {
     said.into_iter().chain([named]).collect()
 }
 
+fn was_run(preview: &[String], shown: &[Previewed]) -> bool {
+    shown.iter().any(|one| one.argv == preview)
+}
+
+impl Shown {
+    fn of(one: &Previewed) -> Self {
+        let cut = (one.left_out > 0).then(|| format!("… {} bytes before this are left out", one.left_out));
+        let said = one.output.split(|byte| *byte == b'\n').map(text::escape);
+        let mut lines: Vec<String> = cut.into_iter().chain(said).collect();
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        Self { command: preview(&one.argv).unwrap_or_default(), ended: text::visible(&one.ended.to_string()), lines }
+    }
+}
+
 fn preview(words: &[String]) -> Option<String> {
     (!words.is_empty()).then(|| text::command(&words.iter().map(String::as_bytes).collect::<Vec<_>>(), &[]))
 }
 
 fn because(justification: &str) -> Option<String> {
     (!justification.is_empty()).then(|| text::quote(justification.as_bytes()))
+}
+
+fn job(job: &Job) -> String {
+    format!("{} {} (claimed)", text::quote(job.name().as_bytes()), job.url())
 }
 
 fn wanted(justification: &[Justification]) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod asking;
 mod elsewhere;
 mod fixed;
+mod previews;
 mod vouching;
 mod waiting;
 

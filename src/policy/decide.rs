@@ -82,6 +82,9 @@ impl Policy {
                 reasons.push(Reason::clone(&fired.reason));
             }
         }
+        for reason in reasons.iter_mut().filter(|reason| preview::tells(&reason.preview, &hidden, &words)) {
+            reason.preview.clear();
+        }
         let policy_digest = self.digest();
         if gathered.effect != Effect::Deny
             && let Some(why) = stdin_refused(how.stdin, &context.stdin)

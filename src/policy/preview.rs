@@ -1,6 +1,6 @@
 //! Fills a rule's `preview` and `pin` from what was read.
 
-use crate::tool::{Arg, Opt, Reading};
+use crate::tool::{Arg, Hidden, Opt, Reading};
 
 /// The command that shows what would happen; empty where a part of it is not known.
 pub(super) fn of(template: &[String], reading: &Reading<'_>) -> Vec<String> {
@@ -27,6 +27,13 @@ pub(super) fn of(template: &[String], reading: &Reading<'_>) -> Vec<String> {
         }
     }
     command
+}
+
+/// Whether a preview has a word that holds what nobody is shown of the argv.
+pub(super) fn tells(preview: &[String], hidden: &[Hidden], words: &[&[u8]]) -> bool {
+    let secrets = hidden.iter().filter_map(|span| words.get(span.word)?.get(span.start..span.end).filter(|secret| !secret.is_empty()));
+    let holds = |word: &String, secret: &[u8]| word.as_bytes().windows(secret.len()).any(|part| part == secret);
+    secrets.into_iter().any(|secret| preview.iter().any(|word| holds(word, secret)))
 }
 
 fn text(arg: &Arg<'_>) -> Option<String> {

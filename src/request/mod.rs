@@ -3,12 +3,14 @@
 mod argv;
 mod context;
 mod facts;
+mod job;
 mod program;
 
 pub(crate) use argv::base_name;
 pub use argv::{Argv, EmptyArgv};
 pub use context::{Ancestor, Asker, Context, Cwd, Environment, Inner, ScriptFile, Stdin, Who};
 pub use facts::{Fact, FactName, Facts};
+pub use job::Job;
 pub use program::{Identity, Kind, Place, Program};
 
 use std::fmt;

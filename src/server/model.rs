@@ -2,55 +2,13 @@
 
 use serde_json::Value;
 
+pub use crate::approval::State;
 use crate::approval::{Answer, Approver, Digest, Submitted};
 use crate::policy::{Assurance, Channel};
+use crate::request::Job;
 
 /// Nanoseconds since 1970, by the server's clock.
 pub type Wall = i64;
-
-/// Where a request stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// People are asked.
-    Pending,
-    /// Enough of them approved; it may be consumed once, until its end.
-    Approved,
-    /// Somebody rejected it.
-    Rejected,
-    /// Nobody decided in time, or the approval was not used in time.
-    Expired,
-    /// The requester gave up.
-    Cancelled,
-    /// The approval was used.
-    Consumed,
-}
-
-impl State {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::Pending, Self::Approved, Self::Rejected, Self::Expired, Self::Cancelled, Self::Consumed];
-
-    /// The word of the interface.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-            Self::Consumed => "consumed",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.word() == word)
-    }
-
-    /// Whether nothing can happen to it any more.
-    pub fn is_over(self) -> bool {
-        !matches!(self, Self::Pending | Self::Approved)
-    }
-}
 
 /// Who asks, as the server proved it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,6 +19,8 @@ pub struct Requester {
     pub name: String,
     /// The person that it belongs to, who therefore never decides; none for a machine that is nobody's.
     pub person: Option<Approver>,
+    /// The CI job that its token is of.
+    pub job: Option<Job>,
 }
 
 /// A request as the server keeps it.

@@ -15,6 +15,7 @@ pub mod http;
 pub mod line_file;
 pub mod names;
 mod path;
+pub mod preview;
 pub mod process_tree;
 pub mod pty;
 pub mod random;

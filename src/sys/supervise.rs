@@ -54,7 +54,7 @@ pub fn supervised(grant: Grant, held: Held, hardened: Option<Hardened>) -> Resul
 }
 
 /// A second thread would take signals that are meant for the command.
-fn single_threaded() -> Result<(), Failed> {
+pub(super) fn single_threaded() -> Result<(), Failed> {
     use std::os::unix::fs::MetadataExt;
     let threads = std::fs::metadata("/proc/self/task")?.nlink().saturating_sub(2);
     if threads == 1 { Ok(()) } else { Err(io::Error::other("other threads of gate still run").into()) }

@@ -212,7 +212,8 @@ fn states() -> Vec<(&'static str, String)> {
     let earlier = over(&then, State::Consumed, vec![review("grace", Answer::Approve, "team:sre", "")], Some(0), 180_000);
     let get = with(&json!({ "argv": ["kubectl", "--context", "prod-eu-1", "scale", "deploy/api", "--replicas=0"], "risk": "high" }));
     let push = with(
-        &json!({ "argv": ["git", "push", "--force", "origin", "main"], "risk": "medium", "target": [], "asker": "ci:github-actions", "host": "runner-7" }),
+        &json!({ "argv": ["git", "push", "--force", "origin", "main"], "risk": "medium", "target": [], "asker": "ci:github-actions", "host": "runner-7",
+            "job": { "name": "org/app, release", "url": "https://github.com/org/app/actions/runs/77" } }),
     );
     let psql = with(
         &json!({ "argv": ["psql", "-h", "db.internal", "-c", "UPDATE invoices SET state = 'paid' WHERE state = 'open' AND created < now() - interval '90 days'"], "risk": "low", "asker": "person" }),

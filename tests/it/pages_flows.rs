@@ -82,7 +82,7 @@ impl Site {
         let request = Kept {
             id: id.clone(),
             key: id.clone(),
-            requester: Requester { way: "login".to_owned(), name: "bob's laptop".to_owned(), person: Some(self.person("bob")) },
+            requester: Requester { way: "login".to_owned(), name: "bob's laptop".to_owned(), person: Some(self.person("bob")), job: None },
             created: now,
             expires: now + 900 * SECOND,
             ..kept(&told)

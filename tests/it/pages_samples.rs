@@ -30,6 +30,8 @@ pub fn told() -> Value {
             { "id": "production", "layer": "system", "effect": "ask", "risk": "high", "data": [], "reason": "Anything that changes production is looked at by a second person.", "instead": "", "preview": [] },
         ],
         "target": [{ "name": "cluster", "fact": { "is": ["prod-eu-1"], "files": [] } }, { "name": "namespace", "fact": { "is": ["payments"], "files": [] } }],
+        "previews": [{ "argv": ["kubectl", "--context", "prod-eu-1", "delete", "namespace", "payments", "--dry-run=server"], "exit": 0, "left_out": "120",
+            "output": "namespace \"payments\" deleted (server dry run)\n" }],
         "justification": "Clean up after the migration to payments-v2.\nTracked in OPS-4711.", "risk": "critical",
         "terms": { "approvers": ["team:sre", "team:payments"], "threshold": 1, "assurance": "second-person", "within_s": 900, "valid_s": 300,
             "channels": ["server", "ssh"], "justification": ["text"], "escalate": [{ "after_s": 600, "approvers": ["team:on-call"] }] },
@@ -55,7 +57,7 @@ pub fn kept(told: &Value) -> Kept {
     Kept {
         id: "req_01KA9Z3T8Q6W0R4M2N7B5C1D8E".to_owned(),
         key: "k".to_owned(),
-        requester: Requester { way: "login".to_owned(), name: "ada@example.com".to_owned(), person: Some(person("ada")) },
+        requester: Requester { way: "login".to_owned(), name: "ada@example.com".to_owned(), person: Some(person("ada")), job: None },
         submitted: Submitted::read(told).unwrap(),
         number: Some("42".to_owned()),
         wrong_numbers: 0,

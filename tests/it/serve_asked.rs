@@ -53,7 +53,7 @@ pub fn kept(id: impl Into<String>, asked: &ApprovalRequest, secret: u32, created
     Kept {
         id: id.into(),
         key: submitted.key().to_owned(),
-        requester: Requester { way: "host".to_owned(), name: "laptop".to_owned(), person: Some(person("requester")) },
+        requester: Requester { way: "host".to_owned(), name: "laptop".to_owned(), person: Some(person("requester")), job: None },
         number: None,
         wrong_numbers: 0,
         client_nonce_sha256: sha256(&nonce(secret)),

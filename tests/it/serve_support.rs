@@ -34,7 +34,7 @@ pub fn request(number: u8, now: Wall) -> Kept {
     Kept {
         id: format!("req_01J0000000000000000000{number:04}"),
         key: format!("{number:064}"),
-        requester: Requester { way: "host".into(), name: "gate.test/h/1".into(), person: None },
+        requester: Requester { way: "host".into(), name: "gate.test/h/1".into(), person: None, job: None },
         submitted,
         number: None,
         wrong_numbers: 0,

@@ -2,22 +2,7 @@
 
 use serde_json::Value;
 
-/// Where a request stands at the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// People are asked.
-    Pending,
-    /// Enough of them approved.
-    Approved,
-    /// Somebody rejected it.
-    Rejected,
-    /// Nobody decided in time, or the approval was not used in time.
-    Expired,
-    /// The requester gave up, or asked anew.
-    Cancelled,
-    /// The approval was used.
-    Consumed,
-}
+pub use crate::approval::State;
 
 /// A request as the server shows it to its requester.
 #[derive(Clone, PartialEq, Debug)]
@@ -64,15 +49,7 @@ impl View {
     fn of(value: &Value) -> Option<Self> {
         let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
         let id = text("id").filter(|id| is_id(id))?;
-        let state = match value.get("state")?.as_str()? {
-            "pending" => State::Pending,
-            "approved" => State::Approved,
-            "rejected" => State::Rejected,
-            "expired" => State::Expired,
-            "cancelled" => State::Cancelled,
-            "consumed" => State::Consumed,
-            _ => return None,
-        };
+        let state = State::parse(value.get("state")?.as_str()?)?;
         let asked = value.get("asked")?.as_array()?.iter().map(|one| Some(one.as_str()?.to_owned()));
         Some(Self {
             id,

@@ -62,19 +62,19 @@ impl Teller<'_> {
     ) -> Result<Result<ApprovalRequest, Box<(Request, Refusal)>>, Error> {
         let at_terminal = channel::unreachable(&asked, &Self::settings(args)).is_none();
         if self.around.policy.server().is_none() {
-            return Ok(Ok(asked));
+            return Ok(Ok(if at_terminal { self.previewed_at_terminal(asked)? } else { asked }));
         }
         // The key that this host is known by is the log's, which is made with it.
         let log = self.open()?;
-        let unasked = &mut self.elsewhere.unasked;
+        let mut unasked = None;
         let mut or_terminal = |asked: ApprovalRequest, why: String| {
             if !at_terminal {
                 return Err(Box::new((asked.request().clone(), Refusal::Unreachable(why))));
             }
-            *unasked = Some(why);
+            unasked = Some(why);
             Ok(asked)
         };
-        Ok(match elsewhere::reach(&self.around, &self.place, asked.asked())? {
+        let found = match elsewhere::reach(&self.around, &self.place, asked.asked())? {
             Reach::Nowhere => Ok(asked),
             Reach::Distrusted(why) => or_terminal(asked, why.to_owned()),
             Reach::There(_) if !justified(&asked) => {
@@ -83,7 +83,7 @@ impl Teller<'_> {
             }
             Reach::There(there) => {
                 let used = |digest: crate::approval::Digest| log.used(&digest.to_string()).map_err(|error| log_failed(&error));
-                match there.prepare(asked, &self.place.directory, used)? {
+                match there.prepare(asked, &self.place.directory, used, |asked| self.previewed(asked))? {
                     Prepared::Not(asked, why) => or_terminal(asked, why),
                     Prepared::Busy(asked) => {
                         note("another gate on this host waits for the very same command");
@@ -96,7 +96,12 @@ impl Teller<'_> {
                     }
                 }
             }
-        })
+        };
+        self.elsewhere.unasked = unasked;
+        match found {
+            Ok(asked) if at_terminal && self.elsewhere.asking.is_none() => self.previewed_at_terminal(asked).map(Ok),
+            found => Ok(found),
+        }
     }
 
     /// Whether the request was made, and recorded, by an earlier run.

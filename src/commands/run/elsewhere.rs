@@ -140,13 +140,14 @@ fn login(path: &Path, url: &str) -> Result<Option<String>, Error> {
 }
 
 impl Elsewhere {
-    /// Takes up the request that waits already where this one is the same, else makes a new one ready. `used` says whether an
-    /// approval was used by this log.
+    /// Takes up the request that waits already where this one is the same, else makes a new one ready, with what its previews showed.
+    /// `used` says whether an approval was used by this log.
     pub(super) fn prepare(
         self,
         fresh: ApprovalRequest,
         state: &Path,
         used: impl FnOnce(Digest) -> Result<bool, Error>,
+        previewed: impl FnOnce(ApprovalRequest) -> Result<ApprovalRequest, Error>,
     ) -> Result<Prepared, Error> {
         let key = match Submitted::parse(fresh.text()) {
             Ok(submitted) => submitted.key().to_owned(),
@@ -163,6 +164,9 @@ impl Elsewhere {
             }
             slot.forget();
         }
+        // What previews wrote is left out where the whole would be too long to be told.
+        let shown = previewed(fresh.clone())?;
+        let fresh = if Submitted::parse(shown.text()).is_ok() { shown } else { fresh };
         let kept = Kept {
             url: self.server.url.clone(),
             id: None,

@@ -218,7 +218,7 @@ async fn login(app: &App, token: &str) -> Result<Caller, Problem> {
     let login = tokens::check(&app.identity, &*app.store, token, now).await.map_err(not_proved)?;
     let login = login.ok_or_else(|| Problem::unauthenticated("this login is not known, or has ended; `gate login` makes a new one"))?;
     let name = login.person.named();
-    let requester = Requester { way: "login".to_owned(), name, person: Some(login.person.clone()) };
+    let requester = Requester { way: "login".to_owned(), name, person: Some(login.person.clone()), job: None };
     let person = match login.scope {
         Scope::Request => None,
         Scope::Decide => {
@@ -235,7 +235,7 @@ async fn login(app: &App, token: &str) -> Result<Caller, Problem> {
 fn certified(app: &App, client: Option<&ClientName>) -> Option<Requester> {
     let name = client?.to_string();
     let known = app.settings.clients.iter().find(|known| known.name == name)?;
-    Some(Requester { way: "mtls".to_owned(), name, person: known.person.as_deref().and_then(Approver::parse) })
+    Some(Requester { way: "mtls".to_owned(), name, person: known.person.as_deref().and_then(Approver::parse), job: None })
 }
 
 fn not_proved(error: identity::Error) -> Problem {
@@ -302,7 +302,7 @@ async fn host(app: &App, method: &Method, target: &str, signed: &str, body: &Byt
 
 async fn known_host(app: &App, key: &Vkey, now: Wall) -> Result<Option<Requester>, Problem> {
     let vkey = key.to_string();
-    let requester = |person| Requester { way: "host".to_owned(), name: key.short(), person };
+    let requester = |person| Requester { way: "host".to_owned(), name: key.short(), person, job: None };
     if let Some(host) = app.settings.hosts.iter().find(|host| host.key == vkey) {
         return Ok(Some(requester(host.person.as_deref().and_then(Approver::parse))));
     }

@@ -11,6 +11,7 @@ use super::keys::Issuer;
 use super::provider::PATIENCE;
 use super::settings::{BadSetting, WorkloadSettings, name, secure};
 use crate::approval::Approver;
+use crate::request::Job;
 use crate::server::model::{Requester, Wall};
 use crate::sys::http;
 
@@ -71,6 +72,17 @@ impl Workload {
     }
 }
 
+/// The run of GitHub Actions that a token is of, as its claims name it.
+fn job(workload: &Workload, claims: &Claims) -> Option<Job> {
+    let server = match workload.issuer.url() {
+        "https://token.actions.githubusercontent.com" => "https://github.com",
+        other => other.strip_suffix("/_services/token")?,
+    };
+    let text = |name: &str| claims.text(name).unwrap_or_default();
+    let run = (workload.way == "github").then(|| text("run_id"))?;
+    Job::of_github(server, text("repository"), run, text("run_attempt"), text("workflow"))
+}
+
 /// Who asks with this token, where it is of a workload that may ask.
 pub async fn requester(identity: &Identity, token: &str, now: Wall) -> Result<Requester, Error> {
     let unknown = || Error::Refused("the token is of no workload that may ask".to_owned());
@@ -86,7 +98,12 @@ pub async fn requester(identity: &Identity, token: &str, now: Wall) -> Result<Re
         if let Some(subject) = subject.filter(|_| workload.allows(&claims)) {
             let actor = workload.actor.as_ref().and_then(|actor| claims.text(actor));
             let person = actor.and_then(|actor| workload.people.get(actor)).cloned();
-            return Ok(Requester { way: workload.way.to_owned(), name: format!("{}:{subject}", workload.name), person });
+            return Ok(Requester {
+                way: workload.way.to_owned(),
+                name: format!("{}:{subject}", workload.name),
+                person,
+                job: job(workload, &claims),
+            });
         }
     }
     Err(unknown())

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::compare::{self, compare};
-use super::view::{Around, Card, Earlier, Field, Moment, ReviewView, Row, RuleView, SlotView};
+use super::view::{Around, Card, Earlier, Field, JobView, Moment, PreviewView, ReviewView, Row, RuleView, SlotView};
 use super::viewer::{Glass, May};
 use super::{story, words};
-use crate::approval::{Answer, Approver, Rule, Said, warnings};
+use crate::approval::{Answer, Approver, PreviewEnd, Previewed, Rule, Said, warnings};
 use crate::policy::{Assurance, Justification};
 use crate::server::api::glass_is_broken;
 use crate::server::model::{Kept, KeptReview, State, Wall};
@@ -33,8 +33,10 @@ pub fn card(kept: &Kept, around: &Around, may: May) -> Card {
         warnings: warnings::told(said).iter().map(|warning| sentence(warning)).collect(),
         places: places(said),
         people: people(kept),
+        jobs: jobs(kept),
         justification: paragraphs(&said.justification),
         rules: said.rules.iter().map(rule).collect(),
+        previews: said.previews.iter().map(preview).collect(),
         earlier: around.earlier.map(|earlier| self::earlier(earlier, said, now)),
         recent: around.recent.iter().map(|other| row(other, now, String::new())).collect(),
         facts: facts(said),
@@ -150,6 +152,26 @@ fn rule(rule: &Rule) -> RuleView {
         instead: text::visible(&rule.instead),
         preview: if rule.preview.is_empty() { String::new() } else { text::command(&rule.preview, &[]) },
     }
+}
+
+fn preview(one: &Previewed) -> PreviewView {
+    let lines: Vec<String> = one.output.split(|byte| *byte == b'\n').map(text::escape).collect();
+    PreviewView {
+        command: text::command(&one.argv, &[]),
+        ended: text::visible(&one.ended.to_string()),
+        well: one.ended == PreviewEnd::Exit(0),
+        output: lines.join("\n").trim_end().to_owned(),
+        left_out: one.left_out,
+    }
+}
+
+/// The job that a token proved, and the one that is claimed where that is another.
+fn jobs(kept: &Kept) -> Vec<JobView> {
+    let proved = kept.requester.job.iter().map(|job| (job, true));
+    let claimed =
+        kept.submitted.said().job.iter().filter(|claimed| kept.requester.job.as_ref().is_none_or(|job| job.url() != claimed.url()));
+    let all = proved.chain(claimed.map(|job| (job, false)));
+    all.map(|(job, proved)| JobView { name: text::escape(job.name().as_bytes()), url: job.url().to_owned(), proved }).collect()
 }
 
 fn earlier(earlier: &Kept, said: &Said, now: Wall) -> Earlier {

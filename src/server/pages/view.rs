@@ -53,6 +53,32 @@ pub struct RuleView {
     pub preview: String,
 }
 
+/// A CI job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JobView {
+    /// What it is called.
+    pub name: String,
+    /// Where it is found: `http://` or `https://`.
+    pub url: String,
+    /// Whether a token of the provider says it; else the requester does.
+    pub proved: bool,
+}
+
+/// A preview as the requester's machine ran it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PreviewView {
+    /// The command.
+    pub command: String,
+    /// How it ended.
+    pub ended: String,
+    /// Whether it ended well.
+    pub well: bool,
+    /// What it wrote, in lines.
+    pub output: String,
+    /// How many bytes before that are left out.
+    pub left_out: u64,
+}
+
 /// A review as the card and the history show it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReviewView {
@@ -180,10 +206,14 @@ pub struct Card {
     pub places: Vec<Field>,
     /// Who asks, through what.
     pub people: Vec<Field>,
+    /// The CI jobs that it runs in, as claimed and as proved.
+    pub jobs: Vec<JobView>,
     /// Why, a paragraph each.
     pub justification: Vec<String>,
     /// The rules.
     pub rules: Vec<RuleView>,
+    /// What previews showed.
+    pub previews: Vec<PreviewView>,
     /// Compared with the last approved similar command.
     pub earlier: Option<Earlier>,
     /// What else this requester asked in the last hour.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Filter, Item};
 use crate::approval::{Answer, Approver, Submitted};
 use crate::policy::{Assurance, Channel};
+use crate::request::Job;
 use crate::server::model::{Due, Event, Kept, KeptReview, Plan, Requester, State, Telling, Wall};
 
 pub(super) const BY_ID: &str = "SELECT id,key,way,requester,state,created,text,doc FROM request WHERE id=?1";
@@ -150,7 +151,11 @@ pub(super) fn kept(row: &Row<'_>) -> Result<Kept, rusqlite::Error> {
     let doc = parsed(&row.get::<_, String>(7)?, 7)?;
     let submitted = Submitted::parse(&row.get::<_, String>(6)?).map_err(|_| bad(6))?;
     let request = || {
-        let requester = Requester { way: row.get(2).ok()?, name: row.get(3).ok()?, person: person(doc.get("person"))? };
+        let job = match doc.get("job") {
+            Some(job) => Some(Job::new(job.get("name")?.as_str()?, job.get("url")?.as_str()?)?),
+            None => None,
+        };
+        let requester = Requester { way: row.get(2).ok()?, name: row.get(3).ok()?, person: person(doc.get("person"))?, job };
         let time = |name: &str| doc.get(name).map_or(Some(None), |time| time.as_i64().map(Some));
         let text = |name: &str| doc.get(name).and_then(Value::as_str).map(str::to_owned);
         Some(Kept {
@@ -194,6 +199,7 @@ fn doc(request: &Kept) -> Value {
         ("consumed", request.consumed.map(Value::from)),
         ("outcome", request.outcome.clone()),
         ("person", request.requester.person.as_ref().map(person_value)),
+        ("job", request.requester.job.as_ref().map(|job| json!({ "name": job.name(), "url": job.url() }))),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
