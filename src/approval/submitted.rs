@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,10 +20,13 @@ const PASSING: [&str; 5] = ["request", "nonce", "created_ns", "ancestry", "previ
 
 /// An approval request as a server is told it: the canonical text, its digest, and what that text says.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Submitted {
+pub struct Submitted(Arc<Read>);
+
+#[derive(PartialEq, Debug)]
+struct Read {
+    value: Value,
     text: String,
     digest: Digest,
-    key: String,
     said: Said,
 }
 
@@ -150,7 +154,11 @@ pub struct Said {
 impl Submitted {
     /// Reads a JSON object and takes the digest over its canonical text, whatever spelling it came in.
     pub fn read(value: &Value) -> Result<Self, Malformed> {
-        if !value.is_object() || !is_plain(value, 0) {
+        Self::of(value.clone())
+    }
+
+    fn of(value: Value) -> Result<Self, Malformed> {
+        if !value.is_object() || !is_plain(&value, 0) {
             return Err(Malformed("not an object of whole numbers, texts, lists and objects with ASCII names"));
         }
         // serde_json sorts members and writes whole numbers and texts as RFC 8785 wants them.
@@ -158,42 +166,46 @@ impl Submitted {
         if text.len() > LONGEST {
             return Err(Malformed("longer than 256 KiB"));
         }
-        let said = Said::read(value).ok_or(Malformed("a member is missing, or is not what it has to be"))?;
-        let mut lasting = value.as_object().cloned().unwrap_or_default();
-        lasting.retain(|name, _| !PASSING.contains(&name.as_str()));
-        if let Some(Value::Object(facts)) = lasting.get_mut("facts") {
-            facts.remove("time");
-        }
-        commitments_out(&mut lasting);
-        let key = hex(&sha256(Value::Object(lasting).to_string().as_bytes()));
-        Ok(Self { digest: Digest::of(text.as_bytes()), key, text, said })
+        let said = Said::read(&value).ok_or(Malformed("a member is missing, or is not what it has to be"))?;
+        Ok(Self(Arc::new(Read { value, digest: Digest::of(text.as_bytes()), text, said })))
     }
 
     /// Reads a text that was canonical when it was kept.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let value: Value = serde_json::from_str(text).map_err(|_| Malformed("not JSON"))?;
-        let read = Self::read(&value)?;
-        if read.text == text { Ok(read) } else { Err(Malformed("not canonical")) }
+        let read = Self::of(value)?;
+        if read.text() == text { Ok(read) } else { Err(Malformed("not canonical")) }
     }
 
     /// The canonical text.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.0.text
+    }
+
+    /// The text as JSON.
+    pub fn value(&self) -> &Value {
+        &self.0.value
     }
 
     /// What approvers sign.
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.0.digest
     }
 
     /// What the same command run again by the same asker has too: SHA-256 in hex.
-    pub fn key(&self) -> &str {
-        &self.key
+    pub fn key(&self) -> String {
+        let mut lasting = self.0.value.as_object().cloned().unwrap_or_default();
+        lasting.retain(|name, _| !PASSING.contains(&name.as_str()));
+        if let Some(Value::Object(facts)) = lasting.get_mut("facts") {
+            facts.remove("time");
+        }
+        commitments_out(&mut lasting);
+        hex(&sha256(Value::Object(lasting).to_string().as_bytes()))
     }
 
     /// What the text says.
     pub fn said(&self) -> &Said {
-        &self.said
+        &self.0.said
     }
 }
 
@@ -222,6 +234,14 @@ fn is_plain(value: &Value, depth: u8) -> bool {
 }
 
 impl Said {
+    /// What commands have in common that the same rules ask about of the same program: SHA-256 in hex.
+    pub fn alike(&self) -> String {
+        let asked = self.rules.iter().filter(|rule| rule.effect == "ask");
+        // Each id has its length before it, so that no two lists make the same bytes.
+        let rules: String = asked.map(|rule| format!("{} {}\n", rule.id.len(), rule.id)).collect();
+        hex(&sha256(&[rules.as_bytes(), &self.program].concat()))
+    }
+
     fn read(value: &Value) -> Option<Self> {
         let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
         let list = |name: &str| value.get(name)?.as_array();

@@ -1,5 +1,7 @@
 //! `gate serve`: the approval server.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,7 +86,9 @@ pub fn run(args: &ServeArgs) -> Result<u8, Error> {
 /// The configuration in force.
 fn configured(args: &ServeArgs) -> Result<(Settings, InForce), Error> {
     let shown = text::escape(args.config.as_os_str().as_encoded_bytes());
-    let bytes = std::fs::read(&args.config).map_err(|error| Error::config(format!("`{shown}` cannot be read: {error}")))?;
+    let mut bytes = Vec::new();
+    let read = File::open(&args.config).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
+    read.map_err(|error| Error::config(format!("`{shown}` cannot be read: {error}")))?;
     if bytes.len() as u64 > LONGEST {
         return Err(Error::config(format!("`{shown}` is longer than 1 MiB")));
     }

@@ -1,5 +1,7 @@
 //! Whose keys count at this server: its own signed approvers file, which only ever goes on.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::app::{App, kept_as, random};
@@ -71,13 +73,9 @@ pub struct Shown {
 async fn approvers(app: &App, now: Wall) -> Result<Approvers, Unavailable> {
     let path = app.settings.approvers.clone().unwrap_or_else(|| app.settings.state.join("approvers.json"));
     let shown = text::escape(path.as_os_str().as_encoded_bytes());
-    let read =
-        files::read_safely(&path, Owner::User(names::own_uid()), LONGEST_APPROVERS).map_err(|error| Unavailable(error.to_string()))?;
-    let file = match read {
-        Some(file) => ApproversFile::parse(&file.bytes).map_err(|why| Unavailable(format!("`{shown}`: {why}")))?,
-        None => ApproversFile::default(),
-    };
-    let approvers = file.into_approvers();
+    // Files and signatures take their time, in which others are served.
+    let read = tokio::task::spawn_blocking(move || read(&path)).await;
+    let approvers = read.unwrap_or_else(|_| Err("a read failed".to_owned())).map_err(Unavailable)?;
     let head = approvers.head().map(|head| text::hex(head)).unwrap_or_default();
     let known = app.store.item(HEAD, HEAD, now).await?.map(|item| item.data).unwrap_or_default();
     if known == head {
@@ -89,6 +87,13 @@ async fn approvers(app: &App, now: Wall) -> Result<Approvers, Unavailable> {
     }
     app.store.put(item(HEAD, HEAD.to_owned(), String::new(), String::new(), head, Wall::MAX)).await?;
     Ok(approvers)
+}
+
+fn read(path: &Path) -> Result<Approvers, String> {
+    let read = files::read_safely(path, Owner::User(names::own_uid()), LONGEST_APPROVERS).map_err(|error| error.to_string())?;
+    let file = read.map(|file| ApproversFile::parse(&file.bytes)).transpose();
+    let file = file.map_err(|why| format!("`{}`: {why}", text::escape(path.as_os_str().as_encoded_bytes())))?;
+    Ok(file.unwrap_or_default().into_approvers())
 }
 
 fn item(kind: &'static str, key: String, owner: String, handle: String, data: String, expires: Wall) -> Item {

@@ -8,11 +8,26 @@ use tokio::sync::{broadcast, watch};
 /// Changes that a slow listener of all requests may be behind, before it is told to read everything anew.
 const BEHIND: usize = 1024;
 
+/// So many requests are remembered before those that nobody waits for are first looked for.
+const CLEARED: usize = 64;
+
 /// Who waits for which request.
 pub struct Live {
-    waiting: Mutex<HashMap<String, watch::Sender<u64>>>,
+    waiting: Mutex<Waiting>,
     all: broadcast::Sender<String>,
     closing: watch::Sender<bool>,
+}
+
+struct Waiting {
+    senders: HashMap<String, watch::Sender<u64>>,
+    /// At so many it is next looked for those that nobody waits for: each change would else look at all who wait for others.
+    clear_at: usize,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self { senders: HashMap::new(), clear_at: CLEARED }
+    }
 }
 
 impl Default for Live {
@@ -35,7 +50,11 @@ impl Live {
     /// Waits for a request from now on: read it after this, or a change in between is missed.
     pub fn wait_for(&self, id: &str) -> Waiter {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        Waiter(waiting.entry(id.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe())
+        if waiting.senders.len() >= waiting.clear_at {
+            waiting.senders.retain(|_, sender| sender.receiver_count() > 0);
+            waiting.clear_at = CLEARED.max(2 * waiting.senders.len());
+        }
+        Waiter(waiting.senders.entry(id.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe())
     }
 
     /// Hears of every request that changes, by its id.
@@ -48,10 +67,12 @@ impl Live {
         // Nobody listens: nothing to do.
         drop(self.all.send(id.to_owned()));
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = waiting.get(id) {
+        if let Some(sender) = waiting.senders.get(id) {
             sender.send_modify(|version| *version += 1);
+            if sender.receiver_count() == 0 {
+                waiting.senders.remove(id);
+            }
         }
-        waiting.retain(|_, sender| sender.receiver_count() > 0);
     }
 
     /// Nobody is kept waiting any longer: the server ends.
@@ -67,6 +88,6 @@ impl Live {
     /// How many wait.
     pub fn waiting(&self) -> usize {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.values().map(watch::Sender::receiver_count).sum()
+        waiting.senders.values().map(watch::Sender::receiver_count).sum()
     }
 }

@@ -14,7 +14,7 @@ use crate::waiting_at::started;
 use crate::world::World;
 
 /// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often something is killed; `tests/all --long` asks for more.
 fn kills(plain: usize, long: usize) -> usize {

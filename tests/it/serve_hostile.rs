@@ -49,7 +49,7 @@ fn whoever_logged_out_is_told_nothing_more_of_what_they_followed() {
     let mut lines = BufReader::new(followed).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.starts_with("data:") && line.contains("\"pending\"")));
     assert_eq!(trial.call(&token(&alice), "DELETE", "/v1/login/token", &[], &Value::Null).0, 204);
-    let say = json!({ "review": "approve", "digest": view["digest"], "number": "42" });
+    let say = json!({ "review": "reject", "digest": view["digest"], "number": "42" });
     assert_eq!(trial.call(&token(&bob), "POST", &format!("{path}/reviews"), &[], &say).0, 200);
     // The answer ends, and what was decided is not in it.
     let rest: Vec<String> = lines.collect();

@@ -264,7 +264,7 @@ const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 
-/// END_HEADERS and END_STREAM.
+/// `END_HEADERS` and `END_STREAM`.
 const WHOLE: u8 = 0x05;
 
 impl Frames {
@@ -277,7 +277,7 @@ impl Frames {
         let client = ClientConnection::new(Arc::new(config), ServerName::try_from("gate.test").unwrap()).unwrap();
         let socket = TcpStream::connect(served.address).unwrap();
         // Nothing here takes long; this ends a test that would else wait for ever.
-        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let mut frames = Self(StreamOwned::new(client, socket));
         frames.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         assert!(frames.send(SETTINGS, 0, 0, &[]));
@@ -328,7 +328,7 @@ fn by_http_2_no_more_is_open_at_once_than_was_said() {
         let (kind, _, payload) = frames.next().expect("the connection lives");
         match kind {
             SETTINGS => {
-                said.extend(payload.as_chunks::<6>().0.iter().map(|one| (one[1], u32::from_be_bytes([one[2], one[3], one[4], one[5]]))))
+                said.extend(payload.as_chunks::<6>().0.iter().map(|one| (one[1], u32::from_be_bytes([one[2], one[3], one[4], one[5]]))));
             }
             // REFUSED_STREAM: it may be tried again.
             RST_STREAM => {
@@ -389,7 +389,7 @@ fn whoever_sends_slowly_or_nothing_is_closed() {
     let (plain, tls) = (served(&HttpSettings::default()), served(&with_tls(&world, &authority, None)));
     let sends = |served: &Served, bytes: &str| {
         let mut stream = TcpStream::connect(served.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(5))).unwrap();
         stream.write_all(bytes.as_bytes()).unwrap();
         stream
     };

@@ -25,7 +25,7 @@ struct Whole {
     server: Server,
     issuer: String,
     _provider: Provider,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Whole {
@@ -44,7 +44,7 @@ impl Whole {
         let server = Server::start(&format!("{}{relies}", names.replace("ISSUER", &issuer_url)));
         let script = root().join("tests/node/provider.mjs");
         let provider = Provider::node(&[script.to_str().unwrap(), "MODULES", &port.to_string(), &server.url], &[("ALG", "ES256")], "ready");
-        Self { server, issuer: issuer_url, _provider: provider, _directory: directory }
+        Self { server, issuer: issuer_url, _provider: provider, directory }
     }
 
     /// Runs a program of `tests/python` with the server's address, the provider's, and an approval request to vary.
@@ -54,7 +54,7 @@ impl Whole {
         parts.asked.terms.assurance = Assurance::SecondPerson;
         let mut command = Command::new(root().join("target/schemathesis/bin/python"));
         command.arg(root().join("tests/python").join(script)).args([&self.server.url, &self.issuer]).args(arguments);
-        command.env("PYTHONDONTWRITEBYTECODE", "1").env("NO_PROXY", "*").env("TMPDIR", self._directory.path());
+        command.env("PYTHONDONTWRITEBYTECODE", "1").env("NO_PROXY", "*").env("TMPDIR", self.directory.path());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(parts.made().text().as_bytes()).unwrap();
         child.wait_with_output().unwrap()

@@ -158,12 +158,13 @@ fn a_job_of_github_asks_as_itself_and_as_whoever_set_it_off() {
     assert_eq!(requester["person"], json!({ "issuer": site.liar.url, "subject": "bob" }));
 }
 
+type Change = fn(&mut Value);
+
 #[test]
 fn a_job_whose_token_is_of_something_else_asks_nothing() {
     let site = Site::new();
     let github = GitHub::new(&site.liar);
     let world = github.job(site.world("identity = \"github\""), "of-the-job");
-    type Change = fn(&mut Value);
     let lies: [(&str, Change); 5] = [
         ("another audience", |claims| claims["aud"] = json!("https://gate.example")),
         ("expired", |claims| claims["exp"] = json!(now() / SECOND - 100)),

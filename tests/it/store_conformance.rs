@@ -282,6 +282,43 @@ fn an_item_and_the_event_that_tells_of_it_come_together_in_sqlite() {
     run(an_item_and_the_event_that_tells_of_it_come_together(Arc::new(store)));
 }
 
+/// Requests of one program and the same asking rules, and one of another program.
+async fn alike_are_found_among_others(store: &dyn Store) {
+    let other = |number: u32| {
+        let mut told: serde_json::Value = serde_json::from_str(asked(number, terms()).text()).unwrap();
+        told["program"]["path"] = "/usr/bin/other".into();
+        Kept { submitted: gate::approval::Submitted::read(&told).unwrap(), ..request(number, START) }
+    };
+    for number in 0..30 {
+        store.create(if number % 3 == 0 { other(number) } else { request(number, START) }).await.unwrap();
+    }
+    for number in [1, 2, 3, 4, 9] {
+        store.review(&format!("req_{number:05}"), approval("1", START), Box::new(judge)).await.unwrap();
+    }
+    let alike = |kept: &Kept| Some(kept.submitted.said().alike());
+    assert_ne!(alike(&other(0)), alike(&request(0, START)));
+    let listed = async |alike, before: Option<&str>| {
+        let filter = Filter {
+            states: vec![State::Approved, State::Consumed],
+            alike,
+            before: before.map(str::to_owned),
+            limit: 3,
+            ..Filter::default()
+        };
+        store.list(filter).await.unwrap().into_iter().map(|kept| kept.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(alike(&request(0, START)), None).await, ["req_00004", "req_00002", "req_00001"]);
+    assert_eq!(listed(alike(&request(0, START)), Some("req_00004")).await, ["req_00002", "req_00001"]);
+    assert_eq!(listed(alike(&other(0)), None).await, ["req_00009", "req_00003"]);
+    assert_eq!(listed(None, None).await, ["req_00009", "req_00004", "req_00003"]);
+}
+
+#[test]
+fn similar_requests_are_found_among_others() {
+    let (_dir, store) = sqlite();
+    run(alike_are_found_among_others(&store));
+}
+
 #[test]
 fn one_callers_failure_undoes_nothing_of_those_who_shared_its_commit() {
     let (_dir, store) = sqlite();

@@ -150,7 +150,7 @@ impl Elsewhere {
         previewed: impl FnOnce(ApprovalRequest) -> Result<ApprovalRequest, Error>,
     ) -> Result<Prepared, Error> {
         let key = match Submitted::parse(fresh.text()) {
-            Ok(submitted) => submitted.key().to_owned(),
+            Ok(submitted) => submitted.key(),
             Err(why) => return Ok(Prepared::Not(fresh, format!("it cannot be put to a server: {}", why.0))),
         };
         let (slot, found) = match Slot::take(state, &key)? {

@@ -105,7 +105,8 @@ pub(super) async fn create(
     let submitted =
         Submitted::read(&ask.approval_request).map_err(|wrong| Problem::validation(format!("`approval_request`: {}", wrong.0)))?;
     let key = headers.get("idempotency-key").ok_or_else(Problem::idempotency_missing)?;
-    if key.to_str().ok().and_then(|key| key.strip_prefix('"')?.strip_suffix('"')) != Some(submitted.key()) {
+    let wanted = submitted.key();
+    if key.to_str().ok().and_then(|key| key.strip_prefix('"')?.strip_suffix('"')) != Some(wanted.as_str()) {
         return Err(Problem::idempotency_mismatch());
     }
     let client_nonce_sha256 = digits(&ask.client_nonce_sha256)?;
@@ -121,7 +122,7 @@ pub(super) async fn create(
     let plan = app.settings.requests.plan(&submitted.said().terms, now, expires);
     let request = Kept {
         id: request_id(now)?,
-        key: submitted.key().to_owned(),
+        key: wanted,
         requester,
         number: ask.number,
         wrong_numbers: 0,
@@ -196,18 +197,20 @@ pub(super) async fn read(
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut waiter = app.live.wait_for(&id);
     let mut request = own(&app, &caller, &id).await?;
+    let mut now = app.now()?;
     let unchanged = |request: &Kept, now: Wall| known.as_deref() == Some(&tag(request, now));
-    if wait.wait > 0 && unchanged(&request, app.now()?) {
-        let until_over = until_over(&request, app.now()?);
-        let patience = Duration::from_secs(wait.wait.min(LONGEST_WAIT).into()).min(until_over);
+    if wait.wait > 0 && unchanged(&request, now) {
+        let patience = Duration::from_secs(wait.wait.min(LONGEST_WAIT).into()).min(until_over(&request, now));
+        // Thousands may wait at once: none of them keeps what is read again anyway.
+        drop(request);
         tokio::select! {
             () = waiter.changed() => {}
             () = tokio::time::sleep(patience) => {}
             () = app.live.closing() => {}
         }
         request = own(&app, &caller, &id).await?;
+        now = app.now()?;
     }
-    let now = app.now()?;
     let mut response = if unchanged(&request, now) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -329,7 +332,7 @@ async fn page(app: &App, caller: &Caller, which: &Which) -> Result<Page, Problem
         (None, Some(requester)) => Some((requester.way.clone(), requester.name.clone())),
         _ => None,
     };
-    let filter = Filter { states: state.into_iter().collect(), requester, before: which.cursor.clone(), limit };
+    let filter = Filter { states: state.into_iter().collect(), requester, before: which.cursor.clone(), limit, ..Filter::default() };
     let found = app.store.list(filter).await?;
     let now = app.now()?;
     let next = (found.len() == limit).then(|| found.last().map(|request| request.id.clone())).flatten();

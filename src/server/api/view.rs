@@ -1,11 +1,11 @@
 //! A request as the API tells it.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::checkpoints::Countersigned;
-use crate::approval::{Approver, behind};
+use crate::approval::{Approver, Submitted, behind};
 use crate::policy::Escalation;
 use crate::server::app::App;
 use crate::server::asking::asked_at;
@@ -125,7 +125,8 @@ pub(super) struct RequestView {
     pub countersigned: Option<Countersigned>,
     /// What is asked: the object that the digest is taken over.
     #[schema(value_type = Object)]
-    pub approval_request: Value,
+    #[serde(serialize_with = "object")]
+    pub approval_request: Submitted,
     /// How the command ended, as the host told it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -179,10 +180,14 @@ impl RequestView {
             reviews: reviews.collect(),
             receipt: None,
             countersigned: None,
-            approval_request: serde_json::from_str(request.submitted.text()).unwrap_or_default(),
+            approval_request: request.submitted.clone(),
             outcome: request.outcome.clone(),
         }
     }
+}
+
+fn object<S: Serializer>(submitted: &Submitted, serializer: S) -> Result<S::Ok, S::Error> {
+    submitted.value().serialize(serializer)
 }
 
 /// A moment as RFC 3339 in UTC.

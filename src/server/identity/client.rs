@@ -28,7 +28,7 @@ pub(super) enum Credentials {
     /// `client_secret_basic`.
     Secret(Secret),
     /// `private_key_jwt`.
-    Key(ClientKey),
+    Key(Box<ClientKey>),
 }
 
 /// What goes along with a call.
@@ -71,7 +71,7 @@ impl Credentials {
                 let shown = crate::text::escape(file.as_os_str().as_encoded_bytes());
                 let wrong = || BadSetting(format!("`{shown}` holds no private key in PEM of PKCS#8: Ed25519, P-256 or RSA"));
                 let pair = Pair::read(text.reveal()).ok_or_else(wrong)?;
-                Ok(Self::Key(ClientKey { pair, id: settings.client_key_id.clone() }))
+                Ok(Self::Key(Box::new(ClientKey { pair, id: settings.client_key_id.clone() })))
             }
             _ => Err(bad("one of `client_secret_file` and `client_key_file` is needed")),
         }

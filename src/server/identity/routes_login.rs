@@ -240,7 +240,7 @@ struct Redeemed {
 
 /// A token, told once.
 #[derive(Serialize, ToSchema)]
-struct Token {
+struct LoggedIn {
     /// `gate_pat_…`.
     token: String,
     /// What names it; no secret.
@@ -274,7 +274,7 @@ struct Refused {
 
 /// Exchanges a code for a token.
 #[utoipa::path(post, path = "/v1/login/token", operation_id = "redeem_login", request_body = Redeemed,
-    responses((status = 200, body = Token), (status = 400, body = Refused), (status = 401, body = Refused), (status = 429, body = Refused), (status = 503, body = Refused)))]
+    responses((status = 200, body = LoggedIn), (status = 400, body = Refused), (status = 401, body = Refused), (status = 429, body = Refused), (status = 503, body = Refused)))]
 async fn token<H: Host>(State(host): State<Arc<H>>, given: Result<Json<Redeemed>, JsonRejection>) -> Response {
     let (identity, store) = (host.identity(), host.store());
     let redeemed = async {
@@ -300,8 +300,8 @@ async fn token<H: Host>(State(host): State<Arc<H>>, given: Result<Json<Redeemed>
     }
 }
 
-fn granted(token: String, login: Login) -> Token {
-    Token {
+fn granted(token: String, login: Login) -> LoggedIn {
+    LoggedIn {
         token,
         login: login.id,
         person: Whose { issuer: login.person.issuer, subject: login.person.subject },

@@ -66,7 +66,7 @@ async fn listed(app: &App, here: &Here, states: &[Stands], mut before: Option<St
     let mut found: Vec<Kept> = Vec::new();
     for _ in 0..BATCHES {
         let limit = ROWS - found.len();
-        let batch = app.store.list(Filter { states: states.to_vec(), requester: None, before: before.clone(), limit }).await?;
+        let batch = app.store.list(Filter { states: states.to_vec(), before: before.clone(), limit, ..Filter::default() }).await?;
         let more = batch.len() == limit;
         before = batch.last().map(|request| request.id.clone()).filter(|_| more);
         found.extend(batch.into_iter().filter(|request| here.may_see(app, request)));

@@ -13,7 +13,7 @@ use super::here::{Here, vouched};
 use super::html::{CardPage, Page};
 use super::view::{Around, Card};
 use super::viewer::{Glass, May};
-use crate::approval::{Answer, Said, behind};
+use crate::approval::{Answer, behind};
 use crate::policy::{Assurance, Channel};
 use crate::server::api::{LONGEST_COMMENT, WRONG_NUMBERS, glass_is_broken, keep};
 use crate::server::app::App;
@@ -28,8 +28,8 @@ const LATELY: Wall = 3600 * 1_000_000_000;
 /// How many of them.
 const RECENT: usize = 10;
 
-/// Among how many approved requests a similar one is looked for.
-const SEARCHED: usize = 200;
+/// Among how many similar approved requests one is looked for that the viewer may see.
+const SEARCHED: usize = 10;
 
 /// Shows a request.
 pub(super) async fn page(State(app): State<Arc<App>>, here: Here, Path(id): Path<String>) -> Result<Response, Failure> {
@@ -98,22 +98,16 @@ async fn glass(app: &App, here: &Here, request: &Kept) -> Result<Glass, Failure>
 
 /// The last approved request for the same program that the same rules asked about.
 async fn earlier(app: &App, here: &Here, request: &Kept) -> Result<Option<Kept>, Failure> {
-    let now = request.submitted.said();
-    let similar = |then: &Said| then.program == now.program && asked_by(then).eq(asked_by(now));
     let states = vec![Stands::Approved, Stands::Consumed];
-    let approved = app.store.list(Filter { states, requester: None, before: Some(request.id.clone()), limit: SEARCHED }).await?;
-    Ok(approved.into_iter().find(|other| similar(other.submitted.said()) && here.may_see(app, other)))
-}
-
-/// The rules that asked.
-fn asked_by(said: &Said) -> impl Iterator<Item = &str> {
-    said.rules.iter().filter(|rule| rule.effect == "ask").map(|rule| rule.id.as_str())
+    let (alike, before) = (Some(request.submitted.said().alike()), Some(request.id.clone()));
+    let approved = app.store.list(Filter { states, alike, before, limit: SEARCHED, ..Filter::default() }).await?;
+    Ok(approved.into_iter().find(|other| here.may_see(app, other)))
 }
 
 /// What else this requester asked in the last hour, as far as the viewer may see it.
 async fn recent(app: &App, here: &Here, request: &Kept) -> Result<Vec<Kept>, Failure> {
     let requester = Some((request.requester.way.clone(), request.requester.name.clone()));
-    let all = app.store.list(Filter { states: Vec::new(), requester, before: None, limit: 2 * RECENT }).await?;
+    let all = app.store.list(Filter { requester, limit: 2 * RECENT, ..Filter::default() }).await?;
     let shown = |other: &Kept| other.id != request.id && here.now.saturating_sub(other.created) < LATELY && here.may_see(app, other);
     Ok(all.into_iter().filter(shown).take(RECENT).collect())
 }

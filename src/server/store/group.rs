@@ -10,6 +10,9 @@ use super::Unavailable;
 /// How many callers share one commit at most.
 const GROUP: usize = 512;
 
+/// How many statements each connection keeps prepared: as many as there are.
+const STATEMENTS: usize = 64;
+
 /// Work for the writer: what it does inside the transaction, and, once that is on disk, how it tells its caller.
 pub(super) type Job = Box<dyn FnOnce(&Transaction<'_>) -> Tell + Send>;
 /// Tells a caller whether what it did is on disk.
@@ -18,6 +21,7 @@ pub(super) type Tell = Box<dyn FnOnce(Result<(), &str>) + Send>;
 /// Opens the database as each of its connections is.
 pub(super) fn connect(path: &Path) -> Result<Connection, Unavailable> {
     let opened = Connection::open(path).and_then(|connection| {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -32,9 +36,13 @@ pub(super) fn savepoint<T>(
     transaction: &Transaction<'_>,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
 ) -> Result<T, rusqlite::Error> {
-    transaction.execute_batch("SAVEPOINT one")?;
+    let run = |sql| transaction.prepare_cached(sql)?.execute([]).map(drop);
+    run("SAVEPOINT one")?;
     let done = work(transaction);
-    transaction.execute_batch(if done.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" })?;
+    if done.is_err() {
+        run("ROLLBACK TO one")?;
+    }
+    run("RELEASE one")?;
     done
 }
 

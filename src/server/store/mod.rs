@@ -10,6 +10,7 @@ use super::model::{Event, Kept, KeptReview, State, Wall};
 
 mod duties;
 mod group;
+mod memo;
 mod rows;
 mod schema;
 mod sqlite;
@@ -93,6 +94,8 @@ pub struct Filter {
     pub states: Vec<State>,
     /// Only those of this requester (way, name).
     pub requester: Option<(String, String)>,
+    /// Only those of which [`crate::approval::Said::alike`] says this.
+    pub alike: Option<String>,
     /// Only those older than this id.
     pub before: Option<String>,
     /// At most so many.

@@ -6,8 +6,8 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
 use serde_json::{Value, json};
 
-use super::{Filter, Item};
-use crate::approval::{Answer, Approver, Submitted};
+use super::{Filter, Item, memo};
+use crate::approval::{Answer, Approver};
 use crate::policy::{Assurance, Channel};
 use crate::request::Job;
 use crate::server::model::{Due, Event, Kept, KeptReview, Plan, Requester, State, Telling, Wall};
@@ -20,7 +20,7 @@ pub(super) const WAITING: &str = "SELECT id,key,way,requester,state,created,text
 
 pub(super) fn insert(transaction: &Transaction<'_>, request: &Kept) -> Result<(), rusqlite::Error> {
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO request(id,key,way,requester,state,created,ends,text,doc,due) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
+        "INSERT INTO request(id,key,way,requester,state,created,ends,text,doc,due,alike) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
     )?;
     insert.execute(params![
         request.id,
@@ -32,8 +32,10 @@ pub(super) fn insert(transaction: &Transaction<'_>, request: &Kept) -> Result<()
         ends(request),
         request.submitted.text(),
         doc(request).to_string(),
-        due(request)
+        due(request),
+        request.submitted.said().alike()
     ])?;
+    memo::remember(&request.id, &request.submitted);
     Ok(())
 }
 
@@ -63,12 +65,17 @@ pub(super) fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Kept>
     let mut values: Vec<String> = Vec::new();
     if !filter.states.is_empty() {
         let marks = vec!["?"; filter.states.len()].join(",");
-        sql.push_str(&format!(" AND state IN ({marks})"));
+        // Of one state there is an index in the order of ids; by several states SQLite would sort all that there are, which the `+` forbids.
+        sql.push_str(&format!(" AND {}state IN ({marks})", if filter.states.len() > 1 { "+" } else { "" }));
         values.extend(filter.states.iter().map(|state| state.word().to_owned()));
     }
     if let Some((way, name)) = &filter.requester {
         sql.push_str(" AND way=? AND requester=?");
         values.extend([way.clone(), name.clone()]);
+    }
+    if let Some(alike) = &filter.alike {
+        sql.push_str(" AND alike=?");
+        values.push(alike.clone());
     }
     if let Some(before) = &filter.before {
         sql.push_str(" AND id<?");
@@ -90,9 +97,9 @@ pub(super) const BEFORE: &str = "SELECT id,key,way,requester,state,created,text,
 /// How many there are of this key, and that a count ends somewhere.
 pub(super) const HOW_MANY_BEFORE: &str = "SELECT count(*) FROM (SELECT 1 FROM request WHERE key=?1 AND way=?2 AND requester=?3 LIMIT 1000)";
 
-/// Whether a requester has as many waiting as they may.
+/// Whether a requester has as many waiting as they may; the `+` lets SQLite look at this requester's only.
 pub(super) fn has_too_many(transaction: &Transaction<'_>, request: &Kept, most: usize) -> Result<bool, rusqlite::Error> {
-    let sql = "SELECT count(*) FROM (SELECT 1 FROM request WHERE way=?1 AND requester=?2 AND state IN ('pending','approved') AND ends>?3 LIMIT ?4)";
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM request WHERE way=?1 AND requester=?2 AND state IN ('pending','approved') AND +ends>?3 LIMIT ?4)";
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let waiting: i64 = transaction
         .prepare_cached(sql)?
@@ -149,7 +156,7 @@ fn read_item(kind: &'static str, row: &Row<'_>) -> Result<Item, rusqlite::Error>
 /// A row as a request; a row that is none is an error, and never a request with less in it.
 pub(super) fn kept(row: &Row<'_>) -> Result<Kept, rusqlite::Error> {
     let doc = parsed(&row.get::<_, String>(7)?, 7)?;
-    let submitted = Submitted::parse(&row.get::<_, String>(6)?).map_err(|_| bad(6))?;
+    let submitted = memo::submitted(row.get_ref(0)?.as_str()?, row.get_ref(6)?.as_str()?).map_err(|_| bad(6))?;
     let request = || {
         let job = match doc.get("job") {
             Some(job) => Some(Job::new(job.get("name")?.as_str()?, job.get("url")?.as_str()?)?),

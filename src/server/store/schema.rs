@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::Unavailable;
 
 /// Each step makes the next version out of the one before; a step is never changed once it was released.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE request(
   id TEXT PRIMARY KEY, key TEXT NOT NULL, way TEXT NOT NULL, requester TEXT NOT NULL,
@@ -27,6 +27,13 @@ CREATE INDEX item_expires ON item(expires);
 ALTER TABLE request ADD COLUMN due INTEGER NOT NULL DEFAULT 9223372036854775807;
 CREATE INDEX request_due ON request(due);
 CREATE INDEX request_of ON request(way, requester, state);
+",
+    // Requests of before have nothing in `alike`, and are compared with none.
+    "
+ALTER TABLE request ADD COLUMN alike TEXT NOT NULL DEFAULT '';
+CREATE INDEX request_alike ON request(alike, id);
+CREATE INDEX request_newest ON request(state, id);
+CREATE INDEX request_newest_of ON request(way, requester, id);
 ",
 ];
 

@@ -70,18 +70,37 @@ impl Sqlite {
         Box::pin(async move {
             let turn = turns.acquire_owned().await.map_err(|_| Unavailable("it is closed".to_owned()))?;
             let done = tokio::task::spawn_blocking(move || {
-                let taken = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                let Some(connection) = taken else {
-                    return Err(Unavailable("all its readers are gone".to_owned()));
-                };
-                let value = work(&connection).map_err(|error| Unavailable(error.to_string()));
-                readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                let value = with_reader(&readers, work);
                 drop(turn);
                 value
             });
             done.await.unwrap_or_else(|_| Err(Unavailable("a read failed".to_owned())))
         })
     }
+
+    /// Reads one row by its key, which takes less time than another thread needs to wake up.
+    fn read_one<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Answer<'static, T> {
+        let (readers, turns) = (Arc::clone(&self.readers), Arc::clone(&self.turns));
+        Box::pin(async move {
+            let _turn = turns.acquire_owned().await.map_err(|_| Unavailable("it is closed".to_owned()))?;
+            with_reader(&readers, work)
+        })
+    }
+}
+
+/// Works with a connection that nobody else uses meanwhile.
+fn with_reader<T>(
+    readers: &Mutex<Vec<Connection>>,
+    work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+) -> Result<T, Unavailable> {
+    let taken = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let connection = taken.ok_or_else(|| Unavailable("all its readers are gone".to_owned()))?;
+    let value = work(&connection).map_err(|error| Unavailable(error.to_string()));
+    readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    value
 }
 
 impl Drop for Sqlite {
@@ -156,7 +175,7 @@ impl Store for Sqlite {
 
     fn request(&self, id: &str) -> Answer<'_, Option<Kept>> {
         let id = id.to_owned();
-        self.read(move |connection| one(connection, &id))
+        self.read_one(move |connection| one(connection, &id))
     }
 
     fn list(&self, filter: Filter) -> Answer<'_, Vec<Kept>> {
@@ -262,8 +281,9 @@ impl Store for Sqlite {
 
     fn cursor(&self, reader: &str) -> Answer<'_, u64> {
         let reader = reader.to_owned();
-        self.read(move |connection| {
-            let found = connection.query_row("SELECT seq FROM cursor WHERE reader=?1", [&reader], |row| row.get::<_, i64>(0)).optional()?;
+        self.read_one(move |connection| {
+            let mut select = connection.prepare_cached("SELECT seq FROM cursor WHERE reader=?1")?;
+            let found = select.query_row([&reader], |row| row.get::<_, i64>(0)).optional()?;
             Ok(found.and_then(|seq| u64::try_from(seq).ok()).unwrap_or_default())
         })
     }
@@ -274,7 +294,7 @@ impl Store for Sqlite {
             let seq = i64::try_from(seq).unwrap_or(i64::MAX);
             // A reader never goes back, whoever else read in its name.
             let advance = "INSERT INTO cursor(reader,seq) VALUES(?1,?2) ON CONFLICT(reader) DO UPDATE SET seq=max(seq,excluded.seq)";
-            transaction.execute(advance, params![reader, seq]).map(drop)
+            transaction.prepare_cached(advance)?.execute(params![reader, seq]).map(drop)
         })
     }
 
@@ -284,7 +304,8 @@ impl Store for Sqlite {
 
     fn put_new(&self, item: Item, now: Wall) -> Answer<'_, bool> {
         self.write(move |transaction| {
-            transaction.execute("DELETE FROM item WHERE kind=?1 AND key=?2 AND expires<=?3", params![item.kind, item.key, now])?;
+            let drop = "DELETE FROM item WHERE kind=?1 AND key=?2 AND expires<=?3";
+            transaction.prepare_cached(drop)?.execute(params![item.kind, item.key, now])?;
             rows::put(transaction, &item, false)
         })
     }
@@ -300,14 +321,14 @@ impl Store for Sqlite {
 
     fn item(&self, kind: &'static str, key: &str, now: Wall) -> Answer<'_, Option<Item>> {
         let key = key.to_owned();
-        self.read(move |connection| rows::item(connection, kind, &key, now))
+        self.read_one(move |connection| rows::item(connection, kind, &key, now))
     }
 
     fn take(&self, kind: &'static str, key: &str, now: Wall) -> Answer<'_, Option<Item>> {
         let key = key.to_owned();
         self.write(move |transaction| {
             let found = rows::item(transaction, kind, &key, now)?;
-            transaction.execute("DELETE FROM item WHERE kind=?1 AND key=?2", params![kind, key])?;
+            transaction.prepare_cached("DELETE FROM item WHERE kind=?1 AND key=?2")?.execute(params![kind, key])?;
             Ok(found)
         })
     }
