@@ -22,6 +22,7 @@ mod sshsig;
 mod state;
 mod submitted;
 mod verify;
+pub mod warnings;
 mod webauthn;
 
 pub use allowed_signers::{AllowedSigners, BadLine, NotVouched, Signer, Wanted};
@@ -41,6 +42,6 @@ pub use review::{Answer, Approver, Refusal, Review};
 pub use slots::{BREAK_GLASS, Filler, acting_for, behind, breaks_glass, filled, may_decide};
 pub use sshsig::{MAX_ARMOR, Sshsig};
 pub use state::State;
-pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Rule, Said, Submitted, Word};
+pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Part, Rule, Said, Submitted, Word};
 pub use verify::{Answers, Root, Trust, verify};
 pub use webauthn::{Assertion, PasskeyKey, Registration, RelyingParty, Unproved};

@@ -13,6 +13,32 @@ pub struct Approver {
     pub subject: String,
 }
 
+/// How the slot begins that one person alone fills.
+const PERSON: &str = "person:";
+
+impl Approver {
+    /// `ISSUER#SUBJECT`, as configurations, slots and the server's store write a person.
+    pub fn named(&self) -> String {
+        format!("{}#{}", self.issuer, self.subject)
+    }
+
+    /// Reads that. An issuer is a URL without a fragment, so the first `#` ends it.
+    pub fn parse(named: &str) -> Option<Self> {
+        let (issuer, subject) = named.split_once('#').filter(|(issuer, subject)| !issuer.is_empty() && !subject.is_empty())?;
+        Some(Self { issuer: issuer.to_owned(), subject: subject.to_owned() })
+    }
+
+    /// The slot that only this person fills: `person:ISSUER#SUBJECT`.
+    pub fn slot(&self) -> String {
+        format!("{PERSON}{}", self.named())
+    }
+
+    /// The person whose slot it is; none where it is another slot.
+    pub fn of_slot(slot: &str) -> Option<Self> {
+        slot.strip_prefix(PERSON).and_then(Self::parse)
+    }
+}
+
 /// What an approver said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {

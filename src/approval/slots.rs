@@ -12,23 +12,21 @@ const ACTING_FOR: &str = "for:";
 
 /// The slot that says for whom somebody decides who acts for another person.
 pub fn acting_for(person: &Approver) -> String {
-    format!("{ACTING_FOR}{}#{}", person.issuer, person.subject)
+    format!("{ACTING_FOR}{}", person.named())
 }
 
 /// The people whose say a review is: who gave it, and for whom they did. None where that is malformed, or passed through two hands.
 pub fn behind(approver: &Approver, slots: &[String]) -> Option<Vec<Approver>> {
     let mut people = vec![approver.clone()];
     for person in slots.iter().filter_map(|slot| slot.strip_prefix(ACTING_FOR)) {
-        let (issuer, subject) = person.split_once('#').filter(|(issuer, subject)| !issuer.is_empty() && !subject.is_empty())?;
-        people.push(Approver { issuer: issuer.to_owned(), subject: subject.to_owned() });
+        people.push(Approver::parse(person)?);
     }
     (people.len() <= 2).then_some(people)
 }
 
 /// Whether somebody breaks the glass whom the terms name for that, as the person they are and not by what a server says of their groups.
 pub fn breaks_glass(terms: &Terms, who: Filler<'_>) -> bool {
-    let named = format!("person:{}#{}", who.approver.issuer, who.approver.subject);
-    who.slots.iter().any(|slot| slot == BREAK_GLASS) && terms.break_glass.contains(&named)
+    who.slots.iter().any(|slot| slot == BREAK_GLASS) && terms.break_glass.contains(&who.approver.slot())
 }
 
 /// Somebody who approved, for filling slots.

@@ -34,6 +34,9 @@ struct Read {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Malformed(pub &'static str);
 
+/// The most bytes of a hidden part that are counted; a text that names more shows as it is.
+const MOST_HIDDEN: usize = 64 * 1024;
+
 /// A word of the argv as reviewers may see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Word {
@@ -41,6 +44,43 @@ pub struct Word {
     pub shown: Vec<u8>,
     /// Whether a part of it is hidden.
     pub hidden: bool,
+}
+
+/// A stretch of a word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part<'a> {
+    /// Bytes that reviewers may see.
+    Shown(&'a [u8]),
+    /// So many bytes that they may not.
+    Hidden(usize),
+}
+
+impl Word {
+    /// The word's stretches in their order. What says that it stands for more bytes than a word may have hides nothing.
+    pub fn parts(&self) -> Vec<Part<'_>> {
+        const START: &[u8] = b"<hidden, ";
+        const END: &[u8] = b" bytes>";
+        let hidden = |at: usize| {
+            let tail = self.shown.get(at..)?.strip_prefix(START)?;
+            let digits = tail.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let count: usize = std::str::from_utf8(tail.get(..digits)?).ok()?.parse().ok()?;
+            let rest = tail.get(digits..)?.strip_prefix(END).filter(|_| count <= MOST_HIDDEN)?;
+            Some((count, self.shown.len() - rest.len()))
+        };
+        let (mut parts, mut from, mut at) = (Vec::new(), 0, 0);
+        while self.hidden && at < self.shown.len() {
+            let Some((count, next)) = hidden(at) else {
+                at += 1;
+                continue;
+            };
+            parts.extend((from < at).then(|| Part::Shown(&self.shown[from..at])));
+            parts.push(Part::Hidden(count));
+            (from, at) = (next, next);
+        }
+        let rest = &self.shown[from..];
+        parts.extend((!rest.is_empty()).then_some(Part::Shown(rest)));
+        parts
+    }
 }
 
 /// A rule that took part.

@@ -8,7 +8,6 @@ mod reach;
 pub mod server;
 mod subject;
 mod tty;
-mod warnings;
 
 pub use paint::{Line, Style};
 pub use reach::unreachable;

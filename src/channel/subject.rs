@@ -5,15 +5,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use super::card::{time_left, wants};
+use super::details;
 use super::paint::Style;
-use super::{details, warnings};
-use crate::approval::{ApprovalRequest, Digest, Previewed, Rule, Said, Stamp};
+use crate::approval::{ApprovalRequest, Digest, Part, Previewed, Rule, Said, Stamp, Word, warnings};
 use crate::policy::{Effect, Justification, Reason, Risk};
 use crate::request::{Asker, Fact, Job, Kind, Stdin};
 use crate::text;
-
-/// The most bytes of a hidden part that are counted; a text that names more shows as it is.
-const MOST_HIDDEN: usize = 64 * 1024;
 
 /// A preview as it was run.
 #[derive(Clone, Debug)]
@@ -108,7 +105,7 @@ impl<'a> Subject<'a> {
         let mut words = Vec::with_capacity(said.argv.len());
         let mut hidden = Vec::new();
         for (index, word) in said.argv.iter().enumerate() {
-            let (bytes, parts) = if word.hidden { unhidden(&word.shown) } else { (Cow::Borrowed(word.shown.as_slice()), Vec::new()) };
+            let (bytes, parts) = if word.hidden { unhidden(word) } else { (Cow::Borrowed(word.shown.as_slice()), Vec::new()) };
             words.push(bytes);
             hidden.extend(parts.into_iter().map(|(start, end)| (index, start, end)));
         }
@@ -117,7 +114,7 @@ impl<'a> Subject<'a> {
         let mut instead: Vec<_> = rules.iter().filter(|rule| !rule.instead.is_empty()).map(|rule| text::visible(&rule.instead)).collect();
         instead.dedup();
         Self {
-            warnings: warnings::told(said, &words, &hidden),
+            warnings: warnings::told(said),
             more: details::told(said, digest),
             words,
             hidden,
@@ -152,27 +149,19 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// A word whose hidden parts are told as `<hidden, N bytes>`: with so many bytes in their place, and where they stand.
-fn unhidden(shown: &[u8]) -> (Cow<'_, [u8]>, Vec<(usize, usize)>) {
-    const START: &[u8] = b"<hidden, ";
-    const END: &[u8] = b" bytes>";
-    let (mut out, mut parts, mut rest) = (Vec::new(), Vec::new(), shown);
-    while let Some((first, after)) = rest.split_first() {
-        let part = rest.strip_prefix(START).and_then(|tail| {
-            let digits = tail.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let count: usize = std::str::from_utf8(tail.get(..digits)?).ok()?.parse().ok()?;
-            tail.get(digits..)?.strip_prefix(END).filter(|_| count <= MOST_HIDDEN).map(|tail| (count, tail))
-        });
-        if let Some((count, tail)) = part {
-            parts.push((out.len(), out.len() + count));
-            out.resize(out.len() + count, b'.');
-            rest = tail;
-        } else {
-            out.push(*first);
-            rest = after;
+/// A word with so many bytes in the place of each hidden part, and where those stand.
+fn unhidden(word: &Word) -> (Cow<'_, [u8]>, Vec<(usize, usize)>) {
+    let (mut out, mut hidden) = (Vec::new(), Vec::new());
+    for part in word.parts() {
+        match part {
+            Part::Shown(bytes) => out.extend_from_slice(bytes),
+            Part::Hidden(count) => {
+                hidden.push((out.len(), out.len() + count));
+                out.resize(out.len() + count, b'.');
+            }
         }
     }
-    (Cow::Owned(out), parts)
+    (Cow::Owned(out), hidden)
 }
 
 fn asking(reasons: &[Reason]) -> Vec<&Reason> {

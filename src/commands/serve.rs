@@ -134,6 +134,7 @@ fn trial(args: &ServeArgs) -> Result<(Settings, InForce), Error> {
     let mut settings = Settings::parse(&text).map_err(Error::internal)?;
     settings.state = state;
     settings.teams = dev::teams();
+    dev::duties(&mut settings);
     Ok((settings, InForce::of_file(text)))
 }
 

@@ -8,8 +8,8 @@ use super::app::{App, kept_as, random};
 use super::model::{Kept, Wall};
 use super::store::{Item, Unavailable};
 use crate::approval::{
-    Answer, Approver, Approvers, ApproversFile, Awaited, Bound, Enrolled, Evidence, LONGEST_APPROVERS, NotProved, PasskeyKey, Signed,
-    Statement,
+    Answer, Approver, Approvers, ApproversFile, Awaited, Bound, Enrolled, Evidence, LONGEST_APPROVERS, NotProved, PasskeyKey, Proved,
+    Signed, Statement,
 };
 use crate::policy::{Assurance, Channel};
 use crate::sys::files::{self, Owner};
@@ -18,6 +18,9 @@ use crate::text;
 
 /// How long somebody may take to sign.
 const PATIENCE: Wall = 5 * 60 * 1_000_000_000;
+
+/// A passkey may be used in several places at once; so often its counter is read again.
+const TRIES: u32 = 8;
 
 const STATEMENT: &str = "statement";
 const COUNTER: &str = "passkey_counter";
@@ -97,10 +100,6 @@ fn item(kind: &'static str, key: String, owner: String, handle: String, data: St
     Item { kind, key, owner, handle, data, expires }
 }
 
-fn owner(person: &Approver) -> String {
-    format!("{}#{}", person.issuer, person.subject)
-}
-
 /// Makes what this person is to sign for this answer. It is good once.
 pub async fn give(app: &App, request: &Kept, person: &Approver, answer: Answer, now: Wall) -> Result<Given, Unavailable> {
     let approvers = approvers(app, now).await?;
@@ -109,7 +108,7 @@ pub async fn give(app: &App, request: &Kept, person: &Approver, answer: Answer, 
     let statement = Statement::new(&request.submitted.said().request, *request.digest().bytes(), answer, person.clone(), now, bound)
         .ok_or_else(|| Unavailable("no statement could be made".to_owned()))?
         .bytes();
-    let kept = item(STATEMENT, kept_as(&statement), owner(person), request.id.clone(), answer.word().to_owned(), expires);
+    let kept = item(STATEMENT, kept_as(&statement), person.named(), request.id.clone(), answer.word().to_owned(), expires);
     app.store.put(kept).await?;
     let own = |one: &&Enrolled| one.approver() == person;
     let passkeys = approvers.at(now).filter(own).filter_map(Enrolled::passkey).map(|passkey| passkey.id().to_vec()).collect();
@@ -120,37 +119,52 @@ pub async fn give(app: &App, request: &Kept, person: &Approver, answer: Answer, 
 pub async fn judge(app: &App, request: &Kept, person: &Approver, answer: Answer, value: &Value, now: Wall) -> Result<Shown, Refused> {
     let evidence = Evidence::from_json(value).ok_or(Refused::Malformed)?;
     let key = kept_as(&evidence.statement);
-    let given = |item: &Item| item.owner == owner(person) && item.handle == request.id && item.data == answer.word();
+    let given = |item: &Item| item.owner == person.named() && item.handle == request.id && item.data == answer.word();
     // Nobody uses up what was given to somebody else.
     app.store.item(STATEMENT, &key, now).await?.filter(given).ok_or(Refused::NotAsked)?;
     app.store.take(STATEMENT, &key, now).await?.ok_or(Refused::NotAsked)?;
     let approvers = approvers(app, now).await?;
-    let counter = counter(app, &approvers, &evidence.signed, now).await?;
-    let digest = request.digest();
-    let awaited = Awaited {
-        request: &request.submitted.said().request,
-        digest: digest.bytes(),
-        answer,
-        approver: person,
-        given: now,
-        // The server made it, whole, and has just taken it from where it was kept.
-        nonce: None,
-        counter,
-        user_verified: false,
-    };
-    let proved = approvers.prove(&evidence, &awaited, now).map_err(Refused::NotProved)?;
-    if let Some(counter) = proved.counter() {
-        let used = item(COUNTER, proved.fingerprint().to_owned(), owner(person), String::new(), counter.to_string(), Wall::MAX);
-        app.store.put(used).await?;
-    }
     let channel = if matches!(evidence.signed, Signed::Sshsig(_)) { Channel::Ssh } else { Channel::Server };
-    Ok(Shown { assurance: proved.assurance(), channel, evidence: json!(evidence.to_json()) })
+    let counted = counted(&approvers, &evidence.signed, now);
+    let digest = request.digest();
+    for _ in 0..TRIES {
+        let last = match &counted {
+            Some(passkey) => app.store.item(COUNTER, &passkey.fingerprint(), now).await?.map(|item| item.data),
+            None => None,
+        };
+        let awaited = Awaited {
+            request: &request.submitted.said().request,
+            digest: digest.bytes(),
+            answer,
+            approver: person,
+            given: now,
+            // The server made it, whole, and has just taken it from where it was kept.
+            nonce: None,
+            counter: match &last {
+                Some(last) => Some(last.parse().map_err(|_| Unavailable("a passkey's counter cannot be read".to_owned()))?),
+                None => counted.map(PasskeyKey::counter),
+            },
+            user_verified: false,
+        };
+        let proved = approvers.prove(&evidence, &awaited, now).map_err(Refused::NotProved)?;
+        let Some(counter) = proved.counter() else { return Ok(Shown::of(&proved, channel, &evidence)) };
+        let used = item(COUNTER, proved.fingerprint().to_owned(), person.named(), String::new(), counter.to_string(), Wall::MAX);
+        // A copy of the key may be used at the same moment: whoever comes second is held against what the first one left.
+        if app.store.swap(last.as_deref(), used).await? {
+            return Ok(Shown::of(&proved, channel, &evidence));
+        }
+    }
+    Err(Unavailable("a passkey is used by too many at once".to_owned()).into())
 }
 
-/// The passkey's counter when it was last used here; at registration where it never was.
-async fn counter(app: &App, approvers: &Approvers, signed: &Signed, now: Wall) -> Result<Option<u32>, Unavailable> {
-    let Signed::Webauthn(made) = signed else { return Ok(None) };
-    let Some(one) = approvers.at(now).find(|one| one.passkey().is_some_and(|passkey| passkey.id() == made.id)) else { return Ok(None) };
-    let last = app.store.item(COUNTER, &one.fingerprint(), now).await?.and_then(|item| item.data.parse().ok());
-    Ok(last.or_else(|| one.passkey().map(PasskeyKey::counter)))
+impl Shown {
+    fn of(proved: &Proved, channel: Channel, evidence: &Evidence) -> Self {
+        Self { assurance: proved.assurance(), channel, evidence: json!(evidence.to_json()) }
+    }
+}
+
+/// The passkey that signed, whose counter has to go up.
+fn counted<'a>(approvers: &'a Approvers, signed: &Signed, now: Wall) -> Option<&'a PasskeyKey> {
+    let Signed::Webauthn(made) = signed else { return None };
+    approvers.at(now).filter_map(Enrolled::passkey).find(|passkey| passkey.id() == made.id)
 }

@@ -70,7 +70,7 @@ pub async fn by(store: &dyn Store, digest: &str, now: Wall) -> Result<Vec<String
 
 /// Somebody confirms a file.
 pub async fn confirm(store: &dyn Store, digest: &str, who: &Approver, now: Wall) -> Result<(), Unavailable> {
-    let (key, who, told) = (digest.to_owned(), duties::named(who), duties::told(who));
+    let (key, who, told) = (digest.to_owned(), who.named(), duties::told(who));
     let add = move |item: Option<&Item>| {
         let mut people = item.map(people).unwrap_or_default();
         (!people.contains(&who)).then(|| people.push(who.clone()))?;

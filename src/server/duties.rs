@@ -8,7 +8,7 @@ use super::asking::Span;
 use super::model::Wall;
 use super::rules::later;
 use super::settings::Settings;
-use super::store::{Amended, BREAK_GLASS, Item, Unavailable};
+use super::store::{Amended, BREAK_GLASS, Item, STOP, Unavailable};
 use crate::approval::{Approver, acting_for};
 
 /// Items of one person who lets another decide in their place: `owner` lets, `handle` is let.
@@ -66,7 +66,7 @@ pub struct Confirming {
 
 /// Says what is wrong with these sections.
 pub(super) fn check(settings: &Settings) -> Result<(), String> {
-    let is_person = |slot: &&String| slot.strip_prefix("person:").is_some_and(|person| super::api::person_of(person).is_some());
+    let is_person = |slot: &&String| Approver::of_slot(slot).is_some();
     let people = settings.break_glass.people.iter().chain(&settings.configuration.administrators);
     if let Some(wrong) = people.clone().find(|slot| !is_person(slot)) {
         return Err(format!("`{wrong}` is not a person; here they are named one by one, as `person:ISSUER#SUBJECT`"));
@@ -85,9 +85,96 @@ pub(super) fn check(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// A person as items name them: `ISSUER#SUBJECT`.
-pub fn named(person: &Approver) -> String {
-    format!("{}#{}", person.issuer, person.subject)
+/// The emergency stop that stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stop {
+    /// Who stopped everything: `ISSUER#SUBJECT`.
+    pub by: String,
+    /// What to call them.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Wall,
+    /// Who wants to lift it already.
+    pub lifted_by: Vec<String>,
+}
+
+impl Stop {
+    /// Reads the item; whatever it says, it stands.
+    pub fn of(item: &Item) -> Self {
+        let data: Value = serde_json::from_str(&item.data).unwrap_or_default();
+        let text = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
+        let lifted_by = data["lifted_by"].as_array().into_iter().flatten().filter_map(|who| who.as_str().map(str::to_owned));
+        Self {
+            by: item.owner.clone(),
+            name: text("name"),
+            reason: text("reason"),
+            since: data["since"].as_i64().unwrap_or_default(),
+            lifted_by: lifted_by.collect(),
+        }
+    }
+
+    /// The item that keeps it.
+    pub fn item(&self) -> Item {
+        let data = json!({ "name": self.name, "reason": self.reason, "since": self.since, "lifted_by": self.lifted_by }).to_string();
+        Item { kind: STOP, key: String::new(), owner: self.by.clone(), handle: String::new(), data, expires: Wall::MAX }
+    }
+}
+
+/// That somebody may decide in another person's place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Delegation {
+    /// Its id.
+    pub id: String,
+    /// Who lets: `ISSUER#SUBJECT`.
+    pub from: String,
+    /// Who may.
+    pub to: String,
+    /// By which slots.
+    pub slots: Vec<String>,
+    /// Until when.
+    pub until: Wall,
+    /// Why.
+    pub reason: String,
+}
+
+impl Delegation {
+    /// Reads the item.
+    pub fn of(item: &Item) -> Option<Self> {
+        let data: Value = serde_json::from_str(&item.data).ok()?;
+        let (from, to, until) = (item.owner.clone(), item.handle.clone(), item.expires);
+        Some(Self { id: item.key.clone(), from, to, slots: slots_of(item)?, until, reason: data.get("reason")?.as_str()?.to_owned() })
+    }
+}
+
+/// What somebody has given and was given.
+pub async fn delegations(app: &App, person: &Approver, now: Wall) -> Result<Vec<Delegation>, Unavailable> {
+    let me = person.named();
+    let all = app.store.items(DELEGATION, None, now).await?;
+    Ok(all.iter().filter(|item| item.owner == me || item.handle == me).filter_map(Delegation::of).collect())
+}
+
+/// An approval by break-glass that nobody has looked at yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwedReview {
+    /// The request.
+    pub id: String,
+    /// Who broke it: `ISSUER#SUBJECT`.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Wall,
+}
+
+impl OwedReview {
+    /// Reads the item.
+    pub fn of(item: &Item) -> Option<Self> {
+        let data: Value = serde_json::from_str(&item.data).ok()?;
+        let reason = data.get("reason")?.as_str()?.to_owned();
+        Some(Self { id: item.key.clone(), by: item.owner.clone(), reason, at: data.get("at")?.as_i64()? })
+    }
 }
 
 /// A person as events name them.
@@ -113,10 +200,10 @@ impl ActsFor {
 
 /// In whose place somebody may decide now.
 pub async fn acts_for(app: &App, person: &Approver) -> Result<Vec<ActsFor>, Unavailable> {
-    let me = named(person);
+    let me = person.named();
     let all = app.store.items(DELEGATION, None, app.now()?).await?;
     let mine = all.iter().filter(|item| item.handle == me && item.owner != me);
-    Ok(mine.filter_map(|item| Some(ActsFor { person: super::api::person_of(&item.owner)?, given: slots_of(item)? })).collect())
+    Ok(mine.filter_map(|item| Some(ActsFor { person: Approver::parse(&item.owner)?, given: slots_of(item)? })).collect())
 }
 
 /// The slots that an item of this kind gives.

@@ -7,6 +7,7 @@ pub mod asking;
 pub mod confirmed;
 pub mod duties;
 pub mod health;
+pub mod hosts;
 pub mod identity;
 pub mod journal;
 pub mod listen;

@@ -102,7 +102,7 @@ impl Settings {
                 .map_err(|_| format!("`{}` is no key of a log; `gate key export log` prints it", host.key))?;
         }
         let people = settings.hosts.iter().map(|host| &host.person).chain(settings.clients.iter().map(|client| &client.person));
-        if people.flatten().any(|person| super::api::person_of(person).is_none()) {
+        if people.flatten().any(|person| crate::approval::Approver::parse(person).is_none()) {
             return Err("`person` of a `[[host]]` or `[[client]]` is written `ISSUER#SUBJECT`".to_owned());
         }
         super::duties::check(&settings)?;

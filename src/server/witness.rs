@@ -12,16 +12,17 @@ use serde_json::{Value, json};
 
 use super::api::Problem;
 use super::app::App;
+use super::hosts;
 use super::logs::{self, Severity};
 use super::store::{Item, Unavailable};
 use crate::key::{CosignerKey, SigningKey, Vkey};
 use crate::record::{Asked, Checkpoint, Line, Note, cosign, empty_root, hex, unhex, verify_consistency};
 
 /// What the store keeps of a log: under its key, how long it was when it was countersigned last.
-const SEEN: &str = "witness";
+pub(super) const SEEN: &str = "witness";
 
 /// Keys of hosts that a login made known.
-const HOST_KEYS: &str = "host_key";
+pub(super) const HOST_KEYS: &str = "host_key";
 
 /// Somebody else may countersign the same log at the same time; so often it is looked at again.
 const TRIES: u32 = 8;
@@ -117,7 +118,11 @@ pub async fn countersign(app: &App, asked: &Asked, of: Option<&str>) -> Result<R
     if asked.old > checkpoint.size {
         let kept = app.store.item(SEEN, &key.to_string(), app.now()?).await?.map(|item| item.data);
         let seen = read(kept.as_deref())?.0.size;
-        return Ok(Err(if seen == asked.old { Refused::Back(seen) } else { Refused::Malformed }));
+        if seen != asked.old {
+            return Ok(Err(Refused::Malformed));
+        }
+        hosts::went_back(app, key, checkpoint.size, seen).await?;
+        return Ok(Err(Refused::Back(seen)));
     }
     for _ in 0..TRIES {
         let now = app.now()?;
@@ -130,6 +135,7 @@ pub async fn countersign(app: &App, asked: &Asked, of: Option<&str>) -> Result<R
             if checkpoint.size < seen.size {
                 let sizes = [("log", key.to_string().into()), ("size", checkpoint.size.into()), ("was", seen.size.into())];
                 logs::tell(Severity::Warning, "a host's log is shorter than it was, or somebody sent an old checkpoint", &sizes);
+                hosts::went_back(app, key, checkpoint.size, seen.size).await?;
             }
             if refused == Refused::Size(checkpoint.size) && seen.root != checkpoint.root {
                 mark_forked(app, key, kept.as_deref(), seen, &asked.note).await?;

@@ -5,12 +5,14 @@ const csrf = $("meta[name=csrf]")?.content ?? "";
 const ahead = Number(document.documentElement.dataset.now) - Date.now();
 const say = (text) => { $("#say").textContent = text; };
 
-async function call(path, body) {
+// What the API says of errors is a fragment.
+const sentence = (text) => text.replace(/`/g, "").replace(/^./, (first) => first.toUpperCase()).replace(/[^.!?]$/, "$&.");
+async function call(path, body, method = "POST") {
   const headers = { "content-type": "application/json", "x-gate-csrf": csrf };
-  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), redirect: "error" });
+  const answer = await fetch(path, { method, headers, body: JSON.stringify(body), redirect: "error" });
   const json = await answer.json().catch(() => ({}));
   if (answer.ok) return json;
-  throw Object.assign(new Error(json.detail || json.title || `The server answered ${answer.status}.`), { status: answer.status, type: json.type ?? "" });
+  throw Object.assign(new Error(sentence(json.detail || json.title || `the server answered ${answer.status}`)), { status: answer.status, type: json.type ?? "" });
 }
 
 // Time left, by the server's clock.
@@ -51,20 +53,22 @@ async function refresh() {
   if (asked.status === 401) return location.reload();
   if (asked.status !== 200) return;
   const focused = document.activeElement?.id, before = $("#stands .state")?.textContent;
-  for (const id of ["head", "stands", "inbox"]) swap(id, asked.response);
+  for (const id of ["banner", "head", "stands", "inbox"]) swap(id, asked.response);
   if (!$("#decide", asked.response)) for (const id of ["may", "jump"]) swap(id, asked.response);
+  if (!$("#glass .call", asked.response)) swap("glass", asked.response);
   tick();
   if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
   const state = $("#stands .state")?.textContent, count = $(".count")?.textContent;
   if (state !== before) say(`This request is now ${state.toLowerCase()}.`);
+  else if (stops !== Boolean($(".stopped"))) say((stops = !stops) ? "Everything is stopped." : "The stop was lifted.");
   else if (count && count !== shown) say(`${count} requests wait`);
   shown = count;
   document.title = asked.response.title;
 }
-let shown = $(".count")?.textContent;
+let shown = $(".count")?.textContent, stops = Boolean($(".stopped"));
 function swap(id, from) {
   const old = document.getElementById(id), fresh = from.getElementById(id);
-  if (old && fresh) old.replaceWith(document.importNode(fresh, true));
+  if (old && fresh) old.isEqualNode(fresh) || old.replaceWith(document.importNode(fresh, true));
   else old?.remove();
 }
 const live = $("[data-live]")?.dataset.live;
@@ -116,24 +120,69 @@ async function make(asked) {
 }
 const refused = (error) => (error.name === "NotAllowedError" ? "The passkey was not used, or it is not one of yours. Nothing was sent." : error.message);
 
+// Whoever approves has had the end of the command before their eyes.
+const unread = "Read the command to its end first: scroll it down.";
+let read = false, ready = () => {};
+if ($("#end")) new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) { read = true; ready(); } }).observe($("#end"));
+// What was typed is there again after a second factor.
+const typed = ["comment", "glass-why"].map((id) => document.getElementById(id)).filter(Boolean);
+for (const field of typed) field.value = sessionStorage.getItem(field.id + location.pathname) ?? "", sessionStorage.removeItem(field.id + location.pathname);
+if ($("#glass-why")?.value) $(".glass").open = true;
+function stepUp() {
+  for (const field of typed) if (field.value) sessionStorage.setItem(field.id + location.pathname, field.value);
+  location.assign(`/auth/step-up?return=${encodeURIComponent(location.pathname)}`);
+}
+
+// Forms of which the API takes the fields.
+const as = { number: Number, time: (text) => new Date(text).toISOString() };
+for (const form of all("form.call")) {
+  const button = $("button", form), said = $(".said", form);
+  const wrong = (message) => { said.className = "hint said bad"; said.textContent = message; };
+  button.disabled = false;
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    if ("read" in form.dataset && !read) return wrong(unread), $("#cmd").focus();
+    const body = {};
+    for (const { name, value, dataset, type, checked } of form.elements) {
+      if (!name) continue;
+      if (dataset.as === "list") body[name] = (body[name] ?? []).concat(type === "checkbox" && !checked ? [] : value);
+      else body[name] = (as[dataset.as] ?? ((text) => text.trim()))(value);
+    }
+    button.disabled = true;
+    try {
+      await call(form.dataset.call, body, form.dataset.method);
+      location.reload();
+    } catch (error) {
+      if (/insufficient/.test(error.type)) return stepUp();
+      wrong(error.message);
+      button.disabled = false;
+    }
+  };
+}
+const until = $("#until");
+if (until) {
+  // Tomorrow at this time, as the clock on the wall has it.
+  const at = new Date(Date.now() + ahead + 86400000 - new Date().getTimezoneOffset() * 60000);
+  until.value = at.toISOString().slice(0, 16);
+}
+
 // The decision.
 const form = $("#decide");
 if (form) {
   const { id, digest, assurance } = form.dataset, approve = $("#approve"), why = $("#why"), number = $("#number"), comment = $("#comment");
-  let read = false, busy = false;
+  let busy = false;
   const missing = () => {
-    if (!read) return "Read the command to its end first: scroll it down.";
+    if (!read) return unread;
     if (number && !/^[0-9]{2}$/.test(number.value.trim())) return "Type the number that the requester sees.";
     return "";
   };
-  const ready = () => {
+  ready = () => {
     const lacks = missing();
     approve.setAttribute("aria-disabled", String(Boolean(lacks) || busy));
     why.className = "hint";
     why.textContent = lacks || `You approve exactly this, once: digest ${digest.slice(0, 5)}-${digest.slice(5, 10)}.`;
   };
   const wrong = (message) => { why.textContent = message; why.className = "hint bad"; say(message); };
-  new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) { read = true; ready(); } }).observe($("#end"));
   number?.addEventListener("input", ready);
   ready();
 
@@ -152,7 +201,7 @@ if (form) {
       await refresh();
       $("#stands")?.focus();
     } catch (error) {
-      if (/insufficient/.test(error.type) && !body.evidence) return location.assign(`/auth/step-up?return=${encodeURIComponent(location.pathname)}`);
+      if (/insufficient/.test(error.type) && !body.evidence) return stepUp();
       if (error.status === 409 || error.status === 410) await refresh();
       wrong(refused(error));
       if (number) number.value = "";
@@ -170,7 +219,6 @@ if (form) {
   };
   form.onsubmit = (event) => { event.preventDefault(); send("reject", comment.value.trim()); };
   const narrower = $("#narrower");
-  $(".narrow").hidden = false;
   narrower.value = all("#cmd li").map((word) => [...word.querySelectorAll(".r")].map((row) => row.textContent).join("")).join("\n").slice(0, 4000);
   const before = narrower.value;
   $("#narrow").onclick = () => {

@@ -4,8 +4,10 @@ import { createRequire } from "node:module";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { readFileSync } from "node:fs";
+import duties from "./flows_duties.mjs";
+import passkeys from "./flows_passkeys.mjs";
 
-const [modules, pictures, base, flow, id] = process.argv.slice(2);
+const [modules, pictures, base, flow, id, other] = process.argv.slice(2);
 const { chromium } = createRequire(modules + "/")("playwright-core");
 const executablePath = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"].find((path) => {
   try { return readFileSync(path, { flag: "r" }).length > 0; } catch { return false; }
@@ -14,7 +16,9 @@ const wrong = [];
 const is = (what, found, wanted) => { if (found !== wanted) wrong.push(`${what}: ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`); };
 const has = (what, text, part) => { if (!text.includes(part)) wrong.push(`${what}: ${JSON.stringify(part)} is not in ${JSON.stringify(text)}`); };
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-const ask = async (changes) => { console.log(`ask ${JSON.stringify(changes)}`); return (await answers.next()).value; };
+/// Says a line to whoever runs this, who answers with one.
+const tell = async (line) => { console.log(line); return (await answers.next()).value; };
+const ask = (changes) => tell(`ask ${JSON.stringify(changes)}`);
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 const card = `${base}/r/${id}`;
@@ -253,6 +257,8 @@ const flows = {
   },
 };
 
+const kit = { base, id, other, pictures, is, has, tell, ask, somebody, state };
+Object.assign(flows, passkeys(kit), duties(kit));
 try {
   await flows[flow]();
 } catch (error) {

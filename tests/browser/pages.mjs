@@ -46,6 +46,8 @@ for (const width of [360, 768, 1280]) for (const colorScheme of ["light", "dark"
       page.on("request", (request) => { if (!request.url().startsWith(base) && !request.url().startsWith("data:")) wrong.push(`${at}: asked for ${request.url()}`); });
       await page.goto(`${base}/${name}.html`);
       if (bypassCSP) {
+        // What is folded away has to be as good.
+        await page.evaluate(() => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
         await page.evaluate(axe);
         const found = await page.evaluate(() => globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
         for (const { id, nodes } of found.violations) wrong.push(`${at}: axe ${id}: ${nodes[0].html} (${nodes.length}): ${nodes[0].failureSummary}`);
@@ -56,6 +58,13 @@ for (const width of [360, 768, 1280]) for (const colorScheme of ["light", "dark"
           styled: getComputedStyle(document.querySelector(".top")).display,
           small: [...document.querySelectorAll("button,a.button")].filter((one) => one.offsetParent && (one.offsetHeight < 24 || one.offsetWidth < 24)).length,
         }));
+        const shifted = await page.evaluate(() => new Promise((done) => {
+          let sum = 0;
+          new PerformanceObserver((list) => list.getEntries().forEach((one) => { sum += one.value; })).observe({ type: "layout-shift", buffered: true });
+          requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(sum), 20)));
+        }));
+        // A clock that ticks may move a word after it.
+        if (shifted > 0.005) wrong.push(`${at}: the layout shifts by ${shifted}`);
         if (seen.wide > 0) wrong.push(`${at}: ${seen.wide} pixels wider than the window`);
         if (seen.ours) wrong.push(`${at}: something of a request became an element`);
         if (seen.styled !== "flex") wrong.push(`${at}: the style sheet was not taken`);

@@ -13,6 +13,7 @@ use gate::text::hex;
 use serde_json::{Value, json};
 
 use crate::approval::Parts;
+use crate::contract_support::until;
 use crate::identity_support::{Browser, Seen};
 use crate::serving::{client, submitted};
 use crate::tty::Tty;
@@ -128,6 +129,17 @@ impl Trial {
         let request = if body.is_null() { request } else { request.header("content-type", "application/json").body(body.to_string()) };
         let response = request.send().unwrap();
         (response.status().as_u16(), serde_json::from_slice(&response.bytes().unwrap()).unwrap_or_default())
+    }
+
+    /// The request that somebody may decide, once it was asked.
+    pub fn waiting(&self, world: &World) -> String {
+        let mut found = Value::Null;
+        until("asked", || {
+            let (_, told) = self.call(&token(world), "GET", "/v1/requests?state=pending", &[], &Value::Null);
+            found = told.pointer("/requests/0/id").cloned().unwrap_or_default();
+            found.is_string()
+        });
+        found.as_str().unwrap().to_owned()
     }
 
     /// How a request stands, for whoever is logged in there.

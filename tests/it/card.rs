@@ -221,7 +221,7 @@ fn a_nasty_command_can_neither_hide_nor_pose_as_the_card() {
     ! not pinned: without its SHA-256 another program may run
     ! unseen characters in arguments 2, 3, 4 and 1 more, shown as escapes
     ! look-alike in argument 5: `у` is Cyrillic (U+0443) among Latin letters
-    ! right-to-left letters in argument 6: the terminal may change their order
+    ! right-to-left letters in argument 6: what shows them may change their order
     ! can make programs run other code: LD_PRELOAD=/tmp/x.so BASH_FUNC_ls%%='() {
       id; }'
     ! stdin is a pipe: nobody can see what comes through it

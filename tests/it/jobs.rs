@@ -66,7 +66,7 @@ fn the_page_links_a_job_and_says_whether_it_is_proved() {
     );
     let mut request = kept(&told);
     let page = |request: &_| {
-        let around = Around { earlier: None, recent: &[], now: NOW };
+        let around = Around { earlier: None, recent: &[], before: None, now: NOW };
         CardPage { page: Page::new("/r", None, NOW), card: card(request, &around, May::Look("")) }.render().unwrap()
     };
     let html = page(&request);

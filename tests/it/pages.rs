@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use askama::Template;
-use gate::approval::Answer;
+use gate::approval::{Answer, BREAK_GLASS, acting_for};
 use gate::policy::Assurance;
-use gate::server::model::{Kept, State};
+use gate::server::model::{Due, Kept, KeptReview, Plan, State, Telling};
 use gate::server::pages::fill::{card, row};
-use gate::server::pages::html::{CardPage, Failed, Grants, History, Inbox, Page, PasskeyView, People, Settings, Team};
-use gate::server::pages::view::{Around, Field, Moment};
-use gate::server::pages::viewer::{May, Viewer};
+use gate::server::pages::html::{
+    CardPage, ConfigurationView, DelegationView, Failed, Giving, Grants, History, HostRow, Inbox, OwedRow, Page, PasskeyView, People, Run,
+    Server, Settings, Team,
+};
+use gate::server::pages::view::{Around, Card, Field, Moment};
+use gate::server::pages::viewer::{Glass, May, Stopped, Viewer};
 use gate::server::pages::{assets, headers, words};
+use gate::server::webhook::dead::Dead;
 use serde_json::{Value, json};
 
 use crate::pages_samples::{NOW, SECOND, kept, over, person, review, told, with};
@@ -21,17 +25,150 @@ use crate::pages_samples::{NOW, SECOND, kept, over, person, review, told, with};
 const BUDGET: usize = 40_000;
 
 fn viewer() -> Viewer {
-    Viewer { person: person("grace"), name: "Grace Hopper".to_owned(), csrf: "csrf-of-this-session".to_owned() }
+    Viewer {
+        person: person("grace"),
+        name: "Grace Hopper".to_owned(),
+        csrf: "csrf-of-this-session".to_owned(),
+        stopped: None,
+        serves: false,
+    }
 }
 
 fn decide(assurance: Assurance, number: bool) -> May {
-    May::Decide { assurance, number, tries: 3 }
+    May::Decide { assurance, number, tries: 3, place_of: String::new() }
 }
 
 fn page_of(kept: &Kept, earlier: Option<&Kept>, recent: &[Kept], may: May) -> String {
     let viewer = viewer();
-    let around = Around { earlier, recent, now: NOW };
+    let around = Around { earlier, recent, before: None, now: NOW };
     CardPage { page: Page::new("/r", Some(&viewer), NOW), card: card(kept, &around, may) }.render().unwrap()
+}
+
+/// The same with what a person sees who may break the glass, or review that.
+fn with_glass(kept: &Kept, may: May, glass: Glass) -> String {
+    let viewer = viewer();
+    let around = Around { earlier: None, recent: &[], before: None, now: NOW };
+    CardPage { page: Page::new("/r", Some(&viewer), NOW), card: Card { glass, ..card(kept, &around, may) } }.render().unwrap()
+}
+
+/// Approved by one person alone.
+fn broken() -> Kept {
+    let alone = KeptReview { assurance: Assurance::FreshMfa, ..review("linus", Answer::Approve, BREAK_GLASS, "The site is down.") };
+    over(&told(), State::Consumed, vec![alone], Some(0), 900)
+}
+
+/// Asked for the third time.
+fn again(pending: &Kept) -> String {
+    let viewer = viewer();
+    let last = over(&told(), State::Rejected, vec![review("linus", Answer::Reject, "team:sre", "Not before Monday.")], None, 500);
+    let plan = Plan {
+        asked_before: 2,
+        before: Some(last.id.clone()),
+        ended: None,
+        due: vec![Due { at: NOW + 200 * SECOND, what: Telling::Reminder }],
+    };
+    let kept = Kept { plan, ..pending.clone() };
+    let around = Around { earlier: None, recent: &[], before: Some(&last), now: NOW };
+    CardPage { page: Page::new("/r", Some(&viewer), NOW), card: card(&kept, &around, decide(Assurance::SecondPerson, true)) }
+        .render()
+        .unwrap()
+}
+
+/// Somebody decides for another person, beside one who did so already.
+fn in_place_of(half: &Kept) -> String {
+    let acting = review("ken", Answer::Approve, "team:payments", "");
+    let acting = KeptReview { slots: vec!["team:payments".to_owned(), acting_for(&person("dennis"))], ..acting };
+    let kept = Kept { reviews: vec![acting], ..half.clone() };
+    page_of(&kept, None, &[], May::Decide { assurance: Assurance::SecondPerson, number: true, tries: 1, place_of: "ada".to_owned() })
+}
+
+fn stop(lifted_by: &[&str]) -> Viewer {
+    let since = Moment::new(NOW - 240 * SECOND, NOW);
+    let lifted_by = lifted_by.iter().map(|who| (*who).to_owned()).collect();
+    let stopped = Stopped { by: "Linus".to_owned(), reason: "A token of the build was seen in a public log.".to_owned(), since, lifted_by };
+    Viewer { stopped: Some(stopped), serves: true, ..viewer() }
+}
+
+fn stopped(lifted_by: &[&str]) -> String {
+    let viewer = stop(lifted_by);
+    Server { page: Page::new("/server", Some(&viewer), NOW), stops: true, owed: None, run: None }.render().unwrap()
+}
+
+fn inbox_stopped() -> String {
+    let viewer = stop(&[]);
+    Inbox { page: Page::new("/inbox", Some(&viewer), NOW), rows: vec![], next: None, owed: 0 }.render().unwrap()
+}
+
+fn server(full: bool) -> String {
+    let viewer = Viewer { serves: true, ..viewer() };
+    let host = |key: &str, class, stands, about: &str| HostRow {
+        key: key.to_owned(),
+        person: "ada at https://id.example".to_owned(),
+        class,
+        stands,
+        about: about.to_owned(),
+    };
+    let hosts = vec![
+        host(
+            "build-01 (build-01+5f0c2a91)",
+            "forked",
+            "two histories",
+            "Two histories of its log were seen 3 min ago. It is countersigned no more: somebody has to look at that host.",
+        ),
+        host(
+            "laptop (laptop+11aa22bb)",
+            "back",
+            "went back",
+            "A checkpoint of 12 entries came 2 h ago, when there had been 40. The log went back, or somebody sent an old one; it was not countersigned.",
+        ),
+        host("runner-7+00ff00ff", "good", "countersigned", "4711 entries were countersigned."),
+        host("new+12345678", "unseen", "not seen yet", "It has not shown its log here."),
+    ];
+    let dead = Dead {
+        webhook: "pager".to_owned(),
+        event: 41,
+        kind: "request.created".to_owned(),
+        tries: 10,
+        why: "answered 500".to_owned(),
+        until: NOW,
+    };
+    let owed = OwedRow {
+        id: "req_1".to_owned(),
+        command: "kubectl --context prod-eu-1 rollout undo deploy/api".to_owned(),
+        by: "linus at https://id.example".to_owned(),
+        reason: "The site is down.".to_owned(),
+        at: Moment::new(NOW - 7000 * SECOND, NOW),
+    };
+    let configuration = ConfigurationView {
+        in_force: "0a".repeat(32),
+        file: if full { "0b" } else { "0a" }.repeat(32),
+        confirmed_by: vec!["linus at https://id.example".to_owned()],
+        mine: false,
+    };
+    let some = |full: bool| if full { vec![owed.clone()] } else { vec![] };
+    let run = Run { hosts: if full { hosts } else { vec![] }, dead: if full { vec![dead] } else { vec![] }, configuration };
+    Server { page: Page::new("/server", Some(&viewer), NOW), stops: true, owed: Some(some(full)), run: Some(run) }.render().unwrap()
+}
+
+fn delegations() -> Vec<DelegationView> {
+    let one = |given, who: &str, hours: i64| DelegationView {
+        id: "dlg_1".to_owned(),
+        given,
+        who: who.to_owned(),
+        slots: "team sre".to_owned(),
+        until: ((NOW + hours * 3600 * SECOND) / 1_000_000, format!("{hours} h")),
+        reason: "on holiday".to_owned(),
+    };
+    vec![one(true, "linus at https://id.example", 20), one(false, "ken at https://id.example", 3)]
+}
+
+fn giving() -> Giving {
+    let slot = |slot: &str, name: &str| (slot.to_owned(), name.to_owned());
+    Giving {
+        slots: vec![slot("person:https://id.example#grace", "requests that name you"), slot("team:sre", "team sre")],
+        people: vec![slot("https://id.example#linus", "Linus")],
+        longest: "14 days".to_owned(),
+    }
 }
 
 fn plain(told: &Value) -> String {
@@ -46,6 +183,24 @@ fn hostile() -> Value {
         "<hidden, 5 bytes>", { "commitment": "00", "len": 20, "shown": "--password=<hidden, 9 bytes>" }, { "b64": "/w==" }, "", "a b", "с\u{43e}py", "\u{5d0}\u{5d1}\u{5d2} x",
         "'; DROP TABLE users; --", "`id`", "$(id)", "&lt;b&gt;"
     ])
+}
+
+/// What duties, emergencies and people in others' place look like.
+fn unusual() -> Vec<(&'static str, String)> {
+    let pending = kept(&told());
+    let half = Kept { reviews: vec![review("linus", Answer::Approve, "team:payments", "")], version: 2, ..kept(&told()) };
+    vec![
+        ("card-again", again(&pending)),
+        ("card-place", in_place_of(&half)),
+        ("card-glass", with_glass(&pending, May::Look("Its terms name other people."), Glass::Break("team security".to_owned()))),
+        ("card-broken", with_glass(&broken(), May::Look(""), Glass::Review)),
+        ("card-owed", with_glass(&broken(), May::Look(""), Glass::Owed("team security".to_owned()))),
+        ("server", server(true)),
+        ("server-empty", server(false)),
+        ("server-stopped", stopped(&[])),
+        ("server-lifting", stopped(&["https://id.example#grace"])),
+        ("inbox-stopped", inbox_stopped()),
+    ]
 }
 
 fn states() -> Vec<(&'static str, String)> {
@@ -84,10 +239,11 @@ fn states() -> Vec<(&'static str, String)> {
     let long: String = "x".repeat(200_000);
     let long = kept(&with(&json!({ "argv": ["printf", "%s", long] })));
     let rows = |mine: &'static str| {
-        [(&get, "req_1"), (&told(), "req_2"), (&push, "req_3"), (&psql, "req_4")]
-            .map(|(told, id)| row(&Kept { id: id.to_owned(), ..kept(told) }, NOW, if id == "req_3" { mine } else { "" }))
+        [(&get, "req_1"), (&told(), "req_2"), (&push, "req_3"), (&psql, "req_4")].map(|(told, id)| {
+            row(&Kept { id: id.to_owned(), ..kept(told) }, NOW, if id == "req_3" { mine.to_owned() } else { String::new() })
+        })
     };
-    let history = [&approved, &consumed, &rejected, &recent[1], &recent[2]].map(|kept| row(kept, NOW, ""));
+    let history = [&approved, &consumed, &rejected, &recent[1], &recent[2]].map(|kept| row(kept, NOW, String::new()));
     let passkeys = vec![PasskeyView {
         id: "abc".to_owned(),
         name: "laptop".to_owned(),
@@ -119,15 +275,25 @@ fn states() -> Vec<(&'static str, String)> {
         ("card-long", page_of(&long, None, &[], decide(Assurance::Hardware, false))),
         (
             "inbox",
-            Inbox { page: frame("/inbox"), rows: rows("your own request").to_vec(), next: Some("req_1".to_owned()) }.render().unwrap(),
+            Inbox { page: frame("/inbox"), rows: rows("your own request").to_vec(), next: Some("req_1".to_owned()), owed: 2 }
+                .render()
+                .unwrap(),
         ),
-        ("inbox-empty", Inbox { page: frame("/inbox"), rows: vec![], next: None }.render().unwrap()),
+        ("inbox-empty", Inbox { page: frame("/inbox"), rows: vec![], next: None, owed: 0 }.render().unwrap()),
         ("history", History { page: frame("/history"), rows: history.to_vec(), next: None }.render().unwrap()),
         ("people", People { page: frame("/people"), teams: teams() }.render().unwrap()),
         ("people-empty", People { page: frame("/people"), teams: vec![] }.render().unwrap()),
         ("grants", Grants { page: frame("/grants") }.render().unwrap()),
-        ("settings", Settings { page: frame("/settings"), passkeys, possible: true }.render().unwrap()),
-        ("settings-empty", Settings { page: frame("/settings"), passkeys: vec![], possible: false }.render().unwrap()),
+        (
+            "settings",
+            Settings { page: frame("/settings"), passkeys, possible: true, delegations: delegations(), giving: Some(giving()) }
+                .render()
+                .unwrap(),
+        ),
+        (
+            "settings-empty",
+            Settings { page: frame("/settings"), passkeys: vec![], possible: false, delegations: vec![], giving: None }.render().unwrap(),
+        ),
         (
             "error",
             Failed {
@@ -153,11 +319,11 @@ fn every_state_of_every_page_is_clean_in_a_browser() {
     let _ = fs::remove_dir_all(&place);
     fs::create_dir_all(place.join("assets")).unwrap();
     fs::create_dir_all(&pictures).unwrap();
-    for (name, html) in states() {
+    for (name, html) in states().into_iter().chain(unusual()) {
         fs::write(place.join(format!("{name}.html")), html).unwrap();
     }
-    for (path, bytes) in [(assets::css(), assets::CSS), (assets::js(), assets::JS)] {
-        fs::write(place.join(path.trim_start_matches('/')), bytes).unwrap();
+    for (path, text) in [(assets::css(), &*assets::CSS), (assets::js(), &*assets::JS)] {
+        fs::write(place.join(path.trim_start_matches('/')), text).unwrap();
     }
     let all: Vec<(String, String)> =
         headers::headers(&[]).iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
@@ -170,7 +336,7 @@ fn every_state_of_every_page_is_clean_in_a_browser() {
 
 #[test]
 fn a_page_with_its_style_and_script_is_small() {
-    for (name, html) in states().into_iter().filter(|(name, _)| *name != "card-long") {
+    for (name, html) in states().into_iter().chain(unusual()).filter(|(name, _)| *name != "card-long") {
         let all = html.len() + assets::CSS.len() + assets::JS.len();
         assert!(all <= BUDGET, "{name}: {all} bytes");
     }
@@ -199,7 +365,7 @@ fn a_hostile_argument_stays_one_visible_argument() {
         assert!(command.contains(marked), "{marked}");
     }
     assert!(!command.contains("hidden, 5 bytes</mark>"));
-    for said in ["Characters that cannot be seen stand in", "A look-alike stands in argument 14", "right to left"] {
+    for said in ["Unseen characters in argument", "Look-alike in argument 14", "Right-to-left letters in argument"] {
         assert!(html.contains(said), "{said}");
     }
 }
@@ -236,7 +402,7 @@ fn pages_may_load_nothing_of_others_and_stand_in_no_frame() {
     let issuers = ["https://id.example".to_owned(), "https://evil.example; script-src *".to_owned()];
     let policy = of(&issuers, "content-security-policy");
     assert!(policy.contains("form-action 'self' https://id.example;") && !policy.contains("evil"));
-    for (name, html) in states() {
+    for (name, html) in states().into_iter().chain(unusual()) {
         assert!(!html.contains(" style=") && !html.contains("<style") && !html.contains(" onclick"), "{name}");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use gate::approval::Answer;
+use gate::approval::{Answer, Approver};
 use gate::key::{SigningKey, Vkey};
 use gate::policy::Assurance;
 use gate::server::app::{App, DecisionKey, request_id};
@@ -25,26 +25,32 @@ use crate::identity_support::{listener, now, runtime, serve};
 use crate::pages_samples::{SECOND, kept, with};
 
 /// A server with the throw-away provider, on `localhost`, where browsers allow passkeys.
-struct Site {
-    url: String,
-    app: Arc<App>,
-    _directory: TempDir,
+pub struct Site {
+    pub url: String,
+    pub app: Arc<App>,
+    directory: TempDir,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more in its configuration; `ISSUER#NAME` there is one of the trial's people.
+    pub fn with(more: &str) -> Self {
         let (listener, url) = listener();
         let url = url.replace("127.0.0.1", "localhost");
         let directory = TempDir::new().unwrap();
         let state = directory.path().to_str().unwrap();
-        let mut settings = Settings::parse(&format!("url = \"{url}\"\nstate = \"{state}\"\n")).unwrap();
-        settings.teams = dev::teams();
+        let more = more.replace("ISSUER", &format!("{url}/dev/idp"));
+        let teams = "[teams]\nsre = [\"group:dev:sre\"]\npayments = [\"group:dev:payments\"]\nsecurity = [\"group:dev:security\"]\n";
+        let settings = Settings::parse(&format!("url = \"{url}\"\nstate = \"{state}\"\n{teams}{more}")).unwrap();
         let provider = Arc::new(DevProvider::new(&url).unwrap());
         let identity = Identity::dev(&settings, &provider, [7; 32]).unwrap();
         let secret = SigningKey::from_pkcs8(&SigningKey::generate(&SystemRandom::new()).unwrap()).unwrap();
         let key = DecisionKey { vkey: Vkey::new("gate.example", secret.public()).unwrap(), dev: true, secret };
         let store = Arc::new(Sqlite::open(&directory.path().join("requests.db")).unwrap());
-        let (pace, configuration) = (Pace::default(), [String::new(), String::new()]);
+        let (pace, configuration) = (Pace::default(), ["0a".repeat(32), "0b".repeat(32)]);
         let app = Arc::new(App {
             settings,
             store,
@@ -56,55 +62,84 @@ impl Site {
             configuration,
         });
         serve(listener, routes::router(&app).merge(dev::routes(provider)));
-        Self { url, app, _directory: directory }
+        Self { url, app, directory }
     }
 
-    /// Asks for something; what a host tells is `changes` away from the usual.
-    fn ask(&self, changes: &Value) -> String {
+    /// Where the server keeps what is its own.
+    pub fn state(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// One of the trial's people.
+    pub fn person(&self, name: &str) -> Approver {
+        Approver { issuer: format!("{}/dev/idp", self.url), subject: name.to_owned() }
+    }
+
+    /// Bob asks for something; what a host tells is `changes` away from the usual.
+    pub fn ask(&self, changes: &Value) -> String {
         let (now, told) = (now(), with(changes));
         let id = request_id(now).unwrap();
-        let person = Some(gate::approval::Approver { issuer: format!("{}/dev/idp", self.url), subject: "bob".to_owned() });
         let request = Kept {
             id: id.clone(),
             key: id.clone(),
-            requester: Requester { way: "login".to_owned(), name: "bob's laptop".to_owned(), person, job: None },
+            requester: Requester { way: "login".to_owned(), name: "bob's laptop".to_owned(), person: Some(self.person("bob")), job: None },
             created: now,
             expires: now + 900 * SECOND,
             ..kept(&told)
         };
+        self.keep(request)
+    }
+
+    /// Keeps a request as it is, as if it had been asked.
+    pub fn keep(&self, request: Kept) -> String {
+        let id = request.id.clone();
         runtime().block_on(self.app.store.create(request)).unwrap();
         self.app.live.tell(&id);
         id
     }
 
-    fn request(&self, id: &str) -> Kept {
+    pub fn request(&self, id: &str) -> Kept {
         runtime().block_on(self.app.store.request(id)).unwrap().unwrap()
     }
 
+    /// The kinds of events that begin so.
+    pub fn kinds(&self, beginning: &str) -> Vec<String> {
+        let events = runtime().block_on(self.app.store.events(0, 1000)).unwrap();
+        events.into_iter().map(|event| event.kind).filter(|kind| kind.starts_with(beginning)).collect()
+    }
+
     /// Runs a script of `tests/browser/flows.mjs`; it may ask for `ask CHANGES`, and is told the new request's id.
-    fn walk(&self, flow: &str, ids: &[&str]) {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let pictures = root.join("target/screenshots");
-        std::fs::create_dir_all(&pictures).unwrap();
-        let mut command = Command::new("node");
-        command.arg(root.join("tests/browser/flows.mjs")).arg(root.join("target/browser/node_modules")).arg(&pictures);
-        command.arg(&self.url).arg(flow).args(ids).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut tell = child.stdin.take().unwrap();
-        let mut said = Vec::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            match line.strip_prefix("ask ") {
-                Some(changes) => writeln!(tell, "{}", self.ask(&serde_json::from_str(changes).unwrap())).unwrap(),
-                None => said.push(line),
-            }
-        }
-        assert!(child.wait().unwrap().success() && said == ["clean"], "{flow}: {}", said.join("\n"));
+    pub fn walk(&self, flow: &str, ids: &[&str]) {
+        walk(&self.url, flow, ids, |line| {
+            let changes = line.strip_prefix("ask ")?;
+            Some(self.ask(&serde_json::from_str(changes).unwrap()))
+        });
     }
 }
 
+/// Runs a script of `tests/browser/flows.mjs` at a server. What it prints is answered, or has to be `clean`.
+pub fn walk(url: &str, flow: &str, arguments: &[&str], mut answer: impl FnMut(&str) -> Option<String>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pictures = root.join("target/screenshots");
+    std::fs::create_dir_all(&pictures).unwrap();
+    let mut command = Command::new("node");
+    command.arg(root.join("tests/browser/flows.mjs")).arg(root.join("target/browser/node_modules")).arg(&pictures);
+    command.arg(url).arg(flow).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut tell = child.stdin.take().unwrap();
+    let mut said = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        match answer(&line) {
+            Some(told) => writeln!(tell, "{told}").unwrap(),
+            None => said.push(line),
+        }
+    }
+    assert!(child.wait().unwrap().success() && said == ["clean"], "{flow}: {}", said.join("\n"));
+}
+
 /// One slot that any of a team fills.
-fn by(team: &str, assurance: &str) -> Value {
+pub fn by(team: &str, assurance: &str) -> Value {
     json!({ "approvers": [team], "threshold": 1, "assurance": assurance, "within_s": 900, "valid_s": 300, "channels": ["server"],
         "justification": [], "escalate": [] })
 }
@@ -204,9 +239,7 @@ fn something_narrower_is_offered_by_a_rejection() {
 fn a_passkey_is_registered_once_by_its_owner_and_with_verification() {
     let site = Site::new();
     site.walk("passkey", &[]);
-    let kinds = runtime().block_on(site.app.store.events(0, 1000)).unwrap();
-    let kinds: Vec<&str> = kinds.iter().map(|event| event.kind.as_str()).filter(|kind| kind.starts_with("passkey")).collect();
-    assert_eq!(kinds, ["passkey.registered", "passkey.removed"]);
+    assert_eq!(site.kinds("passkey"), ["passkey.registered", "passkey.removed"]);
 }
 
 #[test]

@@ -24,9 +24,9 @@ use super::world::{World, set_mode};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// What came, and where it came to.
-struct Sent {
+pub struct Sent {
     path: String,
-    headers: HeaderMap,
+    pub headers: HeaderMap,
     body: Bytes,
 }
 
@@ -41,7 +41,7 @@ impl Sent {
 }
 
 /// Somebody who takes webhooks, and answers as the list says, and then always with 204.
-struct Taker {
+pub struct Taker {
     _runtime: Runtime,
     address: SocketAddr,
     came: Receiver<Sent>,
@@ -49,7 +49,7 @@ struct Taker {
 }
 
 impl Taker {
-    fn new(answers: &[u16]) -> Self {
+    pub fn new(answers: &[u16]) -> Self {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -65,11 +65,11 @@ impl Taker {
         Self { _runtime: runtime, address, came, answers }
     }
 
-    fn next(&self) -> Sent {
+    pub fn next(&self) -> Sent {
         self.came.recv_timeout(Duration::from_mins(1)).expect("nothing came")
     }
 
-    fn section(&self, world: &World, more: &str) -> String {
+    pub fn section(&self, world: &World, more: &str) -> String {
         section(world, &format!("http://{}/hook", self.address), &format!("allow_private = true\n{more}"))
     }
 }

@@ -81,7 +81,11 @@ pub struct Log {
 
 impl Log {
     pub fn new() -> Self {
-        Self { host: Host::new("gate.test/h/1"), leaves: Vec::new() }
+        Self::of("gate.test/h/1")
+    }
+
+    pub fn of(name: &str) -> Self {
+        Self { host: Host::new(name), leaves: Vec::new() }
     }
 
     pub fn grown(&self, other: &str, to: usize) -> Self {
@@ -118,9 +122,13 @@ impl Log {
         consistency(from as u64, self.leaves.len() as u64, &mut node).unwrap()
     }
 
-    /// Asks, with the proof from this size.
+    /// What asks for a countersignature, with the proof from this size.
+    pub fn asks(&self, old: usize) -> String {
+        add_checkpoint(old as u64, &self.proof(old), &self.note())
+    }
+
     fn asked(&self, server: &Server, old: usize) -> Answer {
-        post(server, &add_checkpoint(old as u64, &self.proof(old), &self.note()))
+        post(server, &self.asks(old))
     }
 }
 

@@ -6,22 +6,22 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Json, Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::person::keep;
 use super::problem::Problem;
-use super::requests::{already, body, own};
+use super::requests::{body, own};
 use super::reviews::matched;
 use super::stop::{of_slots, reason};
 use super::view::{RequestView, time};
 use crate::approval::{Answer, BREAK_GLASS as SLOT};
-use crate::policy::{Assurance, Channel};
 use crate::server::app::App;
-use crate::server::duties::{named, told};
+use crate::server::duties::{OwedReview, told};
 use crate::server::model::KeptReview;
-use crate::server::rules::{self, judge, may_break_glass};
-use crate::server::store::{Amended, BREAK_GLASS, Item, Reviewed};
+use crate::server::rules::may_break_glass;
+use crate::server::store::{Amended, BREAK_GLASS, Item};
 
 /// Why the glass is broken.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -79,7 +79,7 @@ pub(super) async fn use_it(
     if request.requester.person.as_ref() == Some(&person.approver) {
         return Err(Problem::self_approval());
     }
-    let listed = app.settings.break_glass.people.contains(&format!("person:{}", named(&person.approver)));
+    let listed = app.settings.break_glass.people.contains(&person.approver.slot());
     if !person.decides || !listed || !may_break_glass(&request, &person.approver) {
         return Err(Problem::forbidden("break-glass is for people whom both the terms and the server's configuration name"));
     }
@@ -88,31 +88,9 @@ pub(super) async fn use_it(
     }
     let now = app.now()?;
     let assurance = matched(&app, &request, &person, given.number.as_deref(), now).await?;
-    let review = KeptReview {
-        approver: person.approver,
-        name: person.name,
-        answer: Answer::Approve,
-        assurance,
-        proved: person.proved,
-        channel: Channel::Server,
-        comment,
-        slots: vec![SLOT.to_owned()],
-        at: now,
-        evidence: None,
-    };
-    match app.store.review(&id, review, Box::new(judge)).await? {
-        Reviewed::Kept(request) => {
-            app.live.tell(&id);
-            Ok(Json(RequestView::of(&app, &request, now)))
-        }
-        Reviewed::Late(request) => Err(already(&app, &request, now)),
-        Reviewed::Refused(rules::SELF) => Err(Problem::self_approval()),
-        Reviewed::Refused(rules::INSUFFICIENT) => {
-            Err(Problem::insufficient(request.submitted.said().terms.assurance.max(Assurance::FreshMfa).word()))
-        }
-        Reviewed::Refused(_) => Err(Problem::forbidden("the terms want another way, or you decided already")),
-        Reviewed::Missing => Err(Problem::not_found()),
-    }
+    let review = KeptReview { assurance, slots: vec![SLOT.to_owned()], ..person.says(Answer::Approve, comment, now) };
+    let request = keep(&app, &id, review).await?;
+    Ok(Json(RequestView::of(&app, &request, now)))
 }
 
 /// Lists reviews that are owed.
@@ -120,12 +98,8 @@ pub(super) async fn use_it(
 pub(super) async fn owed(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Owed>, Problem> {
     of_slots(&caller, &app.settings.break_glass.reviewers)?;
     let all = app.store.items(BREAK_GLASS, None, app.now()?).await?;
-    let owed = all.iter().filter_map(|item| {
-        let data: Value = serde_json::from_str(&item.data).ok()?;
-        let reason = data.get("reason")?.as_str()?.to_owned();
-        Some(OwedView { id: item.key.clone(), by: item.owner.clone(), reason, at: time(data.get("at")?.as_i64()?) })
-    });
-    Ok(Json(Owed { owed: owed.collect() }))
+    let view = |OwedReview { id, by, reason, at }| OwedView { id, by, reason, at: time(at) };
+    Ok(Json(Owed { owed: all.iter().filter_map(OwedReview::of).map(view).collect() }))
 }
 
 /// Somebody else has looked at it.
@@ -139,13 +113,12 @@ pub(super) async fn review(
     given: Result<Json<Found>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let reviewer = of_slots(&caller, &app.settings.break_glass.reviewers)?.approver.clone();
-    let me = named(&reviewer);
     let comment = reason(&body(given)?.comment)?;
     let now = app.now()?;
     let item = app.store.item(BREAK_GLASS, &id, now).await?.ok_or_else(Problem::not_found)?;
     let request = app.store.request(&id).await?.ok_or_else(Problem::not_found)?;
     // Neither who broke it nor whom it served.
-    if item.owner == me || request.requester.person.as_ref().map(named).as_ref() == Some(&me) {
+    if item.owner == reviewer.named() || request.requester.person.as_ref() == Some(&reviewer) {
         return Err(Problem::self_approval());
     }
     let done = move |item: Option<&Item>| {

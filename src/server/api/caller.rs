@@ -217,7 +217,7 @@ async fn login(app: &App, token: &str) -> Result<Caller, Problem> {
     let now = app.now()?;
     let login = tokens::check(&app.identity, &*app.store, token, now).await.map_err(not_proved)?;
     let login = login.ok_or_else(|| Problem::unauthenticated("this login is not known, or has ended; `gate login` makes a new one"))?;
-    let name = format!("{}#{}", login.person.issuer, login.person.subject);
+    let name = login.person.named();
     let requester = Requester { way: "login".to_owned(), name, person: Some(login.person.clone()), job: None };
     let person = match login.scope {
         Scope::Request => None,
@@ -235,7 +235,7 @@ async fn login(app: &App, token: &str) -> Result<Caller, Problem> {
 fn certified(app: &App, client: Option<&ClientName>) -> Option<Requester> {
     let name = client?.to_string();
     let known = app.settings.clients.iter().find(|known| known.name == name)?;
-    Some(Requester { way: "mtls".to_owned(), name, person: known.person.as_deref().and_then(person_of), job: None })
+    Some(Requester { way: "mtls".to_owned(), name, person: known.person.as_deref().and_then(Approver::parse), job: None })
 }
 
 fn not_proved(error: identity::Error) -> Problem {
@@ -304,14 +304,8 @@ async fn known_host(app: &App, key: &Vkey, now: Wall) -> Result<Option<Requester
     let vkey = key.to_string();
     let requester = |person| Requester { way: "host".to_owned(), name: key.short(), person, job: None };
     if let Some(host) = app.settings.hosts.iter().find(|host| host.key == vkey) {
-        return Ok(Some(requester(host.person.as_deref().and_then(person_of))));
+        return Ok(Some(requester(host.person.as_deref().and_then(Approver::parse))));
     }
     let known = app.store.item("host_key", &vkey, now).await?;
-    Ok(known.and_then(|item| person_of(&item.owner)).map(|person| requester(Some(person))))
-}
-
-/// `ISSUER#SUBJECT`, as the configuration and the store write a person.
-pub fn person_of(text: &str) -> Option<Approver> {
-    let (issuer, subject) = text.split_once('#')?;
-    (!issuer.is_empty() && !subject.is_empty()).then(|| Approver { issuer: issuer.to_owned(), subject: subject.to_owned() })
+    Ok(known.and_then(|item| Approver::parse(&item.owner)).map(|person| requester(Some(person))))
 }

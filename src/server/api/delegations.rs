@@ -6,16 +6,17 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Json, Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
-use super::caller::{Caller, person_of};
+use super::caller::Caller;
 use super::problem::Problem;
 use super::requests::body;
 use super::stop::reason;
 use super::view::time;
+use crate::approval::Approver;
 use crate::server::app::{App, request_id};
-use crate::server::duties::{DELEGATION, named, slots_of, told};
+use crate::server::duties::{DELEGATION, Delegation, delegations, told};
 use crate::server::rules::later;
 use crate::server::store::{Amended, Item};
 
@@ -58,27 +59,17 @@ pub(super) struct Delegations {
     delegations: Vec<DelegationView>,
 }
 
-impl DelegationView {
-    fn of(item: &Item) -> Option<Self> {
-        let data: Value = serde_json::from_str(&item.data).ok()?;
-        Some(Self {
-            id: item.key.clone(),
-            from: item.owner.clone(),
-            to: item.handle.clone(),
-            slots: slots_of(item)?,
-            until: time(item.expires),
-            reason: data.get("reason")?.as_str()?.to_owned(),
-        })
+impl From<Delegation> for DelegationView {
+    fn from(Delegation { id, from, to, slots, until, reason }: Delegation) -> Self {
+        Self { id, from, to, slots, until: time(until), reason }
     }
 }
 
 /// Lists what the caller has given and was given.
 #[utoipa::path(get, path = "/v1/delegations", operation_id = "list_delegations", responses((status = 200, body = Delegations), (status = 401, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Delegations>, Problem> {
-    let me = named(&caller.person()?.approver);
-    let all = app.store.items(DELEGATION, None, app.now()?).await?;
-    let mine = all.iter().filter(|item| item.owner == me || item.handle == me);
-    Ok(Json(Delegations { delegations: mine.filter_map(DelegationView::of).collect() }))
+    let mine = delegations(&app, &caller.person()?.approver, app.now()?).await?;
+    Ok(Json(Delegations { delegations: mine.into_iter().map(DelegationView::from).collect() }))
 }
 
 /// Lets somebody decide in the caller's place.
@@ -97,16 +88,16 @@ pub(super) async fn make(
     if !person.decides || !once_each || !make.slots.iter().all(|slot| person.slots.contains(slot)) {
         return Err(Problem::forbidden("only slots of one's own can be given, by a sign-on that may decide"));
     }
-    let to = person_of(&make.to)
+    let to = Approver::parse(&make.to)
         .filter(|to| *to != person.approver && make.to.len() <= LONGEST_NAME)
-        .ok_or_else(|| Problem::validation("`to` is another person, `ISSUER#SUBJECT`"))?;
+        .ok_or_else(|| Problem::validation("`to` has to be another person, `ISSUER#SUBJECT`"))?;
     let now = app.now()?;
     let until: jiff::Timestamp = make.until.parse().map_err(|_| Problem::validation("`until` is no time of RFC 3339"))?;
     let until = i64::try_from(until.as_nanosecond()).unwrap_or(i64::MAX);
     if until <= now || until > later(now, app.settings.delegation.longest.0) {
         return Err(Problem::validation("`until` is over, or later than the server's configuration lets"));
     }
-    let me = named(&person.approver);
+    let me = person.approver.named();
     if app.store.items(DELEGATION, Some(&me), now).await?.len() >= MOST {
         return Err(Problem::rate_limited("there are 20 already; revoke some", std::time::Duration::from_mins(1)));
     }
@@ -114,11 +105,11 @@ pub(super) async fn make(
         kind: DELEGATION,
         key: request_id(now)?.replacen("req_", "dlg_", 1),
         owner: me,
-        handle: named(&to),
+        handle: to.named(),
         data: json!({ "slots": make.slots, "reason": why }).to_string(),
         expires: until,
     };
-    let view = DelegationView::of(&item).ok_or_else(Problem::unavailable)?;
+    let view = Delegation::of(&item).map(DelegationView::from).ok_or_else(Problem::unavailable)?;
     let made =
         json!({ "id": item.key, "by": told(&person.approver), "to": item.handle, "slots": make.slots, "until": until, "reason": why });
     let kept = item.clone();
@@ -136,7 +127,7 @@ pub(super) async fn revoke(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let person = caller.person()?.approver.clone();
-    let me = named(&person);
+    let me = person.named();
     let end = move |item: Option<&Item>| {
         let item = item.filter(|item| item.owner == me || item.handle == me)?;
         Some(Amended { item: None, kind: "delegation.revoked", data: json!({ "id": item.key, "by": told(&person) }) })

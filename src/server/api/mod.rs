@@ -16,6 +16,8 @@ mod checkpoints;
 mod configuration;
 mod delegations;
 mod description;
+mod operators;
+mod person;
 mod problem;
 mod receipt;
 mod requests;
@@ -25,7 +27,9 @@ mod stop;
 mod using;
 mod view;
 
-pub use caller::{Caller, Person, host_signs, person_of};
+pub use caller::{Caller, Person, host_signs};
+pub use operators::MOST_DEAD;
+pub use person::{LONGEST_COMMENT, WRONG_NUMBERS, glass_is_broken, keep};
 pub use problem::{Problem, told_as_problem};
 
 use super::app::App;
@@ -87,6 +91,9 @@ fn described(app: &Arc<App>) -> (axum::Router<Arc<App>>, utoipa::openapi::OpenAp
         .routes(routes!(break_glass::review))
         .routes(routes!(configuration::read))
         .routes(routes!(configuration::confirm))
+        .routes(routes!(operators::hosts))
+        .routes(routes!(operators::dead))
+        .routes(routes!(operators::retry))
         .layer(middleware::from_fn_with_state(Arc::clone(app), caller::authenticate));
     let (proved, mut described) = proved.split_for_parts();
     description::of_callers(&mut described);

@@ -14,17 +14,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::caller::{Caller, Person, Proof};
+use super::caller::{Caller, Proof};
 use super::checkpoints::{HostCheckpoint, countersigned};
 use super::problem::Problem;
 use super::receipt::receipt;
 use super::view::RequestView;
-use crate::approval::{Approver, Submitted, sha256};
+use crate::approval::{Submitted, sha256};
 use crate::policy::{Assurance, Channel};
 use crate::server::app::{App, request_id};
-use crate::server::duties::ActsFor;
 use crate::server::model::{Kept, State as Stands, Wall};
-use crate::server::rules::{self, could_decide, later};
+use crate::server::rules::later;
 use crate::server::store::{Created, Filter};
 use crate::text::{hex, unhex};
 
@@ -337,7 +336,7 @@ async fn page(app: &App, caller: &Caller, which: &Which) -> Result<Page, Problem
     let found = app.store.list(filter).await?;
     let now = app.now()?;
     let next = (found.len() == limit).then(|| found.last().map(|request| request.id.clone())).flatten();
-    let seen = found.iter().filter(|request| may_see(caller, request, now) && state.is_none_or(|state| request.at(now) == state));
+    let seen = found.iter().filter(|request| may_see(app, caller, request, now) && state.is_none_or(|state| request.at(now) == state));
     Ok(Page { requests: seen.map(|request| RequestView::of(app, request, now)).collect(), next })
 }
 
@@ -349,24 +348,13 @@ pub(super) fn digits<const N: usize>(text: &str) -> Result<[u8; N], Problem> {
 /// A request that the caller may see; for others there is none.
 pub(super) async fn own(app: &App, caller: &Caller, id: &str) -> Result<Kept, Problem> {
     let request = app.store.request(id).await?.ok_or_else(Problem::not_found)?;
-    if may_see(caller, &request, app.now()?) { Ok(request) } else { Err(Problem::not_found()) }
+    if may_see(app, caller, &request, app.now()?) { Ok(request) } else { Err(Problem::not_found()) }
 }
 
-/// The requester's own, those a person asked for, may decide, or did decide.
-fn may_see(caller: &Caller, request: &Kept, now: Wall) -> bool {
+/// The requester's own, and those that a person may see.
+fn may_see(app: &App, caller: &Caller, request: &Kept, now: Wall) -> bool {
     let asked = caller.requester.as_ref().is_some_and(|requester| is_of(requester, request));
-    let may = |person: &Person| rules::may_see(request, &person.approver, &person.slots, now) || slots_for(person, request, now).is_some();
-    asked || caller.person.as_ref().is_some_and(may)
-}
-
-/// The slots that somebody decides by: their own, or else those of a person in whose place they may.
-pub(super) fn slots_for(person: &Person, request: &Kept, now: Wall) -> Option<Vec<String>> {
-    if could_decide(request, &person.approver, &person.slots, now) {
-        return Some(person.slots.clone());
-    }
-    let own = |who: &Approver| request.requester.person.as_ref() == Some(who);
-    let mut theirs = person.acts_for.iter().filter(|theirs| !own(&theirs.person)).map(ActsFor::slots);
-    theirs.find(|slots| could_decide(request, &person.approver, slots, now))
+    asked || caller.person.as_ref().is_some_and(|person| person.may_see(app, request, now))
 }
 
 fn is_of(requester: &crate::server::model::Requester, request: &Kept) -> bool {
@@ -375,14 +363,6 @@ fn is_of(requester: &crate::server::model::Requester, request: &Kept) -> bool {
 
 pub(super) fn asked_by(caller: &Caller, request: &Kept) -> Result<(), Problem> {
     if is_of(caller.requester()?, request) { Ok(()) } else { Err(Problem::forbidden("only who asked for it can do this")) }
-}
-
-/// How it stands, as the answer to what came too late.
-pub(super) fn already(app: &App, request: &Kept, now: Wall) -> Problem {
-    match request.at(now) {
-        Stands::Expired => Problem::expired(),
-        _ => Problem::already_decided(serde_json::to_value(RequestView::of(app, request, now)).unwrap_or_default()),
-    }
 }
 
 fn for_caller(app: &App, caller: &Caller, request: &Kept, now: Wall) -> RequestView {

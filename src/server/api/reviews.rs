@@ -9,22 +9,16 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::caller::{Caller, Person};
+use super::person::{LONGEST_COMMENT, WRONG_NUMBERS, already, keep};
 use super::problem::Problem;
-use super::requests::{already, body, own, slots_for};
+use super::requests::{body, own};
 use super::view::RequestView;
 use crate::approval::Answer;
 use crate::policy::{Assurance, Channel};
 use crate::server::app::App;
 use crate::server::approvers;
 use crate::server::model::{Kept, KeptReview, State as Stands, Wall};
-use crate::server::rules::{self, judge};
-use crate::server::store::{Changed, Reviewed};
-
-/// So many wrong numbers reject a request: somebody approves what they do not see.
-const WRONG_NUMBERS: u32 = 3;
-
-/// What a comment may be long at most, in bytes.
-const LONGEST_COMMENT: usize = 4096;
+use crate::server::store::Changed;
 
 /// What an approver says.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -70,7 +64,7 @@ pub(super) async fn review(
     }
     let now = app.now()?;
     // Who only sees it tries no numbers either: three wrong ones would reject what others decide.
-    let Some(slots) = slots_for(&person, &request, now) else {
+    let Some(slots) = person.slots_for(&request, now) else {
         let own = request.requester.person.as_ref() == Some(&person.approver);
         return Err(match request.at(now) {
             _ if own => Problem::self_approval(),
@@ -89,29 +83,17 @@ pub(super) async fn review(
         Some(shown) if shown.assurance > assurance => (shown.assurance, now),
         _ => (assurance, person.proved),
     };
+    let most = person.most;
     let review = KeptReview {
-        approver: person.approver,
-        name: person.name,
-        answer,
-        assurance: assurance.min(person.most),
+        assurance: assurance.min(most),
         proved,
         channel: shown.as_ref().map_or(Channel::Server, |shown| shown.channel),
-        comment: say.comment,
         slots,
-        at: now,
         evidence: shown.map(|shown| shown.evidence),
+        ..person.says(answer, say.comment, now)
     };
-    match app.store.review(&id, review, Box::new(judge)).await? {
-        Reviewed::Kept(request) => {
-            app.live.tell(&id);
-            Ok(Json(RequestView::of(&app, &request, now)))
-        }
-        Reviewed::Late(request) => Err(already(&app, &request, now)),
-        Reviewed::Refused(rules::SELF) => Err(Problem::self_approval()),
-        Reviewed::Refused(rules::INSUFFICIENT) => Err(Problem::insufficient(request.submitted.said().terms.assurance.word())),
-        Reviewed::Refused(_) => Err(Problem::forbidden("the terms want other people, or another way")),
-        Reviewed::Missing => Err(Problem::not_found()),
-    }
+    let request = keep(&app, &id, review).await?;
+    Ok(Json(RequestView::of(&app, &request, now)))
 }
 
 /// The assurance that the approver reaches with the number: without it, a fresh second factor is only another person.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::person::already;
 use super::problem::Problem;
-use super::requests::{already, body, own};
+use super::requests::{body, own};
 use super::view::time;
 use crate::approval::{Answer, sha256};
 use crate::server::app::App;

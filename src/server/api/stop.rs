@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Json, State};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::caller::{Caller, Person};
@@ -13,10 +13,8 @@ use super::problem::Problem;
 use super::requests::body;
 use super::view::time;
 use crate::approval::Answer;
-use crate::policy::Channel;
 use crate::server::app::App;
-use crate::server::duties::{named, told};
-use crate::server::model::{KeptReview, Wall};
+use crate::server::duties::{Stop, told};
 use crate::server::store::{Amended, Item, STOP};
 
 /// So many distinct people lift a stop.
@@ -53,19 +51,16 @@ pub(super) struct Stopped {
 
 impl Stopped {
     fn of(item: Option<&Item>) -> Self {
-        let data: Value = item.and_then(|item| serde_json::from_str(&item.data).ok()).unwrap_or_default();
+        let stop = item.map(Stop::of);
+        let part = |part: fn(&Stop) -> String| stop.as_ref().map(part);
         Self {
             stands: item.is_some(),
-            by: item.map(|item| item.owner.clone()),
-            reason: data["reason"].as_str().map(str::to_owned),
-            since: data["since"].as_i64().map(time),
-            lifted_by: lifters(&data),
+            by: part(|stop| stop.by.clone()),
+            reason: part(|stop| stop.reason.clone()),
+            since: part(|stop| time(stop.since)),
+            lifted_by: stop.map(|stop| stop.lifted_by).unwrap_or_default(),
         }
     }
-}
-
-fn lifters(data: &Value) -> Vec<String> {
-    data["lifted_by"].as_array().into_iter().flatten().filter_map(|who| who.as_str().map(str::to_owned)).collect()
 }
 
 /// A reason that says something.
@@ -80,7 +75,7 @@ pub(super) fn reason(text: &str) -> Result<String, Problem> {
 /// Somebody of one of these slots, signed on so that they may decide.
 pub(super) fn of_slots<'a>(caller: &'a Caller, slots: &[String]) -> Result<&'a Person, Problem> {
     let person = caller.person()?;
-    if person.decides && person.slots.iter().any(|slot| slots.contains(slot)) {
+    if person.is_of(slots) {
         return Ok(person);
     }
     Err(Problem::forbidden("the server's configuration names other people for this"))
@@ -104,29 +99,13 @@ pub(super) async fn stop(
     let person = of_slots(&caller, &app.settings.stop.people)?;
     let reason = reason(&body(given)?.reason)?;
     let now = app.now()?;
-    let item = Item {
-        kind: STOP,
-        key: String::new(),
-        owner: named(&person.approver),
-        handle: String::new(),
-        data: json!({ "reason": reason, "since": now, "lifted_by": [] }).to_string(),
-        expires: Wall::MAX,
-    };
-    let review = KeptReview {
-        approver: person.approver.clone(),
-        name: person.name.clone(),
-        answer: Answer::Reject,
-        assurance: person.assurance,
-        proved: person.proved,
-        channel: Channel::Server,
-        comment: format!("emergency stop: {reason}"),
-        slots: person.slots.clone(),
-        at: now,
-        evidence: None,
-    };
-    for id in app.store.stop(item, review).await?.unwrap_or_default() {
+    let stop = Stop { by: person.approver.named(), name: person.name.clone(), reason: reason.clone(), since: now, lifted_by: Vec::new() };
+    let review = person.clone().says(Answer::Reject, format!("emergency stop: {reason}"), now);
+    for id in app.store.stop(stop.item(), review).await?.unwrap_or_default() {
         app.live.tell(&id);
     }
+    // Whoever looks at a list sees it, too.
+    app.live.tell("");
     read(State(app)).await
 }
 
@@ -135,18 +114,15 @@ pub(super) async fn stop(
     responses((status = 200, body = Stopped), (status = 401, body = Problem), (status = 403, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn lift(State(app): State<Arc<App>>, Extension(caller): Extension<Caller>) -> Result<Json<Stopped>, Problem> {
     let lifter = of_slots(&caller, &app.settings.stop.people)?.approver.clone();
-    let me = named(&lifter);
+    let me = lifter.named();
     let lift = move |item: Option<&Item>| {
-        let item = item?;
-        let mut data: Value = serde_json::from_str(&item.data).ok()?;
-        let mut people = lifters(&data);
-        (!people.contains(&me)).then(|| people.push(me.clone()))?;
-        let told = json!({ "by": told(&lifter), "lifted_by": people });
-        data["lifted_by"] = json!(people);
-        let kept = Item { data: data.to_string(), ..item.clone() };
-        let lifted = people.len() >= LIFTERS;
-        Some(Amended { item: (!lifted).then_some(kept), kind: if lifted { "stop.lifted" } else { "stop.lifting" }, data: told })
+        let mut stop = Stop::of(item?);
+        (!stop.lifted_by.contains(&me)).then(|| stop.lifted_by.push(me.clone()))?;
+        let told = json!({ "by": told(&lifter), "lifted_by": stop.lifted_by });
+        let lifted = stop.lifted_by.len() >= LIFTERS;
+        Some(Amended { item: (!lifted).then(|| stop.item()), kind: if lifted { "stop.lifted" } else { "stop.lifting" }, data: told })
     };
     let (_, item) = app.store.amend(STOP, "", app.now()?, Box::new(lift)).await?;
+    app.live.tell("");
     Ok(Json(Stopped::of(item.as_ref())))
 }

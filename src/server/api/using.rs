@@ -12,9 +12,10 @@ use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::checkpoints::{Countersigned, HostCheckpoint, countersigned};
+use super::person::already;
 use super::problem::Problem;
 use super::receipt::receipt;
-use super::requests::{already, asked_by, body, digits, for_requester, own};
+use super::requests::{asked_by, body, digits, for_requester, own};
 use super::view::RequestView;
 use crate::approval::sha256;
 use crate::server::app::App;

@@ -24,6 +24,7 @@ use super::shown::{People, page, style, told};
 use super::web::{challenge, same, with_query, word};
 use crate::key::SigningKey;
 use crate::server::model::Wall;
+use crate::server::settings::Settings;
 
 const CLIENT: &str = "gate";
 const FACTOR: &str = "urn:gate:dev:second-factor";
@@ -39,6 +40,20 @@ const PEOPLE: [(&str, &str, &[&str]); 3] =
 /// The teams of a trial: each group is one.
 pub fn teams() -> BTreeMap<String, Vec<String>> {
     ["sre", "payments", "security"].into_iter().map(|name| (name.to_owned(), vec![format!("group:dev:{name}")])).collect()
+}
+
+/// What the people of a trial may do for the whole server: all of it, so that it can be tried.
+pub fn duties(settings: &mut Settings) {
+    let everybody: Vec<String> = PEOPLE.iter().map(|(name, _, _)| format!("person:{}#{name}", issuer(&settings.url))).collect();
+    settings.stop.people.clone_from(&everybody);
+    settings.break_glass.people.clone_from(&everybody);
+    settings.break_glass.reviewers.clone_from(&everybody);
+    settings.configuration.administrators = everybody;
+}
+
+/// The provider's issuer at a server.
+fn issuer(url: &str) -> String {
+    format!("{url}/dev/idp")
 }
 
 /// The provider.
@@ -78,7 +93,7 @@ impl DevProvider {
         let bad = |_| BadSetting("no key could be made".to_owned());
         let key = SigningKey::generate(&SystemRandom::new()).and_then(|pkcs8| SigningKey::from_pkcs8(&pkcs8)).map_err(bad)?;
         Ok(Self {
-            issuer: format!("{url}/dev/idp"),
+            issuer: issuer(url),
             callback: format!("{url}/auth/callback"),
             home: format!("{url}/"),
             secret: word().map_err(|error| BadSetting(error.to_string()))?,

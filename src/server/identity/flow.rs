@@ -9,7 +9,7 @@ use super::provider::Provider;
 use super::session::{self, KeptGroups, KeptSignOn};
 use super::settings::{Kind, Shown};
 use super::web::{challenge, kept, return_path, same, with_query, word};
-use super::{Identity, claimed, groups, teams, who};
+use super::{Identity, claimed, groups, who};
 use crate::approval::Approver;
 use crate::server::model::Wall;
 use crate::server::store::{Item, Store};
@@ -256,7 +256,7 @@ fn proofs(
     if let Some((issuer, subject)) = &start.person
         && (*issuer != person.issuer || *subject != person.subject)
     {
-        let known = teams::owner(person);
+        let known = person.named();
         return Err(Error::Refused(format!("another person signed on: `{}`", crate::text::escape(known.as_bytes()))));
     }
     if let Some(age) = start.max_age {

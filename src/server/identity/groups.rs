@@ -7,7 +7,7 @@ use super::jwt::Claims;
 use super::provider::Provider;
 use super::session::{self, GROUPS, Groups, KeptGroups, SignedOn};
 use super::who::{self, Found};
-use super::{Identity, claimed, teams};
+use super::{Identity, claimed};
 use crate::server::model::Wall;
 use crate::server::store::{Item, Store};
 
@@ -68,7 +68,7 @@ pub async fn groups_now(identity: &Identity, store: &dyn Store, on: SignedOn, no
     let read = match again(identity, provider, store, &on, &item, kept, now).await {
         Ok(groups) => groups,
         Err(Error::Ended) => {
-            session::end_sign_on(store, &teams::owner(&on.person), &on.id, now).await?;
+            session::end_sign_on(store, &on.person.named(), &on.id, now).await?;
             return Err(Error::Ended);
         }
         Err(error) => Groups { names: Vec::new(), at: now, missing: Some(error.to_string()) },

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::Identity;
 use super::error::Error;
 use super::session::{self, SignedOn};
 use super::tokens::{self, Login, Scope};
 use super::web::{challenge, kept, random, same, with_query, word};
-use super::{Identity, teams};
 use crate::key::Vkey;
 use crate::server::model::Wall;
 use crate::server::store::{Item, Store};
@@ -132,7 +132,7 @@ pub(super) async fn grant_code(
 ) -> Result<String, Error> {
     let code = word()?;
     let data = serde_json::to_string(&Granted { wish, sign_on: on.id.clone() }).unwrap_or_default();
-    let owner = teams::owner(&on.person);
+    let owner = on.person.named();
     store.put(Item { kind: LOGIN_CODE, key: kept(&code), owner, handle: String::new(), data, expires: now + CODE }).await?;
     Ok(with_query(redirect.as_str(), &[("code", &code), ("state", state)]))
 }
@@ -232,7 +232,7 @@ pub(super) async fn answer(store: &dyn Store, code: &str, on: &SignedOn, yes: bo
     }
     let granted = yes.then(|| Granted { wish, sign_on: on.id.clone() });
     let data = serde_json::to_string(&granted).unwrap_or_default();
-    let item = Item { kind: ANSWER, key, owner: teams::owner(&on.person), handle: String::new(), data, expires: now + DEVICE };
+    let item = Item { kind: ANSWER, key, owner: on.person.named(), handle: String::new(), data, expires: now + DEVICE };
     Ok(store.put_new(item, now).await?)
 }
 

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::Identity;
 use super::error::Error;
 use super::jwt::Expected;
 use super::provider::Provider;
 use super::session::{self, KeptSignOn, SIGN_ON, Session};
 use super::tokens;
 use super::web::{kept, with_query};
-use super::{Identity, teams};
 use crate::server::model::Wall;
 use crate::server::store::{Item, Store};
 
@@ -28,7 +28,7 @@ pub async fn sign_off(identity: &Identity, store: &dyn Store, session: Session, 
     let item = store.item(SIGN_ON, &on.id, now).await?;
     session::end(store, &key, now).await?;
     if !tokens::rests_on(store, &on.person, &on.id, now).await? {
-        session::end_sign_on(store, &teams::owner(&on.person), &on.id, now).await?;
+        session::end_sign_on(store, &on.person.named(), &on.id, now).await?;
     }
     store.event("logout", now, json!({ "issuer": on.person.issuer, "subject": on.person.subject, "by": "person" })).await?;
     let Some(provider) = identity.provider(&on.provider) else { return Ok((home, gone)) };

@@ -6,9 +6,9 @@
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
+use super::Identity;
 use super::error::Error;
 use super::web::{kept, random, same, word};
-use super::{Identity, teams};
 use crate::approval::Approver;
 use crate::policy::Assurance;
 use crate::server::model::Wall;
@@ -183,7 +183,7 @@ pub(super) async fn sign_on(identity: &Identity, store: &dyn Store, id: &str, no
 
 /// Keeps a sign-on: its id.
 pub(super) async fn keep(store: &dyn Store, on: &KeptSignOn, groups: &KeptGroups, sid: &str, id: String, now: Wall) -> Result<(), Error> {
-    let owner = teams::owner(&Approver { issuer: on.issuer.clone(), subject: on.person.clone() });
+    let owner = Approver { issuer: on.issuer.clone(), subject: on.person.clone() }.named();
     let expires = now + ABSOLUTE;
     let data = serde_json::to_string(on).unwrap_or_default();
     let beside = serde_json::to_string(groups).unwrap_or_default();
@@ -201,7 +201,7 @@ pub(super) fn new_id() -> Result<String, Error> {
 pub(super) async fn start(identity: &Identity, store: &dyn Store, person: &Approver, sign_on: &str, now: Wall) -> Result<String, Error> {
     let cookie = word()?;
     let key = kept(&cookie);
-    let owner = teams::owner(person);
+    let owner = person.named();
     let data = serde_json::to_string(&KeptSession { sign_on: sign_on.to_owned(), csrf: word()? }).unwrap_or_default();
     let item = Item { kind: SESSION, key, owner, handle: sign_on.to_owned(), data, expires: now + ABSOLUTE };
     store.put(Item { kind: SESSION_USED, data: String::new(), expires: now + IDLE, ..item.clone() }).await?;

@@ -45,30 +45,13 @@ impl Teams {
             Member::Person(one) => one == person,
         };
         let teams = self.0.iter().filter(|(_, members)| members.iter().any(is)).map(|(team, _)| format!("team:{team}"));
-        std::iter::once(slot(person)).chain(teams).collect()
+        std::iter::once(person.slot()).chain(teams).collect()
     }
-}
-
-/// The slot of one person.
-pub fn slot(person: &Approver) -> String {
-    format!("person:{}", owner(person))
-}
-
-/// A person as the store finds them: `ISSUER#SUBJECT`.
-pub fn owner(person: &Approver) -> String {
-    format!("{}#{}", person.issuer, person.subject)
-}
-
-/// Reads `person:ISSUER#SUBJECT`; an issuer is a URL without a fragment, so the first `#` ends it.
-pub(super) fn person(text: &str) -> Option<Approver> {
-    let (issuer, subject) = text.strip_prefix("person:")?.split_once('#')?;
-    let full = !issuer.is_empty() && !subject.is_empty();
-    full.then(|| Approver { issuer: issuer.to_owned(), subject: subject.to_owned() })
 }
 
 fn parse(text: &str) -> Option<Member> {
     match text.strip_prefix("group:") {
-        None => person(text).map(Member::Person),
+        None => Approver::of_slot(text).map(Member::Person),
         Some(rest) => {
             let (issuer, group) = rest.split_once(':')?;
             (!group.is_empty()).then(|| Member::Group { issuer: issuer.to_owned(), group: group.to_owned() })

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Identity;
 use super::error::Error;
 use super::groups::groups_now;
 use super::session::{self, SignedOn};
 use super::web::{kept, random, same, word};
-use super::{Identity, teams};
 use crate::approval::Approver;
 use crate::key::Vkey;
 use crate::server::model::Wall;
@@ -101,7 +101,7 @@ pub(super) async fn issue(
     host: &str,
     now: Wall,
 ) -> Result<(String, Login), Error> {
-    let owner = teams::owner(&on.person);
+    let owner = on.person.named();
     if store.items(LOGIN, Some(&owner), now).await?.len() >= MOST {
         return Err(Error::TooMany);
     }
@@ -148,7 +148,7 @@ pub async fn decider(identity: &Identity, store: &dyn Store, login: &Login, now:
 
 /// The command lines that act as a person.
 pub async fn list(store: &dyn Store, person: &Approver, now: Wall) -> Result<Vec<Login>, Error> {
-    let items = store.items(LOGIN, Some(&teams::owner(person)), now).await?;
+    let items = store.items(LOGIN, Some(&person.named()), now).await?;
     let read = |item: Item| Some(serde_json::from_str::<KeptLogin>(&item.data).ok()?.into_login(item.key, item.expires));
     Ok(items.into_iter().filter_map(read).collect())
 }
@@ -167,7 +167,7 @@ pub(super) async fn rests_on(store: &dyn Store, person: &Approver, sign_on: &str
 /// Binds a host's key to a person. A key that is another person's already stays theirs: else its owner could decide what they asked for.
 pub(super) async fn bind(store: &dyn Store, key: &Vkey, person: &Approver, host: &str, now: Wall) -> Result<(), Error> {
     const NEVER: Wall = Wall::MAX;
-    let owner = teams::owner(person);
+    let owner = person.named();
     let item =
         Item { kind: HOST_KEY, key: key.to_string(), owner: owner.clone(), handle: host.to_owned(), data: String::new(), expires: NEVER };
     if store.put_new(item, now).await? {

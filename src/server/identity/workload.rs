@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Identity;
 use super::error::Error;
 use super::jwt::{self, Claims, Expected};
 use super::keys::Issuer;
 use super::provider::PATIENCE;
 use super::settings::{BadSetting, WorkloadSettings, name, secure};
-use super::{Identity, teams};
 use crate::approval::Approver;
 use crate::request::Job;
 use crate::server::model::{Requester, Wall};
@@ -54,7 +54,7 @@ impl Workload {
         if !settings.allow.iter().flat_map(BTreeMap::values).all(exact) {
             return Err(bad("claims are compared with a text, a whole number or a boolean"));
         }
-        let people = settings.people.into_iter().map(|(actor, person)| Some((actor, teams::person(&person)?))).collect::<Option<_>>();
+        let people = settings.people.into_iter().map(|(actor, person)| Some((actor, Approver::of_slot(&person)?))).collect::<Option<_>>();
         let client = http::async_client(settings.ca.as_deref(), PATIENCE).map_err(BadSetting)?;
         Ok(Self {
             name: settings.name,

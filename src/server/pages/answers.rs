@@ -6,6 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 use serde_json::json;
 
 use super::html::{Failed, Page};
+use crate::server::api::Problem;
 use crate::server::store::Unavailable;
 
 /// Why there is no page.
@@ -28,6 +29,17 @@ pub(super) enum Failure {
 impl From<Unavailable> for Failure {
     fn from(_: Unavailable) -> Self {
         Self::Unavailable
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem.status {
+            404 => Self::Missing,
+            403 => Self::Refused("Its terms want other people, or another way."),
+            409 | 410 => Self::Refused("It was decided already, or its time is over."),
+            _ => Self::Unavailable,
+        }
     }
 }
 

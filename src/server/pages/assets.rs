@@ -9,15 +9,21 @@ use crate::approval::sha256;
 use crate::text::hex;
 
 /// The style sheet.
-pub const CSS: &[u8] = include_bytes!("../../../templates/serve/gate.css");
+pub static CSS: LazyLock<String> = LazyLock::new(|| lean(include_str!("../../../templates/serve/gate.css")));
 /// The script.
-pub const JS: &[u8] = include_bytes!("../../../templates/serve/gate.js");
+pub static JS: LazyLock<String> = LazyLock::new(|| lean(include_str!("../../../templates/serve/gate.js")));
 
-static CSS_PATH: LazyLock<String> = LazyLock::new(|| path(CSS, "css"));
-static JS_PATH: LazyLock<String> = LazyLock::new(|| path(JS, "js"));
+static CSS_PATH: LazyLock<String> = LazyLock::new(|| path(&CSS, "css"));
+static JS_PATH: LazyLock<String> = LazyLock::new(|| path(&JS, "js"));
 
-fn path(bytes: &[u8], ending: &str) -> String {
-    format!("/assets/gate.{}.{ending}", &hex(&sha256(bytes))[..16])
+/// Without what only helps whoever reads the source: indentation, and lines that are comments. No text in them goes over several lines.
+fn lean(source: &str) -> String {
+    let lines = source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+fn path(text: &str, ending: &str) -> String {
+    format!("/assets/gate.{}.{ending}", &hex(&sha256(text.as_bytes()))[..16])
 }
 
 /// The path of the style sheet.
@@ -33,12 +39,12 @@ pub fn js() -> &'static str {
 /// Answers `GET /assets/{name}`. The name changes with the bytes, so what it names never changes.
 pub fn get(name: &str) -> Response {
     let is = |path: &str| path.strip_prefix("/assets/").is_some_and(|known| known == name);
-    let (kind, bytes) = if is(css()) {
-        ("text/css; charset=utf-8", CSS)
+    let (kind, text) = if is(css()) {
+        ("text/css; charset=utf-8", CSS.as_str())
     } else if is(js()) {
-        ("text/javascript; charset=utf-8", JS)
+        ("text/javascript; charset=utf-8", JS.as_str())
     } else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], bytes).into_response()
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], text).into_response()
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::compare::{self, compare};
 use super::view::{Around, Card, Earlier, Field, JobView, Moment, PreviewView, ReviewView, Row, RuleView, SlotView};
-use super::viewer::May;
-use super::{warnings, words};
-use crate::approval::{Answer, PreviewEnd, Previewed, Rule, Said};
+use super::viewer::{Glass, May};
+use super::{story, words};
+use crate::approval::{Answer, Approver, PreviewEnd, Previewed, Rule, Said, warnings};
 use crate::policy::{Assurance, Justification};
+use crate::server::api::glass_is_broken;
 use crate::server::model::{Kept, KeptReview, State, Wall};
 use crate::text;
 
@@ -22,14 +23,14 @@ pub fn card(kept: &Kept, around: &Around, may: May) -> Card {
     let said = kept.submitted.said();
     let now = around.now;
     Card {
-        row: row(kept, now, ""),
+        row: row(kept, now, String::new()),
         program: words::program(&said.argv),
         asker: asker(&said.asker),
         user: if said.user.is_empty() { format!("uid {}", said.uid) } else { text::escape(said.user.as_bytes()) },
         host: text::escape(said.host.as_bytes()),
         words: words::shown(&said.argv),
         bytes: said.argv.iter().map(|word| word.shown.len()).sum(),
-        warnings: warnings::of(said),
+        warnings: warnings::told(said).iter().map(|warning| sentence(warning)).collect(),
         places: places(said),
         people: people(kept),
         jobs: jobs(kept),
@@ -37,10 +38,13 @@ pub fn card(kept: &Kept, around: &Around, may: May) -> Card {
         rules: said.rules.iter().map(rule).collect(),
         previews: said.previews.iter().map(preview).collect(),
         earlier: around.earlier.map(|earlier| self::earlier(earlier, said, now)),
-        recent: around.recent.iter().map(|other| row(other, now, "")).collect(),
+        recent: around.recent.iter().map(|other| row(other, now, String::new())).collect(),
         facts: facts(said),
         terms: terms(said),
         slots: slots(kept),
+        broken: glass_is_broken(kept),
+        before: around.before.map(|before| story::before(kept, before, now)),
+        steps: story::steps(kept, now),
         reviews: kept.reviews.iter().map(|one| review(one, now)).collect(),
         outcome: outcome(kept),
         digest: kept.digest().to_string(),
@@ -48,11 +52,19 @@ pub fn card(kept: &Kept, around: &Around, may: May) -> Card {
         within: kept.expires.saturating_sub(kept.created) / 1_000_000,
         version: kept.version,
         may,
+        glass: Glass::None,
     }
 }
 
+/// A warning as a sentence.
+fn sentence(warning: &str) -> String {
+    let mut rest = warning.chars();
+    let first = rest.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    format!("{first}{}.", rest.as_str())
+}
+
 /// Fills a line of a list.
-pub fn row(kept: &Kept, now: Wall, not_mine: &'static str) -> Row {
+pub fn row(kept: &Kept, now: Wall, note: String) -> Row {
     let said = kept.submitted.said();
     let state = kept.at(now);
     let until = if state == State::Approved { kept.valid_until.unwrap_or(kept.expires) } else { kept.expires };
@@ -73,11 +85,11 @@ pub fn row(kept: &Kept, now: Wall, not_mine: &'static str) -> Row {
         until: until / 1_000_000,
         left: left(until, now),
         by: by.join(", "),
-        not_mine,
+        note,
     }
 }
 
-fn stands(state: State, ended: &str) -> String {
+pub(super) fn stands(state: State, ended: &str) -> String {
     let word = match state {
         State::Pending => "Pending",
         State::Approved => "Approved",
@@ -105,7 +117,7 @@ fn asker(asker: &str) -> String {
     }
 }
 
-fn paragraphs(said: &str) -> Vec<String> {
+pub(super) fn paragraphs(said: &str) -> Vec<String> {
     said.lines().map(text::visible).filter(|line| !line.is_empty()).collect()
 }
 
@@ -234,13 +246,11 @@ pub fn assurance(assurance: Assurance) -> &'static str {
 }
 
 /// A slot as people read it.
-fn slot_name(slot: &str) -> String {
+pub(super) fn slot_name(slot: &str) -> String {
     let plain = |text: &str| text::escape(text.as_bytes());
-    match slot.split_once(':') {
-        Some(("team", name)) => format!("team {}", plain(name)),
-        Some(("person", who)) => {
-            who.rsplit_once('#').map_or_else(|| plain(who), |(issuer, subject)| format!("{} at {}", plain(subject), plain(issuer)))
-        }
+    match (slot.strip_prefix("team:"), Approver::of_slot(slot)) {
+        (Some(name), _) => format!("team {}", plain(name)),
+        (_, Some(person)) => plain(&person.to_string()),
         _ => plain(slot),
     }
 }
@@ -284,11 +294,12 @@ fn review(review: &KeptReview, now: Wall) -> ReviewView {
         comment: paragraphs(&review.comment),
         at: Moment::new(review.at, now),
         signed: review.evidence.is_some(),
+        how: story::how(review),
     }
 }
 
 /// How the command ended, as its host told it.
-fn outcome(kept: &Kept) -> String {
+pub(super) fn outcome(kept: &Kept) -> String {
     let Some(outcome) = &kept.outcome else { return String::new() };
     match outcome.get("exit").and_then(serde_json::Value::as_i64) {
         Some(exit) => format!("exit {exit}"),

@@ -4,9 +4,10 @@ use askama::Template;
 
 use super::assets;
 use super::view::{Card, Field, Moment, Row};
-use super::viewer::{May, Viewer};
+use super::viewer::{Glass, May, Viewer};
 use crate::policy::Assurance;
 use crate::server::model::Wall;
+use crate::server::webhook::dead::Dead;
 
 /// What every page has.
 #[derive(Clone, Debug)]
@@ -56,11 +57,18 @@ pub struct Inbox<'a> {
     pub rows: Vec<Row>,
     /// Where the next page begins.
     pub next: Option<String>,
+    /// How many reviews of broken glass the viewer is asked for.
+    pub owed: usize,
 }
 
 impl Framed for Inbox<'_> {}
 
 impl Inbox<'_> {
+    /// Whether the emergency stop stands.
+    fn stopped(&self) -> bool {
+        self.page.viewer.is_some_and(|viewer| viewer.stopped.is_some())
+    }
+
     /// How many wait; on one of several pages nobody counted all.
     fn waiting(&self) -> String {
         format!("{}{}", self.rows.len(), if self.next.is_some() { "+" } else { "" })
@@ -164,6 +172,34 @@ pub struct PasskeyView {
     pub line: String,
 }
 
+/// That somebody decides in another person's place, as the two of them see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DelegationView {
+    /// Its id.
+    pub id: String,
+    /// Whether the viewer gave it.
+    pub given: bool,
+    /// The other one.
+    pub who: String,
+    /// By which slots.
+    pub slots: String,
+    /// Until when, in milliseconds since 1970, and how long that is.
+    pub until: (i64, String),
+    /// Why.
+    pub reason: String,
+}
+
+/// What somebody may give to others for a while.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Giving {
+    /// Their slots: what the API takes, and what people read.
+    pub slots: Vec<(String, String)>,
+    /// People to choose from: `ISSUER#SUBJECT`, and what to call them.
+    pub people: Vec<(String, String)>,
+    /// How long at most.
+    pub longest: String,
+}
+
 /// The viewer's own settings.
 #[derive(Template)]
 #[template(path = "serve/settings.html")]
@@ -174,9 +210,91 @@ pub struct Settings<'a> {
     pub passkeys: Vec<PasskeyView>,
     /// Whether passkeys can be used at the server's address at all.
     pub possible: bool,
+    /// Who decides in whose place.
+    pub delegations: Vec<DelegationView>,
+    /// What the viewer may give; none where the configuration lets nobody.
+    pub giving: Option<Giving>,
 }
 
 impl Framed for Settings<'_> {}
+
+/// A review of broken glass that is owed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwedRow {
+    /// The request.
+    pub id: String,
+    /// Its command on one line.
+    pub command: String,
+    /// Who broke it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Moment,
+}
+
+/// A host that the witness knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HostRow {
+    /// Its log's name and the key's number.
+    pub key: String,
+    /// Whose it is.
+    pub person: String,
+    /// `forked`, `back`, `good` or `unseen`.
+    pub class: &'static str,
+    /// How its log stands, in a word.
+    pub stands: &'static str,
+    /// The same in a sentence.
+    pub about: String,
+}
+
+/// The configuration and who confirms it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConfigurationView {
+    /// SHA-256 of the one in force.
+    pub in_force: String,
+    /// SHA-256 of the file's.
+    pub file: String,
+    /// Who confirmed the file's.
+    pub confirmed_by: Vec<String>,
+    /// Whether the viewer did.
+    pub mine: bool,
+}
+
+/// What administrators look after.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// The hosts.
+    pub hosts: Vec<HostRow>,
+    /// Webhooks that never arrived.
+    pub dead: Vec<Dead>,
+    /// The configuration.
+    pub configuration: ConfigurationView,
+}
+
+/// What a few people look after for the whole server.
+#[derive(Template)]
+#[template(path = "serve/server.html")]
+pub struct Server<'a> {
+    /// The frame.
+    pub page: Page<'a>,
+    /// Whether the viewer may stop everything, and lift that.
+    pub stops: bool,
+    /// Reviews that are owed; none where others give them.
+    pub owed: Option<Vec<OwedRow>>,
+    /// What administrators see.
+    pub run: Option<Run>,
+}
+
+impl Framed for Server<'_> {}
+
+impl Server<'_> {
+    /// Whether the viewer wants to lift the stop already.
+    fn lifts(&self) -> bool {
+        let lifted_by = self.page.viewer.and_then(|viewer| Some((&viewer.stopped.as_ref()?.lifted_by, viewer.person.named())));
+        lifted_by.is_some_and(|(people, me)| people.contains(&me))
+    }
+}
 
 /// Something that went wrong.
 #[derive(Template)]

@@ -11,9 +11,10 @@ use super::fill::row;
 use super::here::Here;
 use super::html::{Grants, History, Inbox, Page, People, Team};
 use super::view::{Field, Row};
+use crate::approval::{Approver, behind};
 use crate::server::app::App;
 use crate::server::model::{Kept, State as Stands};
-use crate::server::store::Filter;
+use crate::server::store::{BREAK_GLASS, Filter};
 use crate::text;
 
 /// Requests on one page.
@@ -32,17 +33,23 @@ pub(super) struct From {
 pub(super) async fn inbox(State(app): State<Arc<App>>, here: Here, Query(from): Query<From>) -> Result<Response, Failure> {
     let (requests, next) = listed(&app, &here, &[Stands::Pending], from.before).await?;
     let waits = requests.iter().filter(|request| request.at(here.now) == Stands::Pending);
-    let rows = waits.map(|request| row(request, here.now, not_mine(&here, request))).collect();
-    Ok(shown(&Inbox { page: Page::new("/inbox", Some(&here.viewer), here.now), rows, next }))
+    let rows = waits.map(|request| row(request, here.now, note(&here, request))).collect();
+    let owed =
+        if here.who.is_of(&app.settings.break_glass.reviewers) { app.store.items(BREAK_GLASS, None, here.now).await?.len() } else { 0 };
+    Ok(shown(&Inbox { page: Page::new("/inbox", Some(&here.viewer), here.now), rows, next, owed }))
 }
 
-fn not_mine(here: &Here, request: &Kept) -> &'static str {
+fn note(here: &Here, request: &Kept) -> String {
     if request.requester.person.as_ref() == Some(here.person()) {
-        "your own request"
-    } else if request.reviews.iter().any(|review| review.approver == *here.person()) {
-        "you approved, it waits for others"
-    } else {
-        ""
+        return "your own request".to_owned();
+    }
+    if request.reviews.iter().any(|review| review.approver == *here.person()) {
+        return "you approved, it waits for others".to_owned();
+    }
+    let slots = here.who.slots_for(request, here.now).unwrap_or_default();
+    match behind(here.person(), &slots).as_deref() {
+        Some([_, person]) => format!("in the place of {}", text::escape(person.subject.as_bytes())),
+        _ => String::new(),
     }
 }
 
@@ -50,7 +57,7 @@ fn not_mine(here: &Here, request: &Kept) -> &'static str {
 pub(super) async fn history(State(app): State<Arc<App>>, here: Here, Query(from): Query<From>) -> Result<Response, Failure> {
     let over: Vec<Stands> = Stands::ALL.into_iter().filter(|state| *state != Stands::Pending).collect();
     let (requests, next) = listed(&app, &here, &over, from.before).await?;
-    let rows: Vec<Row> = requests.iter().map(|request| row(request, here.now, "")).collect();
+    let rows: Vec<Row> = requests.iter().map(|request| row(request, here.now, String::new())).collect();
     Ok(shown(&History { page: Page::new("/history", Some(&here.viewer), here.now), rows, next }))
 }
 
@@ -62,7 +69,7 @@ async fn listed(app: &App, here: &Here, states: &[Stands], mut before: Option<St
         let batch = app.store.list(Filter { states: states.to_vec(), before: before.clone(), limit, ..Filter::default() }).await?;
         let more = batch.len() == limit;
         before = batch.last().map(|request| request.id.clone()).filter(|_| more);
-        found.extend(batch.into_iter().filter(|request| here.may_see(request)));
+        found.extend(batch.into_iter().filter(|request| here.may_see(app, request)));
         if before.is_none() || found.len() == ROWS {
             break;
         }
@@ -73,7 +80,7 @@ async fn listed(app: &App, here: &Here, states: &[Stands], mut before: Option<St
 /// Who may decide.
 pub(super) async fn people(State(app): State<Arc<App>>, here: Here) -> Response {
     let team = |(name, members): (&String, &Vec<String>)| Team {
-        mine: here.on.slots.iter().any(|slot| slot.strip_prefix("team:") == Some(name)),
+        mine: here.who.slots.iter().any(|slot| slot.strip_prefix("team:") == Some(name)),
         name: text::escape(name.as_bytes()),
         members: members.iter().map(|member| self::member(member)).collect(),
     };
@@ -85,10 +92,10 @@ pub(super) async fn people(State(app): State<Arc<App>>, here: Here) -> Response 
 fn member(member: &str) -> Field {
     let plain = |text: &str| text::escape(text.as_bytes());
     let group = member.strip_prefix("group:").and_then(|rest| rest.split_once(':'));
-    let person = member.strip_prefix("person:").and_then(|rest| rest.split_once('#'));
+    let person = Approver::of_slot(member);
     match (group, person) {
         (Some((issuer, group)), _) => Field { name: format!("group {}", plain(group)), is: format!("of {}", plain(issuer)) },
-        (_, Some((issuer, subject))) => Field { name: plain(subject), is: format!("at {}", plain(issuer)) },
+        (_, Some(person)) => Field { name: plain(&person.subject), is: format!("at {}", plain(&person.issuer)) },
         _ => Field { name: plain(member), is: String::new() },
     }
 }

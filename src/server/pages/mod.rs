@@ -3,6 +3,7 @@
 mod answers;
 pub mod assets;
 pub mod compare;
+mod delegations;
 pub mod fill;
 pub mod headers;
 mod here;
@@ -11,9 +12,10 @@ mod lists;
 mod live;
 pub mod passkeys;
 mod request;
+mod server;
+mod story;
 pub mod view;
 pub mod viewer;
-mod warnings;
 pub mod words;
 
 use std::sync::Arc;
@@ -55,6 +57,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/r/{id}", get(request::page))
         .route("/r/{id}/events", get(live::request))
         .route("/r/{id}/reject", post(request::reject))
+        .route("/server", get(server::page))
         .route("/settings", get(passkeys::page))
         .route("/settings/passkeys", post(passkeys::register))
         .route("/settings/passkeys/options", post(passkeys::options))

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::answers::{Failure, shown};
+use super::delegations;
 use super::here::{Here, Vouched};
 use super::html::{Page, PasskeyView, Settings};
 use super::view::Moment;
 use crate::approval::{Approver, Attesters, Registration, RelyingParty, sha256};
 use crate::server::app::{App, random};
-use crate::server::identity::teams::owner;
 use crate::server::model::Wall;
 use crate::server::store::Item;
 use crate::text::{self, hex};
@@ -50,7 +50,7 @@ pub fn party(app: &App) -> Option<RelyingParty> {
 }
 
 async fn own(app: &App, person: &Approver, now: Wall) -> Result<Vec<Item>, Failure> {
-    Ok(app.store.items(PASSKEY, Some(&owner(person)), now).await?)
+    Ok(app.store.items(PASSKEY, Some(&person.named()), now).await?)
 }
 
 /// Shows them.
@@ -68,7 +68,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, here: Here) -> Result<Resp
     };
     let passkeys = own(&app, here.person(), here.now).await?.into_iter().filter_map(view).collect();
     let page = Page::new("/settings", Some(&here.viewer), here.now);
-    Ok(shown(&Settings { page, passkeys, possible: party(&app).is_some() }))
+    let (delegations, giving) = (delegations::mine(&app, &here).await?, delegations::giving(&app, &here).await?);
+    Ok(shown(&Settings { page, passkeys, possible: party(&app).is_some(), delegations, giving }))
 }
 
 /// Gives one's registration out as the file that `gate approvers add --registration` takes.
@@ -92,13 +93,13 @@ pub(super) async fn options(State(app): State<Arc<App>>, vouched: Result<Vouched
         let challenge = Registration::challenge(here.person(), &nonce);
         let (key, data) = (hex(&challenge), hex(&nonce));
         let expires = here.now.saturating_add(WITHIN);
-        app.store.put(Item { kind: ASKED, key, owner: owner(here.person()), handle: String::new(), data, expires }).await?;
+        app.store.put(Item { kind: ASKED, key, owner: here.person().named(), handle: String::new(), data, expires }).await?;
         let algorithms = [-8, -7, -257].map(|alg| json!({ "type": "public-key", "alg": alg }));
         Ok(json!({
             "rp": { "id": party.id(), "name": "gate" },
             "user": {
-                "id": URL_SAFE_NO_PAD.encode(sha256(owner(here.person()).as_bytes())),
-                "name": here.on.name, "displayName": here.on.name,
+                "id": URL_SAFE_NO_PAD.encode(sha256(here.person().named().as_bytes())),
+                "name": here.who.name, "displayName": here.who.name,
             },
             "challenge": URL_SAFE_NO_PAD.encode(challenge),
             "pubKeyCredParams": algorithms,
@@ -145,7 +146,7 @@ pub(super) async fn register(
         let item = Item {
             kind: PASSKEY,
             key: URL_SAFE_NO_PAD.encode(key.id()),
-            owner: owner(here.person()),
+            owner: here.person().named(),
             handle: String::new(),
             data: serde_json::to_string(&kept).map_err(|_| Failure::Unavailable)?,
             expires: Wall::MAX,
@@ -165,7 +166,7 @@ async fn asked(app: &App, here: &Here, client_data: &[u8]) -> Result<Option<Vec<
     let challenge = said.get("challenge").and_then(Value::as_str).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
     let Some(challenge) = challenge.filter(|bytes| bytes.len() == 32) else { return Ok(None) };
     let item = app.store.take(ASKED, &hex(&challenge), here.now).await?;
-    Ok(item.filter(|item| item.owner == owner(here.person())).and_then(|item| text::unhex(&item.data)))
+    Ok(item.filter(|item| item.owner == here.person().named()).and_then(|item| text::unhex(&item.data)))
 }
 
 /// Removes one's own passkey.

@@ -1,7 +1,7 @@
 //! What the pages say, as plain text in fields that is safe to show as it is.
 
 use super::compare::Line;
-use super::viewer::May;
+use super::viewer::{Glass, May};
 use super::words::Shown;
 use crate::server::model::{Kept, Wall};
 use crate::text;
@@ -98,6 +98,8 @@ pub struct ReviewView {
     pub at: Moment,
     /// Whether they signed it.
     pub signed: bool,
+    /// In whose place, or that they broke the glass; nothing else.
+    pub how: String,
 }
 
 /// Who was asked: a slot of the terms.
@@ -138,8 +140,34 @@ pub struct Row {
     pub left: String,
     /// Who decided.
     pub by: String,
-    /// Why the viewer may not decide; empty where they may.
-    pub not_mine: &'static str,
+    /// Why the viewer may not decide, or in whose place they may; empty where there is nothing to say.
+    pub note: String,
+}
+
+/// The same, asked before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Before {
+    /// The id of the last one.
+    pub id: String,
+    /// How often, in words.
+    pub times: String,
+    /// When the last one was asked.
+    pub at: Moment,
+    /// How it ended, by whom.
+    pub ended: String,
+    /// What was said about it.
+    pub comment: Vec<String>,
+}
+
+/// What happens while it waits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
+    /// When, in milliseconds since 1970.
+    pub until: i64,
+    /// How long that is from now; empty where it has come.
+    pub left: String,
+    /// What.
+    pub what: String,
 }
 
 /// An earlier command to compare with.
@@ -196,6 +224,12 @@ pub struct Card {
     pub terms: Vec<Field>,
     /// Who was asked.
     pub slots: Vec<SlotView>,
+    /// Whether one person approved it alone, without those who were asked.
+    pub broken: bool,
+    /// The same, asked before.
+    pub before: Option<Before>,
+    /// Who is asked later, and when people are reminded.
+    pub steps: Vec<Step>,
     /// What people said.
     pub reviews: Vec<ReviewView>,
     /// How the command ended.
@@ -210,6 +244,8 @@ pub struct Card {
     pub version: u64,
     /// What the viewer may do.
     pub may: May,
+    /// What the viewer may do about broken glass.
+    pub glass: Glass,
 }
 
 /// What stands around a request.
@@ -219,6 +255,8 @@ pub struct Around<'a> {
     pub earlier: Option<&'a Kept>,
     /// What this requester asked lately.
     pub recent: &'a [Kept],
+    /// The same request, the last time that it was asked.
+    pub before: Option<&'a Kept>,
     /// Now.
     pub now: Wall,
 }

@@ -1,5 +1,6 @@
 //! Who looks at a page, and what they may do there.
 
+use super::view::Moment;
 use crate::approval::Approver;
 use crate::policy::Assurance;
 
@@ -12,6 +13,23 @@ pub struct Viewer {
     pub name: String,
     /// What state-changing calls of this session show.
     pub csrf: String,
+    /// The emergency stop, while it stands.
+    pub stopped: Option<Stopped>,
+    /// Whether they look after anything of the server.
+    pub serves: bool,
+}
+
+/// The emergency stop as every page tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stopped {
+    /// Who stopped everything.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Moment,
+    /// Who wants to lift it already: `ISSUER#SUBJECT`.
+    pub lifted_by: Vec<String>,
 }
 
 /// What the viewer may do with a request.
@@ -25,7 +43,22 @@ pub enum May {
         number: bool,
         /// How many wrong numbers are left before it is rejected.
         tries: u32,
+        /// In whose place; nothing where it is their own.
+        place_of: String,
     },
     /// Only look: why.
     Look(&'static str),
+}
+
+/// What the viewer may do about broken glass.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Glass {
+    /// Nothing.
+    None,
+    /// Break it: approve alone, for a reason, with a second factor; these look at it afterwards.
+    Break(String),
+    /// Look at what somebody did, and say so.
+    Review,
+    /// It was broken, and nobody has looked at it yet.
+    Owed(String),
 }

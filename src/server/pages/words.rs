@@ -1,6 +1,6 @@
 //! The words of a command as the page shows them: nothing left out, nothing invisible, nothing that reads as another field.
 
-use crate::approval::Word;
+use crate::approval::{Part, Word};
 use crate::text;
 
 /// How many columns a list gives to a command; the card has all of it.
@@ -57,16 +57,17 @@ pub fn program(argv: &[Word]) -> String {
 fn one(at: usize, word: &Word) -> Shown {
     const MANY: usize = 1000;
     let mut rows: Vec<Vec<Run>> = vec![Vec::new()];
-    let mut rest = word.shown.as_slice();
-    while let Some((before, hidden, after)) = word.hidden.then(|| part(rest)).flatten() {
-        if !before.is_empty() {
-            quoted(at, before, &mut rows);
+    for part in word.parts() {
+        match part {
+            Part::Shown(bytes) => quoted(at, bytes, &mut rows),
+            Part::Hidden(count) => {
+                let many = if count == 1 { "byte" } else { "bytes" };
+                push(&mut rows, Run { text: format!("hidden, {count} {many}"), class: "h" });
+            }
         }
-        push(&mut rows, Run { text: hidden, class: "h" });
-        rest = after;
     }
-    if !rest.is_empty() || word.shown.is_empty() {
-        quoted(at, rest, &mut rows);
+    if word.shown.is_empty() {
+        quoted(at, &[], &mut rows);
     }
     Shown { rows, long: (word.shown.len() > MANY).then_some(word.shown.len()) }
 }
@@ -86,17 +87,4 @@ fn push(rows: &mut [Vec<Run>], run: Run) {
     if let Some(row) = rows.last_mut() {
         row.push(run);
     }
-}
-
-/// Takes the first `<hidden, N bytes>` out: what stands before it, what to show for it, what comes after.
-fn part(bytes: &[u8]) -> Option<(&[u8], String, &[u8])> {
-    const START: &[u8] = b"<hidden, ";
-    const END: &[u8] = b" bytes>";
-    let at = bytes.windows(START.len()).position(|window| window == START)?;
-    let from = at + START.len();
-    let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let after = bytes[from + digits..].strip_prefix(END)?;
-    let count = std::str::from_utf8(&bytes[from..from + digits]).ok()?;
-    let many = if count == "1" { "byte" } else { "bytes" };
-    Some((&bytes[..at], format!("hidden, {count} {many}"), after))
 }

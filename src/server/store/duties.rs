@@ -11,7 +11,7 @@ use crate::server::rules::later;
 
 /// An approval by break-glass is told at once, and a review of it owed from the same moment on.
 pub(super) fn owed(transaction: &Transaction<'_>, request: &Kept, review: &KeptReview) -> Result<(), rusqlite::Error> {
-    let by = format!("{}#{}", review.approver.issuer, review.approver.subject);
+    let by = review.approver.named();
     let data = serde_json::json!({
         "request": request.id,
         "by": rows::person_value(&review.approver),

@@ -1,5 +1,6 @@
 //! Webhooks out (Standard Webhooks 1.0.0): every event, to whoever is listed, until they took it or the tries are used up.
 
+pub mod dead;
 pub mod guard;
 mod message;
 mod settings;
@@ -188,7 +189,7 @@ impl Webhook {
         let tried = self.send(event).await?;
         self.metrics.webhook(&self.settings.name, tried.word());
         let (store, now) = (&self.app.store, self.app.now()?);
-        let key = format!("{}/{:020}", self.settings.name, event.seq);
+        let key = key(&self.settings.name, event.seq);
         let Tried::Failed { why, busy } = tried else {
             store.take(WAITING, &key, now).await?;
             if tried == Tried::Gone {
@@ -240,6 +241,11 @@ impl Webhook {
     fn item(&self, kind: &'static str, key: &str, data: String, expires: Wall) -> Item {
         Item { kind, key: key.to_owned(), owner: self.settings.name.clone(), handle: String::new(), data, expires }
     }
+}
+
+/// Under which key what waits, or never arrived, is kept.
+fn key(webhook: &str, event: u64) -> String {
+    format!("{webhook}/{event:020}")
 }
 
 /// Event, tries so far, and when it is due.

@@ -1,8 +1,10 @@
-//! What on a card can hurt, in words.
+//! What of a request can hurt, in the words of every place that shows it: lower case, without an end.
 
+use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::approval::{ApprovalRequest, Said};
+use super::asked::ApprovalRequest;
+use super::submitted::{Part, Said};
 use crate::request::{Place, Stdin};
 use crate::text;
 
@@ -27,7 +29,7 @@ const LOADERS: [&str; 12] = [
 const LOADER_PREFIXES: [&str; 4] = ["LD_", "DYLD_", "BASH_FUNC_", "GIT_CONFIG_"];
 
 /// The warnings of a request, the gravest kind first.
-pub(super) fn of(asked: &ApprovalRequest) -> Vec<String> {
+pub fn of(asked: &ApprovalRequest) -> Vec<String> {
     let request = asked.request();
     let context = request.context();
     let mut out = Vec::new();
@@ -38,7 +40,7 @@ pub(super) fn of(asked: &ApprovalRequest) -> Vec<String> {
         out.push("not pinned: without its SHA-256 another program may run".to_owned());
     }
     let hidden: Vec<_> = asked.asked().hidden.iter().map(|part| (part.word, part.start, part.end)).collect();
-    words(request.argv().bytes(), &hidden, &mut out);
+    words(request.argv().bytes().enumerate().map(|(index, word)| shown(&hidden, index, word)), &mut out);
     loaders(asked, &mut out);
     match context.stdin {
         Stdin::Unseen => out.push("stdin is a pipe: nobody can see what comes through it".to_owned()),
@@ -55,12 +57,19 @@ pub(super) fn of(asked: &ApprovalRequest) -> Vec<String> {
 }
 
 /// The same of a request that a server tells of. What its environment holds is not told there.
-pub(super) fn told<W: AsRef<[u8]>>(said: &Said, argv: &[W], hidden: &[(usize, usize, usize)]) -> Vec<String> {
+pub fn told(said: &Said) -> Vec<String> {
     let mut out = Vec::new();
     if said.program_sha256 == "unpinned" {
         out.push("not pinned: without its SHA-256 another program may run".to_owned());
     }
-    words(argv.iter().map(AsRef::as_ref), hidden, &mut out);
+    let shown = said.argv.iter().map(|word| {
+        let bytes = word.parts().into_iter().filter_map(|part| match part {
+            Part::Shown(bytes) => Some(bytes),
+            Part::Hidden(_) => None,
+        });
+        bytes.collect::<Vec<_>>().concat()
+    });
+    words(shown.map(Cow::Owned), &mut out);
     match said.stdin {
         "unseen" => out.push("stdin is a pipe: nobody can see what comes through it".to_owned()),
         "file" => out.push("stdin is a file of that host, and is not shown here".to_owned()),
@@ -69,10 +78,13 @@ pub(super) fn told<W: AsRef<[u8]>>(said: &Said, argv: &[W], hidden: &[(usize, us
     if said.cwd.is_none() {
         out.push("the working directory was deleted".to_owned());
     }
+    if said.uid == 0 {
+        out.push("it runs as root".to_owned());
+    }
     out
 }
 
-fn words<'a>(argv: impl Iterator<Item = &'a [u8]>, hidden: &[(usize, usize, usize)], out: &mut Vec<String>) {
+fn words<'a>(argv: impl Iterator<Item = Cow<'a, [u8]>>, out: &mut Vec<String>) {
     let mut unseen = Vec::new();
     let mut alike = Vec::new();
     let mut turned = Vec::new();
@@ -80,7 +92,6 @@ fn words<'a>(argv: impl Iterator<Item = &'a [u8]>, hidden: &[(usize, usize, usiz
         if word.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
             continue;
         }
-        let word: Vec<u8> = shown(hidden, index, word);
         let plain = String::from_utf8_lossy(&word);
         if text::quote(&word).starts_with("$'") {
             unseen.push(index);
@@ -102,12 +113,15 @@ fn words<'a>(argv: impl Iterator<Item = &'a [u8]>, hidden: &[(usize, usize, usiz
         out.push(format!("look-alikes in {} more words", alike.len() - NAMED));
     }
     if !turned.is_empty() {
-        out.push(format!("right-to-left letters in {}: the terminal may change their order", named(&turned)));
+        out.push(format!("right-to-left letters in {}: what shows them may change their order", named(&turned)));
     }
 }
 
 /// A word without its hidden parts, of which nothing may be told but the length.
-fn shown(hidden: &[(usize, usize, usize)], index: usize, word: &[u8]) -> Vec<u8> {
+fn shown<'a>(hidden: &[(usize, usize, usize)], index: usize, word: &'a [u8]) -> Cow<'a, [u8]> {
+    if hidden.iter().all(|(which, _, _)| *which != index) {
+        return Cow::Borrowed(word);
+    }
     let keep = |at: &usize| !hidden.iter().any(|(which, start, end)| *which == index && (*start..*end).contains(at));
     word.iter().enumerate().filter(|(at, _)| keep(at)).map(|(_, byte)| *byte).collect()
 }
