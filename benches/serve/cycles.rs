@@ -28,7 +28,7 @@ pub(crate) async fn measure(gate: &str) -> Outcome<()> {
         let (took, after) = (begun.elapsed(), served.used()?);
         if count == CYCLES[1] {
             let mut times = times.into_inner();
-            let each = (after.time - before.time) / u32::try_from(count)?;
+            let each = after.time.saturating_sub(before.time) / u32::try_from(count)?;
             row("F: append 1 KiB + fdatasync", &format!("{:.2} ms", f.as_secs_f64() * 1000.0), "holds for 0.2 ms");
             row(
                 &format!("cycles a second, {CLIENTS} at once"),

@@ -38,7 +38,7 @@ pub(crate) async fn measure(gate: &str) -> Outcome<()> {
             times.push(begun.elapsed());
             length = page.body.len();
         }
-        let each = (served.used()?.time - before.time) / u32::try_from(LOADS)?;
+        let each = served.used()?.time.saturating_sub(before.time) / u32::try_from(LOADS)?;
         let (p50, most) = (part(&mut times, 50), part(&mut times, 100));
         row(
             &format!("{name}, {PENDING} pending: answered, p50 / max"),

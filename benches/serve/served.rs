@@ -87,7 +87,7 @@ impl Served {
             hosts.push(Host { vkey: Vkey::new(&format!("gate.bench/h/{number}"), key.public()).map_err(|_| "no name of a key")?, key });
         }
         let known = hosts.iter().map(|host| host.vkey.to_string()).chain(more.iter().cloned());
-        let sections: String = known.map(|key| format!("[[host]]\nkey = \"{key}\"\n")).collect();
+        let sections = known.fold(String::new(), |all, key| all + &format!("[[host]]\nkey = \"{key}\"\n"));
         let (state, secret) = (dir.path().join("state"), dir.path().join("client.secret"));
         fs::write(&secret, "bench")?;
         fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
@@ -211,7 +211,7 @@ fn ask(number: usize) -> Result<Ask, String> {
     let submitted = Submitted::read(&value).map_err(|wrong| wrong.0.to_owned())?;
     let nonce = sha256(&number.to_be_bytes());
     let body = json!({ "approval_request": value, "client_nonce_sha256": hex(&sha256(&nonce)), "number": "42" }).to_string().into_bytes();
-    Ok(Ask { body, key: submitted.key().to_owned(), nonce: hex(&nonce), digest: submitted.digest().to_string() })
+    Ok(Ask { body, key: submitted.key(), nonce: hex(&nonce), digest: submitted.digest().to_string() })
 }
 
 impl Host {

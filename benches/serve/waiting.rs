@@ -52,7 +52,7 @@ async fn all(gate: &str) -> Outcome<()> {
     let full = served.used()?;
     row(&format!("{WAITING} requests waiting: resident / peak"), &format!("{:.1} / {:.1} MB", full.resident, full.peak), "< 300 MB");
     row("  and the server's memory before them", &format!("{:.1} MB", empty.resident), "");
-    row("  the server's processor time in 32 s of their waiting", &millis(full.time - before.time), "");
+    row("  the server's processor time in 32 s of their waiting", &millis(full.time.saturating_sub(before.time)), "");
     let mut wire = Wire::open(served.at).await?;
     let mut woken = Vec::with_capacity(WOKEN);
     for (id, digest, told) in waiting.into_inner().into_iter().take(WOKEN) {

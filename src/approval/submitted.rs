@@ -238,7 +238,7 @@ impl Said {
     pub fn alike(&self) -> String {
         let asked = self.rules.iter().filter(|rule| rule.effect == "ask");
         // Each id has its length before it, so that no two lists make the same bytes.
-        let rules: String = asked.map(|rule| format!("{} {}\n", rule.id.len(), rule.id)).collect();
+        let rules = asked.fold(String::new(), |all, rule| all + &format!("{} {}\n", rule.id.len(), rule.id));
         hex(&sha256(&[rules.as_bytes(), &self.program].concat()))
     }
 

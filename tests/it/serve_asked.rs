@@ -52,7 +52,7 @@ pub fn kept(id: impl Into<String>, asked: &ApprovalRequest, secret: u32, created
     let submitted = Submitted::parse(asked.text()).unwrap();
     Kept {
         id: id.into(),
-        key: submitted.key().to_owned(),
+        key: submitted.key(),
         requester: Requester { way: "host".to_owned(), name: "laptop".to_owned(), person: Some(person("requester")), job: None },
         number: None,
         wrong_numbers: 0,

@@ -190,7 +190,7 @@ fn asked(server: &Server, host: &Host, words: &str, checkpoint: Option<Value>) -
     asked["argv"] = json!(["deploy", words]);
     asked["terms"]["channels"] = json!(["server"]);
     asked["terms"]["assurance"] = "second-person".into();
-    let key = Submitted::read(&asked).unwrap().key().to_owned();
+    let key = Submitted::read(&asked).unwrap().key();
     let mut body = json!({ "approval_request": asked, "client_nonce_sha256": hex(&sha256(words.as_bytes())) });
     if let Some(checkpoint) = checkpoint {
         body["checkpoint"] = checkpoint;

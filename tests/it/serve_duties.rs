@@ -156,7 +156,7 @@ fn serving(more: &str) -> (Server, Host) {
 
 fn ask(host: &Host, number: u32, terms: Terms) -> Told {
     let value: Value = serde_json::from_str(asked(number, terms).text()).unwrap();
-    let key = gate::approval::Submitted::read(&value).unwrap().key().to_owned();
+    let key = gate::approval::Submitted::read(&value).unwrap().key();
     let body = json!({ "approval_request": value, "client_nonce_sha256": gate::text::hex(&sha256(&nonce(number))) });
     host.call("POST", "/v1/requests", &[("idempotency-key", &format!("\"{key}\""))], Some(&body))
 }

@@ -202,7 +202,7 @@ impl Server {
         asked["argv"] = serde_json::json!(["deploy", words]);
         asked["terms"]["channels"] = serde_json::json!(["server"]);
         asked["terms"]["assurance"] = "second-person".into();
-        let key = Submitted::read(&asked).unwrap().key().to_owned();
+        let key = Submitted::read(&asked).unwrap().key();
         let body = serde_json::json!({ "approval_request": asked, "client_nonce_sha256": hex(&sha256(words.as_bytes())) });
         self.call(host, "POST", "/v1/requests", Some(&body), Some(&key))
     }

@@ -122,7 +122,7 @@ pub fn client() -> reqwest::blocking::Client {
 /// An approval request as a host submits it, and its key.
 pub fn submitted(parts: &Parts) -> (Value, String) {
     let value: Value = serde_json::from_str(parts.made().text()).unwrap();
-    let key = gate::approval::Submitted::read(&value).unwrap().key().to_owned();
+    let key = gate::approval::Submitted::read(&value).unwrap().key();
     (value, key)
 }
 

@@ -348,7 +348,7 @@ fn what_a_killed_server_acknowledged_is_there_afterwards_and_whole() {
     let host = server.host(key);
     let asking = |number: u32| {
         let value: serde_json::Value = serde_json::from_str(asked(number, terms()).text()).unwrap();
-        let key = gate::approval::Submitted::read(&value).unwrap().key().to_owned();
+        let key = gate::approval::Submitted::read(&value).unwrap().key();
         let body = json!({ "approval_request": value, "client_nonce_sha256": gate::text::hex(&gate::approval::sha256(&nonce(number))) });
         (format!("\"{key}\""), body)
     };
