@@ -35,7 +35,7 @@ pub fn card(kept: &Kept, around: &Around, may: May) -> Card {
         people: people(kept),
         jobs: jobs(kept),
         justification: paragraphs(&said.justification),
-        rules: said.rules.iter().map(rule).collect(),
+        rules: said.rules.iter().map(|one| rule(one, &said.previews)).collect(),
         previews: said.previews.iter().map(preview).collect(),
         earlier: around.earlier.map(|earlier| self::earlier(earlier, said, now)),
         recent: around.recent.iter().map(|other| row(other, now, String::new())).collect(),
@@ -140,8 +140,9 @@ fn people(kept: &Kept) -> Vec<Field> {
     out
 }
 
-fn rule(rule: &Rule) -> RuleView {
+fn rule(rule: &Rule, run: &[Previewed]) -> RuleView {
     let plain = |text: &str| text::escape(text.as_bytes());
+    let was_run = run.iter().any(|one| one.argv == rule.preview);
     RuleView {
         id: plain(&rule.id),
         layer: plain(&rule.layer),
@@ -150,7 +151,7 @@ fn rule(rule: &Rule) -> RuleView {
         data: rule.data.iter().map(|class| plain(class)).collect(),
         reason: text::visible(&rule.reason),
         instead: text::visible(&rule.instead),
-        preview: if rule.preview.is_empty() { String::new() } else { text::command(&rule.preview, &[]) },
+        preview: if rule.preview.is_empty() || was_run { String::new() } else { text::command(&rule.preview, &[]) },
     }
 }
 
