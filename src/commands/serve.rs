@@ -141,7 +141,8 @@ fn trial(args: &ServeArgs) -> Result<(Settings, InForce), Error> {
 /// What somebody who tries it out does next: a policy that says so, since such a server decides nothing otherwise.
 fn tried_out(app: &App) -> String {
     let (url, key) = (&app.settings.url, &app.key.vkey);
-    let terms: String = Risk::ALL.iter().map(|risk| format!("terms.{}.dev = true\n", risk.word())).collect();
+    let terms: Vec<String> = Risk::ALL.iter().map(|risk| format!("terms.{}.dev = true\n", risk.word())).collect();
+    let terms = terms.concat();
     format!(
         "a trial: anybody may sign on as anybody at {url}\n\
          put this into your policy.toml, and then `gate login`, and ask for something:\n\n\

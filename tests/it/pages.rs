@@ -203,13 +203,18 @@ fn unusual() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The same command on another cluster, which was approved and used.
+fn on_staging() -> Kept {
+    let then = with(&json!({ "argv": ["kubectl", "--context", "staging-eu-1", "delete", "namespace", "payments"],
+        "target": [{ "name": "cluster", "fact": { "is": ["staging-eu-1"], "files": [] } }, { "name": "namespace", "fact": { "is": ["payments"], "files": [] } }] }));
+    over(&then, State::Consumed, vec![review("grace", Answer::Approve, "team:sre", "")], Some(0), 180_000)
+}
+
 fn states() -> Vec<(&'static str, String)> {
     let viewer = viewer();
     let frame = |path| Page::new(path, Some(&viewer), NOW);
     let first = review("linus", Answer::Approve, "team:payments", "Looks right, v2 has taken all traffic since Monday.");
-    let then = with(&json!({ "argv": ["kubectl", "--context", "staging-eu-1", "delete", "namespace", "payments"],
-        "target": [{ "name": "cluster", "fact": { "is": ["staging-eu-1"], "files": [] } }, { "name": "namespace", "fact": { "is": ["payments"], "files": [] } }] }));
-    let earlier = over(&then, State::Consumed, vec![review("grace", Answer::Approve, "team:sre", "")], Some(0), 180_000);
+    let earlier = on_staging();
     let get = with(&json!({ "argv": ["kubectl", "--context", "prod-eu-1", "scale", "deploy/api", "--replicas=0"], "risk": "high" }));
     let push = with(
         &json!({ "argv": ["git", "push", "--force", "origin", "main"], "risk": "medium", "target": [], "asker": "ci:github-actions", "host": "runner-7",

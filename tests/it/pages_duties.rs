@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gate::approval::{Answer, BREAK_GLASS as SLOT};
 use gate::policy::Assurance;
 use gate::record::Asked;
+use gate::server::app::request_id;
 use gate::server::metrics::Metrics;
 use gate::server::model::{Due, Kept, KeptReview, Plan, State, Telling};
 use gate::server::rules::judge;
@@ -115,7 +116,7 @@ fn whoever_is_asked_again_sees_how_it_ended_and_who_is_asked_later() {
     runtime().block_on(site.app.store.review(&first, rejected, Box::new(judge))).unwrap();
     let again = site.request(&first);
     let plan = Plan { due: vec![Due { at: now() + 300 * SECOND, what: Telling::Reminder }], ..Plan::default() };
-    let id = format!("{}Z", &first[..first.len() - 1]);
+    let id = request_id(now()).unwrap();
     let fresh = Kept { id: id.clone(), state: State::Pending, decided: None, reviews: Vec::new(), plan, created: now(), ..again };
     site.keep(fresh);
     assert_eq!(site.request(&id).plan.before.as_deref(), Some(first.as_str()));

@@ -10,11 +10,8 @@ use crate::world::World;
 /// The lines of a trial that belong into a policy.
 fn printed(trial: &Trial) -> String {
     let from = trial.said.find("version = 1").expect(&trial.said);
-    trial.said[from..]
-        .lines()
-        .take_while(|line| !line.starts_with('{') && !line.starts_with("gate:"))
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let lines = trial.said[from..].lines().take_while(|line| !line.starts_with('{') && !line.starts_with("gate:"));
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// What no policy can read, and so asks about.
@@ -44,7 +41,7 @@ fn what_a_trial_prints_is_all_that_the_first_request_needs() {
 #[test]
 fn a_trial_decides_nothing_for_terms_that_do_not_say_so_the_built_in_ones_least() {
     let trial = Trial::start();
-    let policy: String = printed(&trial).lines().filter(|line| !line.starts_with("terms.")).map(|line| format!("{line}\n")).collect();
+    let policy = printed(&trial).lines().filter(|line| !line.starts_with("terms.")).collect::<Vec<_>>().join("\n");
     let alice = trial.log_in(World::new().user_policy(&policy), "alice", &[]);
     let ran = alice.run(ASKS);
     assert_eq!((ran.code(), runs(&alice)), (69, 0), "{ran}");
