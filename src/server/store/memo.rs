@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::approval::{Malformed, Submitted};
 
 /// Bytes of text after which what is remembered grows old; what was old then is forgotten.
-const MOST: usize = 2 * 1024 * 1024;
+const MOST: usize = 256 * 1024;
 
 /// What is remembered, by the requests' ids.
 struct Known {

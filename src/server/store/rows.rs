@@ -14,9 +14,9 @@ use crate::server::model::{Due, Event, Kept, KeptReview, Plan, Requester, State,
 
 pub(super) const BY_ID: &str = "SELECT id,key,way,requester,state,created,text,doc FROM request WHERE id=?1";
 
-/// The request of this key that may still be waiting.
+/// The request of this key that may still be waiting; the `+` lets SQLite go by the key, and not by the order.
 pub(super) const WAITING: &str = "SELECT id,key,way,requester,state,created,text,doc FROM request \
-     WHERE key=?1 AND way=?2 AND requester=?3 AND state IN ('pending','approved') ORDER BY id DESC LIMIT 1";
+     WHERE key=?1 AND way=?2 AND requester=?3 AND state IN ('pending','approved') ORDER BY +id DESC LIMIT 1";
 
 pub(super) fn insert(transaction: &Transaction<'_>, request: &Kept) -> Result<(), rusqlite::Error> {
     let mut insert = transaction.prepare_cached(
@@ -92,7 +92,7 @@ pub(super) fn run_out(transaction: &Transaction<'_>, now: Wall, limit: usize) ->
 
 /// Requests of this key that are over, the newest first.
 pub(super) const BEFORE: &str = "SELECT id,key,way,requester,state,created,text,doc FROM request \
-     WHERE key=?1 AND way=?2 AND requester=?3 AND state NOT IN ('pending','approved') ORDER BY id DESC LIMIT 1";
+     WHERE key=?1 AND way=?2 AND requester=?3 AND state NOT IN ('pending','approved') ORDER BY +id DESC LIMIT 1";
 
 /// How many there are of this key, and that a count ends somewhere.
 pub(super) const HOW_MANY_BEFORE: &str = "SELECT count(*) FROM (SELECT 1 FROM request WHERE key=?1 AND way=?2 AND requester=?3 LIMIT 1000)";
