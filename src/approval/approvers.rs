@@ -153,6 +153,7 @@ impl Approvers {
         let wanted = [
             (statement.request() == awaited.request && statement.digest() == awaited.digest, NotProved::Request),
             (statement.answer() == awaited.answer, NotProved::Answer),
+            (statement.standing() == awaited.standing, NotProved::Standing),
             (statement.approver() == awaited.approver, NotProved::Approver),
             (awaited.nonce.is_none_or(|nonce| nonce == bound.nonce), NotProved::Nonce),
             (awaited.given <= bound.expires, NotProved::Expired),

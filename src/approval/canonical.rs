@@ -90,6 +90,9 @@ pub fn terms_value(terms: &Terms) -> Value {
             map.insert("dev".to_owned(), true.into());
         }
     }
+    if let Some(limits) = terms.standing {
+        all["standing"] = json!({ "longest_s": limits.longest.as_secs(), "uses": limits.uses, "patterns": limits.patterns });
+    }
     if let (false, Value::Object(map)) = (terms.break_glass.is_empty(), &mut all) {
         map.insert("break_glass".to_owned(), terms.break_glass.as_slice().into());
     }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::review::{Answer, Approver};
 use super::sshsig::MAX_ARMOR;
+use super::standing::Standing;
 use super::webauthn::Assertion;
 use crate::text::{hex, unhex};
 
@@ -102,7 +103,7 @@ impl Signed {
 
 /// What an approver says: their answer to this request with this digest.
 ///
-/// Version 2 is written. Version 1, an approval by SSH with neither nonce nor end, is still read: records have it.
+/// Version 2 is written, and version 3 where the approval is a standing one. Version 1, an approval by SSH with neither nonce nor end, is still read: records have it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Statement {
     request: String,
@@ -112,6 +113,7 @@ pub struct Statement {
     at: i64,
     bound: Option<Bound>,
     seen: Option<Seen>,
+    standing: Option<Standing>,
 }
 
 /// What ties a statement to one asking, so that it is good once and not for long.
@@ -139,7 +141,7 @@ impl Statement {
     /// None where the nonce is shorter than 16 bytes or longer than 64, or the end is not after the time.
     pub fn new(request: &str, digest: [u8; 32], answer: Answer, approver: Approver, at: i64, bound: Bound) -> Option<Self> {
         let fits = (SHORTEST_NONCE..=LONGEST_NONCE).contains(&bound.nonce.len()) && bound.expires > at;
-        fits.then(|| Self { request: request.to_owned(), digest, answer, approver, at, bound: Some(bound), seen: None })
+        fits.then(|| Self { request: request.to_owned(), digest, answer, approver, at, bound: Some(bound), seen: None, standing: None })
     }
 
     /// The same by an approver who was shown this state of the log.
@@ -148,10 +150,20 @@ impl Statement {
         Self { seen: Some(seen), ..self }
     }
 
+    /// The same as a standing grant.
+    #[must_use]
+    pub fn letting(self, standing: Standing) -> Self {
+        Self { standing: Some(standing), ..self }
+    }
+
     /// The bytes to sign: RFC 8785 JSON.
     pub fn bytes(&self) -> Vec<u8> {
         let mut all = json!({
-            "v": if self.bound.is_some() { 2 } else { 1 },
+            "v": match (&self.bound, &self.standing) {
+                (None, _) => 1,
+                (Some(_), None) => 2,
+                (Some(_), Some(_)) => 3,
+            },
             "request": self.request,
             "digest": hex(&self.digest),
             "answer": self.answer.word(),
@@ -161,6 +173,9 @@ impl Statement {
         if let Some(bound) = &self.bound {
             all["nonce"] = hex(&bound.nonce).into();
             all["expires"] = bound.expires.to_string().into();
+        }
+        if let Some(standing) = &self.standing {
+            all["standing"] = standing.value();
         }
         if let Some(seen) = &self.seen {
             all["log"] = seen.log.as_str().into();
@@ -190,10 +205,13 @@ impl Statement {
             })
         };
         let read = match value.get("v")?.as_u64()? {
-            1 if answer == Answer::Approve => Self { request, digest, answer, approver, at, bound: None, seen: Some(seen()?) },
-            2 => {
+            1 if answer == Answer::Approve => {
+                Self { request, digest, answer, approver, at, bound: None, seen: Some(seen()?), standing: None }
+            }
+            version @ (2 | 3) if version == 2 || answer == Answer::Approve => {
                 let bound = Bound { nonce: unhex(&text(&value, "nonce")?)?, expires: text(&value, "expires")?.parse().ok()? };
-                Self { seen: seen(), ..Self::new(&request, digest, answer, approver, at, bound)? }
+                let standing = if version == 3 { Some(Standing::read(value.get("standing")?)?) } else { None };
+                Self { seen: seen(), standing, ..Self::new(&request, digest, answer, approver, at, bound)? }
             }
             _ => return None,
         };
@@ -228,6 +246,11 @@ impl Statement {
     /// What ties it to one asking; none in version 1.
     pub fn bound(&self) -> Option<&Bound> {
         self.bound.as_ref()
+    }
+
+    /// What it lets run beyond the one request; none where it is for that alone.
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
     }
 
     /// The log as the approver was shown it, where they were.

@@ -1,5 +1,7 @@
 use super::digest::{Digest, Stamp};
 use super::review::Review;
+use super::standing::Use;
+use super::verify::Sufficient;
 use crate::policy::{Allowed, Asked, Hidden, Reason, RunHow};
 use crate::request::Request;
 
@@ -30,6 +32,8 @@ pub enum Basis {
         reviews: Vec<Review>,
         /// The last moment at which it may be used, on the boot clock.
         until: Stamp,
+        /// The use of a standing grant that it is.
+        standing: Option<Use>,
     },
 }
 
@@ -42,7 +46,7 @@ impl Grant {
     }
 
     /// People approved it: only [`super::verify`] calls this.
-    pub(super) fn by_reviews(request: Request, asked: Asked, digest: Digest, reviews: Vec<Review>, until: Stamp) -> Self {
+    pub(super) fn by_reviews(request: Request, asked: Asked, digest: Digest, sufficient: Sufficient) -> Self {
         let how = RunHow { outcome: true, ..asked.how };
         Self {
             request,
@@ -50,7 +54,7 @@ impl Grant {
             how,
             hidden: asked.hidden,
             policy_digest: asked.policy_digest,
-            basis: Basis::Reviews { digest, reviews, until },
+            basis: Basis::Reviews { digest, reviews: sufficient.reviews, until: sufficient.until, standing: sufficient.standing },
         }
     }
 

@@ -19,6 +19,7 @@ mod receipt;
 mod review;
 mod slots;
 mod sshsig;
+mod standing;
 mod state;
 mod submitted;
 mod verify;
@@ -41,6 +42,7 @@ pub use receipt::{Claims, Expected, LONGEST_RECEIPT, NotAReceipt, RECEIPT_AGE, R
 pub use review::{Answer, Approver, Refusal, Review};
 pub use slots::{BREAK_GLASS, Filler, acting_for, behind, breaks_glass, filled, may_decide};
 pub use sshsig::{MAX_ARMOR, Sshsig};
+pub use standing::{Drawn, NotStanding, Standing, Use, Wanted as WantedStanding};
 pub use state::State;
 pub use submitted::{LONGEST as LONGEST_SUBMITTED, Malformed, Part, Rule, Said, Submitted, Word};
 pub use verify::{Answers, Root, Trust, verify};

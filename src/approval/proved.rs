@@ -2,6 +2,7 @@ use std::fmt;
 
 use super::evidence::Statement;
 use super::review::{Answer, Approver};
+use super::standing::Standing;
 use super::webauthn::Unproved;
 use crate::key::ssh::Unusable;
 use crate::policy::Assurance;
@@ -15,6 +16,8 @@ pub struct Awaited<'a> {
     pub digest: &'a [u8; 32],
     /// The answer.
     pub answer: Answer,
+    /// What it lets run beyond the one request.
+    pub standing: Option<&'a Standing>,
     /// Whose.
     pub approver: &'a Approver,
     /// When it was given, as whoever took it says, in nanoseconds since 1970.
@@ -67,6 +70,8 @@ pub enum NotProved {
     Request,
     /// It says something else.
     Answer,
+    /// It is for one run where more is said of it, or for other runs.
+    Standing,
     /// It is somebody else's, or was made with somebody else's key.
     Approver,
     /// It was asked for at another time.
@@ -97,6 +102,7 @@ impl fmt::Display for NotProved {
             Self::Statement => "what was signed is no statement of this kind",
             Self::Request => "it was given to another request",
             Self::Answer => "it gives another answer",
+            Self::Standing => "it lets something else run than is said of it",
             Self::Approver => "it was given by somebody else",
             Self::Nonce => "it was asked for at another time",
             Self::Expired => "it was given too late",

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::digest::Digest;
 use super::review::{Answer, Approver};
+use super::standing::{Drawn, Standing};
 use crate::key::{PublicKey, SigningKey, Vkey};
 use crate::policy::{Assurance, Channel};
 use crate::text::hex;
@@ -12,13 +13,13 @@ use crate::text::hex;
 const KIND: &str = "gate-decision+jwt";
 
 /// What a receipt may be long at most, in bytes.
-pub const LONGEST_RECEIPT: usize = 256 * 1024;
+pub const LONGEST_RECEIPT: usize = 1024 * 1024;
 
 /// How long a receipt may be shown after it was signed, in seconds.
 pub const RECEIPT_AGE: u64 = 60;
 
 /// How far the clocks of server and host may be apart where both are asked, in seconds.
-const CLOCKS: u64 = 300;
+pub(super) const CLOCKS: u64 = 300;
 
 /// What a server says of a request that is decided.
 #[derive(Clone, PartialEq, Debug)]
@@ -49,6 +50,8 @@ pub struct Claims {
     pub valid_until: i64,
     /// Who said what.
     pub reviews: Vec<Reviewed>,
+    /// The standing grant that this is a use of: the reviews are of the request that it names.
+    pub drawn: Option<Drawn>,
 }
 
 /// A review as a receipt tells it.
@@ -72,6 +75,8 @@ pub struct Reviewed {
     pub slots: Vec<String>,
     /// Why, in their words.
     pub comment: String,
+    /// What they let run beyond the one request.
+    pub standing: Option<Standing>,
     /// What shows it to others, where they signed it.
     pub evidence: Option<Value>,
 }
@@ -124,6 +129,9 @@ impl Claims {
             "valid_until_ns": self.valid_until.to_string(),
             "approvers": self.reviews.iter().map(Reviewed::value).collect::<Vec<_>>(),
         });
+        if let Some(drawn) = &self.drawn {
+            claims["drawn"] = drawn.value();
+        }
         if let Some(person) = &self.requester {
             claims["requester"] = json!({ "issuer": person.issuer, "subject": person.subject });
         }
@@ -149,6 +157,7 @@ impl Claims {
             created: time("created_ns")?,
             valid_until: time("valid_until_ns")?,
             reviews: value.get("approvers")?.as_array()?.iter().map(Reviewed::read).collect::<Option<_>>()?,
+            drawn: value.get("drawn").map_or(Some(None), |drawn| Drawn::read(drawn).map(Some))?,
         })
     }
 }
@@ -167,6 +176,9 @@ impl Reviewed {
             "slots": self.slots,
             "comment": self.comment,
         });
+        if let Some(standing) = &self.standing {
+            value["standing"] = standing.value();
+        }
         if let Some(evidence) = &self.evidence {
             value["evidence"] = evidence.clone();
         }
@@ -187,6 +199,7 @@ impl Reviewed {
             proved: time("proved_ns")?,
             slots: slots.iter().map(|slot| Some(slot.as_str()?.to_owned())).collect::<Option<_>>()?,
             comment: text("comment")?,
+            standing: value.get("standing").map_or(Some(None), |standing| Standing::read(standing).map(Some))?,
             evidence: value.get("evidence").cloned(),
         })
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::digest::{Digest, sha256};
 use super::previewed::Previewed;
-use crate::policy::{Assurance, Channel, Escalation, Justification, Risk, Terms};
+use crate::policy::{Assurance, Channel, Escalation, Justification, Risk, StandingLimits, Terms};
 use crate::request::Job;
 use crate::text::hex;
 
@@ -194,13 +194,18 @@ impl Submitted {
 
     /// What the same command run again by the same asker has too: SHA-256 in hex.
     pub fn key(&self) -> String {
+        hex(&sha256(self.lasting().to_string().as_bytes()))
+    }
+
+    /// That as JSON.
+    pub(super) fn lasting(&self) -> Value {
         let mut lasting = self.0.value.as_object().cloned().unwrap_or_default();
         lasting.retain(|name, _| !PASSING.contains(&name.as_str()));
         if let Some(Value::Object(facts)) = lasting.get_mut("facts") {
             facts.remove("time");
         }
         commitments_out(&mut lasting);
-        hex(&sha256(Value::Object(lasting).to_string().as_bytes()))
+        Value::Object(lasting)
     }
 
     /// What the text says.
@@ -366,6 +371,14 @@ fn terms(value: &Value) -> Option<Terms> {
         justification: value.get("justification")?.as_array()?.iter().map(justification).collect::<Option<_>>()?,
         escalate: value.get("escalate")?.as_array()?.iter().map(step).collect::<Option<_>>()?,
         break_glass: value.get("break_glass").map_or(Some(Vec::new()), texts)?,
+        standing: match value.get("standing") {
+            None => None,
+            Some(limits) => Some(StandingLimits {
+                longest: Duration::from_secs(limits.get("longest_s")?.as_u64().filter(|seconds| *seconds <= 366 * 86400)?),
+                uses: limits.get("uses")?.as_u64()?.try_into().ok()?,
+                patterns: limits.get("patterns")?.as_bool()?,
+            }),
+        },
         dev: value.get("dev").is_some_and(|dev| *dev == Value::Bool(true)),
     })
 }

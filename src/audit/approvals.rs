@@ -9,6 +9,9 @@ use crate::approval::{AllowedSigners, Answer, Approvers, Awaited, Evidence, NAME
 use crate::policy::Assurance;
 use crate::record::{Body, Kind, hex, range_root};
 
+/// How far the clocks of server and host may be apart, in nanoseconds.
+const CLOCKS: i64 = 300 * 1_000_000_000;
+
 /// Against what to check approvals; one of both is enough for an SSH signature, passkeys want the second.
 #[derive(Clone, Debug)]
 pub struct Signers {
@@ -32,7 +35,8 @@ pub struct Approvals {
 /// What showed an approval already, and so shows no other.
 #[derive(Debug, Default)]
 pub(super) struct Used {
-    statements: HashSet<[u8; 32]>,
+    /// Each with the use of it, where it stands for several runs.
+    statements: HashSet<([u8; 32], u64)>,
     counters: HashSet<(String, u32)>,
 }
 
@@ -60,9 +64,7 @@ fn shown(body: &Body<'_>, approver: &Value, evidence: &Value, signers: &Signers,
     let evidence = Evidence::from_json(evidence).ok_or("its evidence is malformed")?;
     let statement = Statement::parse(&evidence.statement).ok_or("its statement is malformed")?;
     let is = |name: &str, text: &str| approver.get(name).and_then(Value::as_str) == Some(text);
-    if Some(statement.request()) != body.request || Some(hex(statement.digest()).as_str()) != body.text("digest") {
-        return Err("it was given to another request".to_owned());
-    }
+    let nth = of_this(body, &statement)?;
     if statement.answer() != Answer::Approve {
         return Err("it gives another answer".to_owned());
     }
@@ -78,12 +80,33 @@ fn shown(body: &Body<'_>, approver: &Value, evidence: &Value, signers: &Signers,
     if said.is_some_and(|said| said >= Assurance::Passkey && said > assurance) {
         return Err("the record says more of it than its evidence shows".to_owned());
     }
-    if !used.statements.insert(sha256(&evidence.statement)) {
+    if !used.statements.insert((sha256(&evidence.statement), nth)) {
         return Err("it was used for another approval already".to_owned());
     }
     // Authenticators that count nothing always say 0.
-    let twice = counted.filter(|(_, counter)| *counter != 0).is_some_and(|counted| !used.counters.insert(counted));
+    let twice = counted.filter(|(_, counter)| nth == 1 && *counter != 0).is_some_and(|counted| !used.counters.insert(counted));
     if twice { Err("its passkey's counter was used for another approval already: there may be two of it".to_owned()) } else { Ok(true) }
+}
+
+/// Which run that the statement lets happen this entry is of: the first is that of the request itself.
+fn of_this(body: &Body<'_>, statement: &Statement) -> Result<u64, String> {
+    let said = body.value("decision").and_then(|decision| decision.get("standing").cloned());
+    let (request, digest) = (Some(statement.request()), hex(statement.digest()));
+    let Some(said) = said else {
+        let same = request == body.request && Some(digest.as_str()) == body.text("digest");
+        return if same { Ok(1) } else { Err("it was given to another request".to_owned()) };
+    };
+    let text = |name: &str| said.get(name).and_then(Value::as_str);
+    if request != text("request") || Some(digest.as_str()) != text("digest") {
+        return Err("it was given to another request".to_owned());
+    }
+    let standing = statement.standing().ok_or("it was given for one run")?;
+    let nth = said.get("use").and_then(Value::as_u64).filter(|nth| (2..=u64::from(standing.uses())).contains(nth));
+    let nth = nth.ok_or("it was given for fewer runs")?;
+    if body.header.wall > standing.until().saturating_add(CLOCKS) {
+        return Err("it had ended".to_owned());
+    }
+    Ok(nth)
 }
 
 /// How surely it was them, and a passkey's fingerprint and counter.
@@ -104,6 +127,7 @@ fn vouched(
         request: statement.request(),
         digest: statement.digest(),
         answer: Answer::Approve,
+        standing: statement.standing(),
         approver: statement.approver(),
         given: approver.get("at").and_then(number).unwrap_or(at),
         nonce: None,

@@ -97,12 +97,17 @@ impl Log {
 
     /// Stores records in one commit. It is durable when this returns.
     pub fn append(&mut self, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
-        self.store(None, drafts, now)
+        self.store(&[], drafts, now)
     }
 
     /// Stores records together with the one use of a grant; [`Kind::Used`] where it was used before.
     pub fn consume(&mut self, jti: &str, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
-        self.store(Some(jti), drafts, now)
+        self.store(&[jti], drafts, now)
+    }
+
+    /// The same of several grants at once, each told by the record in its place: all are used, or none is.
+    pub fn consume_all(&mut self, grants: &[&str], drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
+        self.store(grants, drafts, now)
     }
 
     /// Whether a grant was used by this log.
@@ -111,13 +116,13 @@ impl Log {
         found.map_err(|error| Error::sqlite(&self.room.database(), &error))
     }
 
-    fn store(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
-        let stored = self.store_locked(jti, drafts, now);
+    fn store(&mut self, grants: &[&str], drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
+        let stored = self.store_locked(grants, drafts, now);
         self.tell_syslog();
         stored
     }
 
-    fn store_locked(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
+    fn store_locked(&mut self, grants: &[&str], drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
         let begins = drafts.iter().any(|draft| draft.kind.precedes_an_act());
         let full = || Error::full(&self.room.database());
         if begins {
@@ -128,17 +133,17 @@ impl Log {
         }
         self.look_ahead();
         let _held = Held::take(&self.lock, &self.room.lock())?;
-        match self.commit(jti, drafts, now) {
+        match self.commit(grants, drafts, now) {
             Err(error) if error.kind() == Kind::Full => {
                 drop_ballast(&self.room)?;
                 self.ballast = false;
                 let failure = Draft::new(RecordKind::AuditFailure, drafts.iter().find_map(|draft| draft.request), disk_full(begins));
                 if begins {
-                    self.commit(None, &[failure], now)?;
+                    self.commit(&[], &[failure], now)?;
                     return Err(error);
                 }
                 let both: Vec<Draft> = drafts.iter().cloned().chain([failure]).collect();
-                let mut stored = self.commit(jti, &both, now)?;
+                let mut stored = self.commit(grants, &both, now)?;
                 stored.pop();
                 Ok(stored)
             }
@@ -161,9 +166,9 @@ impl Log {
     }
 
     /// Stores records in one transaction, under the lock.
-    fn commit(&mut self, jti: Option<&str>, drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
+    fn commit(&mut self, grants: &[&str], drafts: &[Draft], now: Stamp) -> Result<Vec<Stored>, Error> {
         let boot_id = self.boot_id.clone();
-        let stored = self.under_head(|transaction, head, keys| store_all(transaction, head, keys, jti, drafts, now, &boot_id))?;
+        let stored = self.under_head(|transaction, head, keys| store_all(transaction, head, keys, grants, drafts, now, &boot_id))?;
         self.keep_for_syslog(drafts, &stored);
         Ok(stored)
     }
@@ -318,22 +323,26 @@ fn store_all(
     transaction: &Transaction<'_>,
     head: &mut Head,
     keys: &Keys,
-    jti: Option<&str>,
+    grants: &[&str],
     drafts: &[Draft],
     now: Stamp,
     boot_id: &str,
 ) -> Result<Vec<Stored>, Unstored> {
-    let Some(jti) = jti else { return write_entries(transaction, head, keys, drafts, now, boot_id) };
-    let seq = i64::try_from(head.frontier.size()).unwrap_or(i64::MAX);
-    if transaction.execute("INSERT OR IGNORE INTO token VALUES(?1,?2)", params![jti, seq])? == 0 {
-        return Err(Unstored::Other(Error::new(Kind::Used, format!("the grant `{jti}` was used before"))));
+    if grants.is_empty() {
+        return write_entries(transaction, head, keys, drafts, now, boot_id);
     }
-    // The use stands in the tree too: a row that is removed from the table is missed there.
     let mut drafts = drafts.to_vec();
-    let Some(first) = drafts.first_mut() else {
-        return Err(Unstored::Other(Error::new(Kind::Record, "a grant cannot be used without a record")));
-    };
-    first.fields.insert("jti".to_owned(), Value::from(jti));
+    for (at, jti) in grants.iter().enumerate() {
+        let seq = i64::try_from(head.frontier.size() + at as u64).unwrap_or(i64::MAX);
+        if transaction.execute("INSERT OR IGNORE INTO token VALUES(?1,?2)", params![jti, seq])? == 0 {
+            return Err(Unstored::Other(Error::new(Kind::Used, format!("the grant `{jti}` was used before"))));
+        }
+        // The use stands in the tree too: a row that is removed from the table is missed there.
+        let Some(draft) = drafts.get_mut(at) else {
+            return Err(Unstored::Other(Error::new(Kind::Record, "a grant cannot be used without a record")));
+        };
+        draft.fields.insert("jti".to_owned(), Value::from(*jti));
+    }
     write_entries(transaction, head, keys, &drafts, now, boot_id)
 }
 

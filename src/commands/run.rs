@@ -18,7 +18,7 @@ use super::anchor::{Anchoring, Said};
 use super::key::due_by;
 use super::surroundings::{Surroundings, log_failed, now, random, request_id};
 use super::{failure, refusal, tested};
-use crate::approval::{ApprovalRequest, Basis, Grant, Refusal};
+use crate::approval::{ApprovalRequest, Basis, Grant, Refusal, Use};
 use crate::audit::{self, Log, Place};
 use crate::cli::RunArgs;
 use crate::error::{Error, note};
@@ -255,7 +255,11 @@ impl<'a> Teller<'a> {
         self.elsewhere.told(&mut drafts[0]);
         let mut log = self.open()?;
         let used = match grant.basis() {
-            Basis::Reviews { digest, .. } => log.consume(&digest.to_string(), &drafts, now()?),
+            Basis::Reviews { digest, standing, .. } => {
+                // A server that lied about how often it let this run is held to what the approvers signed, in this log at least.
+                let grants: Vec<String> = [digest.to_string()].into_iter().chain(standing.as_ref().map(Use::token)).collect();
+                log.consume_all(&grants.iter().map(String::as_str).collect::<Vec<_>>(), &drafts, now()?)
+            }
             Basis::Rule | Basis::Observed => log.append(&drafts, now()?),
         };
         // Used or not to be used again: nothing waits for it any more.

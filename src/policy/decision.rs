@@ -5,6 +5,7 @@ use crate::tool::Hidden;
 
 /// What the policy says of one request.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made in a run, and moved a few times")]
 pub enum Decision {
     /// It may run.
     Allow(Allowed),

@@ -6,9 +6,9 @@ use toml::Spanned;
 
 use super::error::PolicyError;
 use super::file::{FileKind, Source, conditions};
-use super::raw::{RawAmend, RawEmbedded, RawFile, RawMode, RawTerms};
+use super::raw::{RawAmend, RawEmbedded, RawFile, RawMode, RawStanding, RawTerms};
 use super::rule::{Amend, Embedded, Head, TermsPart};
-use super::terms::{Escalation, Justification};
+use super::terms::{Escalation, Justification, StandingLimits};
 
 pub(super) fn head(source: &Source<'_>, raw: &RawFile) -> Result<Head, PolicyError> {
     let mut head = Head::default();
@@ -81,6 +81,7 @@ fn terms_part(source: &Source<'_>, raw: &Spanned<RawTerms>) -> Result<TermsPart,
             return Err(source.error(person.span(), wrong).hint("break-glass names people one by one, as `person:ISSUER#SUBJECT`"));
         }
     }
+    let standing = raw.standing.as_ref().map(|standing| self::standing(source, standing)).transpose()?;
     Ok(TermsPart {
         approvers: raw.approvers.clone(),
         threshold: raw.threshold.as_ref().map(|threshold| *threshold.get_ref()),
@@ -96,7 +97,23 @@ fn terms_part(source: &Source<'_>, raw: &Spanned<RawTerms>) -> Result<TermsPart,
         }),
         escalate: escalate.transpose()?,
         break_glass: raw.break_glass.iter().map(|person| person.get_ref().clone()).collect(),
+        standing,
         dev: raw.dev.as_ref().map(|dev| *dev.get_ref()),
+    })
+}
+
+/// How often a command may run under a standing grant where nothing is said.
+const USES: u32 = 10;
+
+fn standing(source: &Source<'_>, raw: &RawStanding) -> Result<StandingLimits, PolicyError> {
+    let most = StandingLimits::MOST_USES;
+    if let Some(uses) = raw.uses.as_ref().filter(|uses| !(2..=most).contains(uses.get_ref())) {
+        return Err(source.error(uses.span(), format!("a standing grant has 2 to {most} uses")).hint("an approval alone is good for one"));
+    }
+    Ok(StandingLimits {
+        longest: duration(source, &raw.longest)?,
+        uses: raw.uses.as_ref().map_or(USES, |uses| *uses.get_ref()),
+        patterns: raw.patterns.unwrap_or(false),
     })
 }
 

@@ -55,7 +55,7 @@ pub use reason::{Effect, Layer, Reason, RunHow, StdinRule};
 pub use report::Shown;
 pub use server_keys::{Identity, Server};
 pub use target::Target;
-pub use terms::{Assurance, Channel, Escalation, Justification, NoCommonChannel, Risk, Terms};
+pub use terms::{Assurance, Channel, Escalation, Justification, NoCommonChannel, Risk, StandingLimits, Terms};
 
 use crate::request::{Context, Inner, Place, base_name};
 

@@ -80,7 +80,16 @@ pub(super) struct RawTerms {
     pub escalate: Option<Vec<RawEscalation>>,
     #[serde(default)]
     pub break_glass: Vec<Spanned<String>>,
+    pub standing: Option<RawStanding>,
     pub dev: Option<Spanned<bool>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStanding {
+    pub longest: Spanned<String>,
+    pub uses: Option<Spanned<u32>>,
+    pub patterns: Option<bool>,
 }
 
 #[derive(Deserialize)]

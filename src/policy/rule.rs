@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::reason::{Effect, StdinRule};
-use super::terms::{Assurance, Channel, Escalation, Justification, Risk, Terms};
+use super::terms::{Assurance, Channel, Escalation, Justification, Risk, StandingLimits, Terms};
 use crate::request::FactName;
 use crate::tool::Grammar;
 
@@ -90,6 +90,7 @@ pub(crate) struct TermsPart {
     pub justification: Option<Justification>,
     pub escalate: Option<Vec<Escalation>>,
     pub break_glass: Vec<String>,
+    pub standing: Option<StandingLimits>,
     pub dev: Option<bool>,
 }
 
@@ -107,6 +108,7 @@ impl TermsPart {
             justification: self.justification.iter().filter(|wanted| **wanted != Justification::None).cloned().collect(),
             escalate: self.escalate.clone().unwrap_or_default(),
             break_glass: self.break_glass.clone(),
+            standing: self.standing,
             dev: self.dev.unwrap_or(false),
         }
     }

@@ -128,6 +128,27 @@ pub struct Escalation {
     pub approvers: Vec<String>,
 }
 
+/// How far approvers may let a command run again without being asked anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StandingLimits {
+    /// How long a standing grant may last at most.
+    pub longest: Duration,
+    /// How often the command may run under it at most, the first time included.
+    pub uses: u32,
+    /// Whether words may be left open.
+    pub patterns: bool,
+}
+
+impl StandingLimits {
+    /// The most uses that any terms may allow.
+    pub const MOST_USES: u32 = 1000;
+
+    /// What both allow.
+    fn and(self, other: Self) -> Self {
+        Self { longest: self.longest.min(other.longest), uses: self.uses.min(other.uses), patterns: self.patterns && other.patterns }
+    }
+}
+
 /// What it takes to approve a request. Every matching rule's slots are all to be filled by distinct people.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Terms {
@@ -151,6 +172,8 @@ pub struct Terms {
     pub escalate: Vec<Escalation>,
     /// Who may approve alone in an emergency, `person:ISSUER#SUBJECT`; empty: nobody.
     pub break_glass: Vec<String>,
+    /// How far an approval may be a standing one; none: it is for one run.
+    pub standing: Option<StandingLimits>,
     /// Whether the decision of a server for trying things out counts.
     pub dev: bool,
 }
@@ -169,6 +192,7 @@ impl Default for Terms {
             justification: Vec::new(),
             escalate: Vec::new(),
             break_glass: Vec::new(),
+            standing: None,
             dev: false,
         }
     }
@@ -221,6 +245,7 @@ impl Terms {
             escalate,
             // Whoever may go past one rule may not go past another one by that.
             break_glass: self.break_glass.into_iter().filter(|person| other.break_glass.contains(person)).collect(),
+            standing: self.standing.zip(other.standing).map(|(a, b)| a.and(b)),
             dev: self.dev && other.dev,
         })
     }

@@ -7,7 +7,7 @@ use super::disclosure;
 use super::kind::Kind;
 use super::value::{argv_value, bytes_value, integer};
 use super::{hex, sha256};
-use crate::approval::{Answer, Approver, Submitted, terms_value};
+use crate::approval::{Answer, Approver, Standing, Submitted, terms_value};
 use crate::policy::{Assurance, Channel};
 use crate::request::RequestId;
 
@@ -60,6 +60,8 @@ pub struct Answered<'a> {
     pub slots: &'a [String],
     /// Why, in their words.
     pub comment: &'a str,
+    /// What they let run beyond the one request.
+    pub standing: Option<&'a Standing>,
     /// What shows it to others.
     pub evidence: Option<&'a Value>,
 }
@@ -77,6 +79,9 @@ pub fn reviewed(happened: Happened<'_>, asked: Asked<'_>, answered: Answered<'_>
     let mut review = person(answered);
     review.insert("answer".into(), answered.answer.word().into());
     review.insert("slots".into(), answered.slots.into());
+    if let Some(standing) = answered.standing {
+        review.insert("standing".into(), standing.value());
+    }
     if let Some(evidence) = answered.evidence {
         review.insert("evidence".into(), plain(evidence));
     }
@@ -107,6 +112,9 @@ pub fn decided(happened: Happened<'_>, asked: Asked<'_>, result: &str, answers: 
         ("result".to_owned(), Value::from(result)),
         ("rules".to_owned(), rules.into()),
     ]);
+    if let Some(used) = happened.data.get("grant") {
+        said.insert("standing".into(), plain(used));
+    }
     let approvals: Vec<&Answered<'_>> = answers.iter().filter(|one| one.answer == Answer::Approve).collect();
     if let Some(rejected) = answers.iter().find(|one| one.answer == Answer::Reject) {
         said.insert("by".into(), rejected.approver.to_string().into());

@@ -9,7 +9,7 @@ use super::disclosure;
 use super::kind::Kind;
 use super::value::{argv_value, bytes_value, integer};
 use super::{hex, sha256};
-use crate::approval::{ApprovalRequest, BREAK_GLASS, Basis, Grant, Refusal, Review, behind};
+use crate::approval::{ApprovalRequest, BREAK_GLASS, Basis, Grant, Refusal, Review, Use, behind};
 use crate::policy::{Assurance, Hidden, Reason, Risk};
 use crate::request::{Context, Fact, Place, Request, Stdin};
 
@@ -54,8 +54,11 @@ pub fn granted(grant: &Grant, process: (i32, u64), setting: Setting<'_>) -> [Dra
         Basis::Reviews { .. } => ("ask", "approved"),
     };
     let mut said = decided(effect, result, grant.reasons());
-    if let Basis::Reviews { digest, reviews, .. } = grant.basis() {
+    if let Basis::Reviews { digest, reviews, standing, .. } = grant.basis() {
         decision.fields.insert("digest".into(), digest.to_string().into());
+        if let Some(used) = standing {
+            said.insert("standing".into(), used_grant(used));
+        }
         reviewed(&mut said, reviews, setting, &mut decision.disclosures);
     }
     decision.fields.insert("decision".into(), Value::Object(said));
@@ -139,6 +142,15 @@ fn decided(effect: &str, result: &str, reasons: &[Reason]) -> Map<String, Value>
     said.insert("effect".into(), effect.into());
     said.insert("result".into(), result.into());
     said.insert("rules".into(), rules.into());
+    said
+}
+
+/// The standing grant that was used: what was approved, how far, and which use this is.
+fn used_grant(used: &Use) -> Value {
+    let mut said = used.standing.value();
+    said["request"] = used.request.as_str().into();
+    said["digest"] = used.digest.to_string().into();
+    said["use"] = used.nth.into();
     said
 }
 

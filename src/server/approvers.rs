@@ -9,7 +9,7 @@ use super::model::{Kept, Wall};
 use super::store::{Item, Unavailable};
 use crate::approval::{
     Answer, Approver, Approvers, ApproversFile, Awaited, Bound, Enrolled, Evidence, LONGEST_APPROVERS, NotProved, PasskeyKey, Proved,
-    Signed, Statement,
+    Signed, Standing, Statement,
 };
 use crate::policy::{Assurance, Channel};
 use crate::sys::files::{self, Owner};
@@ -65,6 +65,8 @@ pub struct Shown {
     pub assurance: Assurance,
     /// The way by which they signed.
     pub channel: Channel,
+    /// What they let run beyond the one request, and when that was put to them.
+    pub standing: Option<(Standing, Wall)>,
     /// It, as it is kept.
     pub evidence: Value,
 }
@@ -101,13 +103,24 @@ fn item(kind: &'static str, key: String, owner: String, handle: String, data: St
 }
 
 /// Makes what this person is to sign for this answer. It is good once.
-pub async fn give(app: &App, request: &Kept, person: &Approver, answer: Answer, now: Wall) -> Result<Given, Unavailable> {
+pub async fn give(
+    app: &App,
+    request: &Kept,
+    person: &Approver,
+    answer: Answer,
+    standing: Option<Standing>,
+    now: Wall,
+) -> Result<Given, Unavailable> {
     let approvers = approvers(app, now).await?;
     let expires = now.saturating_add(PATIENCE);
     let bound = Bound { nonce: random::<32>()?.to_vec(), expires };
     let statement = Statement::new(&request.submitted.said().request, *request.digest().bytes(), answer, person.clone(), now, bound)
-        .ok_or_else(|| Unavailable("no statement could be made".to_owned()))?
-        .bytes();
+        .ok_or_else(|| Unavailable("no statement could be made".to_owned()))?;
+    let statement = match standing {
+        None => statement,
+        Some(standing) => statement.letting(standing),
+    };
+    let statement = statement.bytes();
     let kept = item(STATEMENT, kept_as(&statement), person.named(), request.id.clone(), answer.word().to_owned(), expires);
     app.store.put(kept).await?;
     let own = |one: &&Enrolled| one.approver() == person;
@@ -126,6 +139,7 @@ pub async fn judge(app: &App, request: &Kept, person: &Approver, answer: Answer,
     let approvers = approvers(app, now).await?;
     let channel = if matches!(evidence.signed, Signed::Sshsig(_)) { Channel::Ssh } else { Channel::Server };
     let counted = counted(&approvers, &evidence.signed, now);
+    let statement = Statement::parse(&evidence.statement).ok_or(Refused::Malformed)?;
     let digest = request.digest();
     for _ in 0..TRIES {
         let last = match &counted {
@@ -136,6 +150,8 @@ pub async fn judge(app: &App, request: &Kept, person: &Approver, answer: Answer,
             request: &request.submitted.said().request,
             digest: digest.bytes(),
             answer,
+            // The statement is the server's own, so what it lets run is what the approver was asked to sign.
+            standing: statement.standing(),
             approver: person,
             given: now,
             // The server made it, whole, and has just taken it from where it was kept.
@@ -159,7 +175,9 @@ pub async fn judge(app: &App, request: &Kept, person: &Approver, answer: Answer,
 
 impl Shown {
     fn of(proved: &Proved, channel: Channel, evidence: &Evidence) -> Self {
-        Self { assurance: proved.assurance(), channel, evidence: json!(evidence.to_json()) }
+        let said = proved.statement();
+        let standing = said.standing().map(|standing| (standing.clone(), said.at()));
+        Self { assurance: proved.assurance(), channel, standing, evidence: json!(evidence.to_json()) }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 pub use crate::approval::State;
-use crate::approval::{Answer, Approver, Digest, Submitted};
+use crate::approval::{Answer, Approver, Digest, Drawn, Standing, Submitted};
 use crate::policy::{Assurance, Channel};
 use crate::request::Job;
 
@@ -62,6 +62,19 @@ pub struct Kept {
     pub outcome: Option<Value>,
     /// What came before it, and what is told of it when.
     pub plan: Plan,
+    /// The standing grant that it is a use of; its reviews are of the request that is named there.
+    pub drawn: Option<Drawing>,
+}
+
+/// A use of a standing grant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Drawing {
+    /// The request whose approvals stand for this one.
+    pub request: String,
+    /// How many uses there are in all.
+    pub uses: u32,
+    /// What the receipt tells of it.
+    pub drawn: Drawn,
 }
 
 /// What came before a request, and what is told of it while it waits.
@@ -132,6 +145,8 @@ pub struct KeptReview {
     pub slots: Vec<String>,
     /// When.
     pub at: Wall,
+    /// What it lets run beyond the one request.
+    pub standing: Option<Standing>,
     /// What shows it to others: `{"statement": BASE64, "sshsig": …}` or `{"statement": BASE64, "webauthn": …}`.
     pub evidence: Option<Value>,
 }

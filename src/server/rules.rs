@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::model::{Kept, KeptReview, State, Wall};
 use super::store::{Change, Effect};
-use crate::approval::{Answer, Approver, Filler, behind, breaks_glass, filled, may_decide};
+use crate::approval::{Answer, Approver, Filler, Standing, behind, breaks_glass, filled, may_decide};
 use crate::policy::{Assurance, Terms};
 
 /// The approver asked for it.
@@ -33,6 +33,12 @@ pub fn judge(request: &Kept, review: &KeptReview) -> Effect {
         return Effect::Refused(FORBIDDEN);
     }
     if !terms.channels.contains(&review.channel) {
+        return Effect::Refused(FORBIDDEN);
+    }
+    // Neither an emergency nor somebody else's say is for longer than one run.
+    let fits = |standing: &Standing| standing.permitted(terms, review.at).is_ok() && standing.fits(&request.submitted);
+    let once = breaks || people.len() > 1 || review.answer == Answer::Reject;
+    if review.standing.as_ref().is_some_and(|standing| once || !fits(standing)) {
         return Effect::Refused(FORBIDDEN);
     }
     if review.answer == Answer::Reject {

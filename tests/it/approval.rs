@@ -246,7 +246,7 @@ proptest! {
         let now = Stamp { wall: 0, boot: Duration::from_secs(now) };
         match verify(made, Answers { terminal: &reviews, receipt: None }, Trust { requester: &requester(), server: None, approvers: &[] }, now) {
             Ok(grant) => {
-                let Basis::Reviews { digest: granted, reviews: counted, until } = grant.basis() else { panic!("no reviews") };
+                let Basis::Reviews { digest: granted, reviews: counted, until, .. } = grant.basis() else { panic!("no reviews") };
                 prop_assert_eq!(*granted, digest);
                 prop_assert!(now.boot <= until.boot && !named && threshold >= 1 && !justified);
                 prop_assert!(reviews.iter().all(|review| review.answer == Answer::Approve && review.digest == digest));

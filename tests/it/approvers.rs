@@ -64,6 +64,7 @@ fn statement(approver: Approver, answer: Answer) -> Statement {
 
 fn awaited(approver: &Approver) -> Awaited<'_> {
     Awaited {
+        standing: None,
         request: "01932c07",
         digest: &[1; 32],
         answer: Answer::Approve,

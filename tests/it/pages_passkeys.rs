@@ -64,6 +64,7 @@ fn a_passkey_approves_the_very_request_and_what_is_forged_in_anything_approves_n
     let evidence = Evidence::from_json(review.evidence.as_ref().unwrap()).unwrap();
     let digest = request.digest();
     let awaited = Awaited {
+        standing: None,
         request: &request.submitted.said().request,
         digest: digest.bytes(),
         answer: Answer::Approve,
@@ -94,7 +95,7 @@ fn of_two_uses_of_one_count_at_once_one_counts() {
         let outcomes = runtime().block_on(async {
             let mut statements = Vec::new();
             for _ in 0..2 {
-                statements.push(give(&site.app, &request, &alice, Answer::Approve, now()).await.unwrap().statement);
+                statements.push(give(&site.app, &request, &alice, Answer::Approve, None, now()).await.unwrap().statement);
             }
             let values: Vec<Value> = statements
                 .into_iter()
@@ -117,7 +118,7 @@ fn of_two_uses_of_one_count_at_once_one_counts() {
     let request = synced.request(&synced.ask(&json!({ "terms": by("team:payments", "passkey") })));
     runtime().block_on(async {
         for _ in 0..3 {
-            let statement = give(&synced.app, &request, &alice, Answer::Approve, now()).await.unwrap().statement;
+            let statement = give(&synced.app, &request, &alice, Answer::Approve, None, now()).await.unwrap().statement;
             let value = Evidence { signed: Signed::Webauthn(authenticator.assert(&statement)), statement }.to_json();
             judge(&synced.app, &request, &alice, Answer::Approve, &value, now()).await.unwrap();
         }

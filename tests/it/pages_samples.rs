@@ -73,6 +73,7 @@ pub fn kept(told: &Value) -> Kept {
         reviews: Vec::new(),
         outcome: None,
         plan: gate::server::model::Plan::default(),
+        drawn: None,
     }
 }
 
@@ -87,6 +88,7 @@ pub fn review(name: &str, answer: Answer, slot: &str, comment: &str) -> KeptRevi
         comment: comment.to_owned(),
         slots: vec![slot.to_owned()],
         at: NOW - 20 * SECOND,
+        standing: None,
         evidence: None,
     }
 }

@@ -68,6 +68,7 @@ pub fn kept(id: impl Into<String>, asked: &ApprovalRequest, secret: u32, created
         reviews: Vec::new(),
         outcome: None,
         plan: Plan::default(),
+        drawn: None,
         submitted,
     }
 }
@@ -84,6 +85,7 @@ pub fn said(who: &Approver, answer: Answer, slots: &[&str], at: Wall) -> KeptRev
         comment: String::new(),
         slots: slots.iter().map(|slot| (*slot).to_owned()).collect(),
         at,
+        standing: None,
         evidence: None,
     }
 }

@@ -58,6 +58,7 @@ fn some_terms() -> impl Strategy<Value = Terms> {
                 valid: Duration::from_secs(valid),
                 channels: channels.into_iter().collect(),
                 break_glass: if glass { vec!["person:https://idp.example#1".to_owned()] } else { Vec::new() },
+                standing: None,
                 dev: false,
                 justification: Vec::new(),
                 escalate: escalate
@@ -163,6 +164,7 @@ fn receipt(made: &ApprovalRequest, reviews: &[KeptReview], now: Wall, valid_unti
         created: START,
         valid_until,
         reviews: reviews.iter().map(told).collect(),
+        drawn: None,
     };
     let expected = Expected {
         issuer: "https://gate.example",
@@ -186,6 +188,7 @@ fn told(review: &KeptReview) -> Reviewed {
         proved: review.proved,
         slots: review.slots.clone(),
         comment: review.comment.clone(),
+        standing: review.standing.clone(),
         evidence: review.evidence.clone(),
     }
 }

@@ -50,6 +50,7 @@ pub fn request(number: u8, now: Wall) -> Kept {
         reviews: Vec::new(),
         outcome: None,
         plan: gate::server::model::Plan::default(),
+        drawn: None,
     }
 }
 
@@ -65,6 +66,7 @@ pub fn review(who: &str, answer: Answer, at: Wall) -> KeptReview {
         comment: "looks \u{202e}right".into(),
         slots: vec!["team:sre".into()],
         at,
+        standing: None,
         evidence: Some(serde_json::json!({ "statement": "e30=", "webauthn": { "n": 1 } })),
     }
 }

@@ -212,6 +212,7 @@ impl Here {
             comment: comment.to_owned(),
             slots: vec![format!("person:https://idp#{who}"), "team:sre".to_owned()],
             at: now,
+            standing: None,
             evidence: None,
         };
         let done = self.runtime.block_on(self.app.store.review(&request.id, review, Box::new(judge))).unwrap();

@@ -28,6 +28,7 @@ fn claims(app: &App, request: &Kept) -> Claims {
         now,
         created: request.created,
         valid_until: now + 600_000_000_000,
+        drawn: None,
         reviews: vec![Reviewed {
             approver: Approver { issuer: "https://idp".into(), subject: "ada".into() },
             name: "Ada".into(),
@@ -38,6 +39,7 @@ fn claims(app: &App, request: &Kept) -> Claims {
             proved: now,
             slots: vec!["team:sre".into()],
             comment: String::new(),
+            standing: None,
             evidence: None,
         }],
     }

@@ -16,6 +16,7 @@ mod checkpoints;
 mod configuration;
 mod delegations;
 mod description;
+mod grants;
 mod operators;
 mod person;
 mod problem;
@@ -89,6 +90,8 @@ fn described(app: &Arc<App>) -> (axum::Router<Arc<App>>, utoipa::openapi::OpenAp
         .routes(routes!(break_glass::use_it))
         .routes(routes!(break_glass::owed))
         .routes(routes!(break_glass::review))
+        .routes(routes!(grants::list))
+        .routes(routes!(grants::end))
         .routes(routes!(configuration::read))
         .routes(routes!(configuration::confirm))
         .routes(routes!(operators::hosts))

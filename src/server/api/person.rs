@@ -52,6 +52,7 @@ impl Person {
             comment,
             slots: self.slots,
             at,
+            standing: None,
             evidence: None,
         }
     }

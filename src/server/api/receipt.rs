@@ -21,6 +21,7 @@ pub(super) fn receipt(app: &App, request: &Kept, now: Wall) -> Option<String> {
         proved: said.proved,
         slots: said.slots.clone(),
         comment: said.comment.clone(),
+        standing: said.standing.clone(),
         evidence: said.evidence.clone(),
     });
     let claims = Claims {
@@ -37,6 +38,7 @@ pub(super) fn receipt(app: &App, request: &Kept, now: Wall) -> Option<String> {
         created: request.created,
         valid_until: request.valid_until.unwrap_or(request.expires),
         reviews: reviews.collect(),
+        drawn: request.drawn.as_ref().map(|drawing| drawing.drawn.clone()),
     };
     Some(claims.sign(&app.key.vkey, &app.key.secret))
 }

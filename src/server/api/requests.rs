@@ -137,6 +137,7 @@ pub(super) async fn create(
         consumed: None,
         reviews: Vec::new(),
         outcome: None,
+        drawn: None,
         plan,
         submitted,
     };

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::caller::{Caller, Person};
+use super::grants::StandingAsk;
 use super::person::{LONGEST_COMMENT, WRONG_NUMBERS, already, keep};
 use super::problem::Problem;
 use super::requests::{body, own};
@@ -39,6 +40,9 @@ pub(super) struct Say {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     evidence: Option<Value>,
+    /// What the approval lets run beyond the one request; where there is evidence, what that says, too.
+    #[serde(default)]
+    standing: Option<StandingAsk>,
 }
 
 /// Approves or rejects.
@@ -78,6 +82,12 @@ pub(super) async fn review(
         Some(evidence) => Some(approvers::judge(&app, &request, &person.approver, answer, evidence, now).await?),
         None => None,
     };
+    let standing = match (&say.standing, shown.as_ref().map(|shown| &shown.standing)) {
+        (None, None | Some(None)) => None,
+        (Some(asked), None) => Some(asked.within(&request, answer, now)?),
+        (Some(asked), Some(Some((signed, at)))) if asked.is(signed, *at) => Some(signed.clone()),
+        _ => return Err(Problem::validation("`standing` is not what was signed")),
+    };
     // A key that shows that somebody was there proves it now; any other adds nothing to the sign-on.
     let (assurance, proved) = match &shown {
         Some(shown) if shown.assurance > assurance => (shown.assurance, now),
@@ -89,6 +99,7 @@ pub(super) async fn review(
         proved,
         channel: shown.as_ref().map_or(Channel::Server, |shown| shown.channel),
         slots,
+        standing,
         evidence: shown.map(|shown| shown.evidence),
         ..person.says(answer, say.comment, now)
     };

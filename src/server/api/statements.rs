@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::grants::StandingAsk;
 use super::person::already;
 use super::problem::Problem;
 use super::requests::{body, own};
@@ -25,6 +26,9 @@ use crate::server::model::State as Stands;
 pub(super) struct Intent {
     /// `approve` or `reject`.
     answer: String,
+    /// What the approval lets run beyond the one request.
+    #[serde(default)]
+    standing: Option<StandingAsk>,
 }
 
 /// What to sign, by an SSH key over the bytes or by a passkey over the challenge.
@@ -55,12 +59,14 @@ pub(super) async fn statement(
 ) -> Result<Json<ToSign>, Problem> {
     let person = caller.decider()?;
     let request = own(&app, &caller, &id).await?;
-    let answer = Answer::parse(&body(given)?.answer).ok_or_else(|| Problem::validation("`answer` is `approve` or `reject`"))?;
+    let intent = body(given)?;
+    let answer = Answer::parse(&intent.answer).ok_or_else(|| Problem::validation("`answer` is `approve` or `reject`"))?;
     let now = app.now()?;
+    let standing = intent.standing.map(|asked| asked.within(&request, answer, now)).transpose()?;
     if request.at(now) != Stands::Pending {
         return Err(already(&app, &request, now));
     }
-    let given = approvers::give(&app, &request, &person.approver, answer, now).await?;
+    let given = approvers::give(&app, &request, &person.approver, answer, standing, now).await?;
     Ok(Json(ToSign {
         challenge: URL_SAFE_NO_PAD.encode(sha256(&given.statement)),
         statement: STANDARD.encode(&given.statement),

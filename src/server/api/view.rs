@@ -5,11 +5,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::checkpoints::Countersigned;
-use crate::approval::{Approver, Submitted, behind};
+use crate::approval::{Approver, Standing, Submitted, behind};
 use crate::policy::Escalation;
 use crate::server::app::App;
 use crate::server::asking::asked_at;
-use crate::server::model::{Kept, Wall};
+use crate::server::model::{Drawing, Kept, Wall};
 use crate::server::rules::later;
 
 /// A person as an issuer knows them.
@@ -52,6 +52,9 @@ pub(super) struct ReviewView {
     pub at: String,
     /// The slots that they could fill.
     pub slots: Vec<String>,
+    /// What they let run beyond the one request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingView>,
     /// In whose place.
     #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
     pub acting_for: Option<PersonView>,
@@ -69,6 +72,41 @@ pub(super) struct StepView {
 impl StepView {
     fn of(step: &Escalation, created: Wall) -> Self {
         Self { at: time(later(created, step.after)), approvers: step.approvers.clone() }
+    }
+}
+
+/// What an approval lets run beyond the one request.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct StandingView {
+    /// How often in all, the request itself included.
+    pub uses: u32,
+    /// Until when.
+    pub until: String,
+    /// Which words may be others, as places in the argv.
+    pub open: Vec<usize>,
+}
+
+/// A use of a standing grant.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct UseView {
+    /// The request whose approvals stand for this one.
+    pub request: String,
+    /// Which use it is.
+    #[serde(rename = "use")]
+    pub nth: u32,
+    /// Of how many.
+    pub uses: u32,
+}
+
+impl StandingView {
+    pub(super) fn of(standing: &Standing) -> Self {
+        Self { uses: standing.uses(), until: time(standing.until()), open: standing.open().to_vec() }
+    }
+}
+
+impl UseView {
+    fn of(drawing: &Drawing) -> Self {
+        Self { request: drawing.request.clone(), nth: drawing.drawn.nth, uses: drawing.uses }
     }
 }
 
@@ -113,6 +151,9 @@ pub(super) struct RequestView {
     /// The last of those requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
+    /// The standing grant that it is a use of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<UseView>,
     /// The page.
     pub url: String,
     /// What people said so far.
@@ -152,6 +193,7 @@ impl RequestView {
             comment: said.comment.clone(),
             at: time(said.at),
             slots: said.slots.clone(),
+            standing: said.standing.as_ref().map(StandingView::of),
             acting_for: behind(&said.approver, &said.slots).and_then(|people| people.get(1).map(PersonView::of)),
         });
         Self {
@@ -176,6 +218,7 @@ impl RequestView {
             threshold: terms.threshold,
             asked_before: request.plan.asked_before,
             before: request.plan.before.clone(),
+            standing: request.drawn.as_ref().map(UseView::of),
             url: app.page(&request.id),
             reviews: reviews.collect(),
             receipt: None,

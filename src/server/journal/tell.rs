@@ -48,6 +48,8 @@ fn of_request(event: &Event, happened: Happened<'_>, request: &Kept) -> Vec<Draf
     match event.kind.as_str() {
         "request.created" => vec![served::created(happened, asked)],
         "request.reviewed" => review().into_iter().collect(),
+        // Nobody answered now: the answers are of the request whose approvals stand for this one.
+        "request.approved" if event.data.get("grant").is_some() => vec![decided("approved")],
         "request.approved" => review().into_iter().chain([decided("approved")]).collect(),
         "request.rejected" => review().into_iter().chain([decided("rejected")]).collect(),
         "request.expired" if !was_approved => vec![decided("expired")],
@@ -72,6 +74,7 @@ fn answered(review: &KeptReview) -> Answered<'_> {
         at: review.at,
         slots: &review.slots,
         comment: &review.comment,
+        standing: review.standing.as_ref(),
         evidence: review.evidence.as_ref(),
     }
 }

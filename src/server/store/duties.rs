@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::sqlite::{add_event, changed};
-use super::{BREAK_GLASS, Item, Limits, STOP, rows};
+use super::{BREAK_GLASS, GRANT, Item, Limits, STOP, rows};
 use crate::server::model::{Kept, KeptReview, State, Wall};
 use crate::server::rules::later;
 
@@ -48,6 +48,7 @@ pub(super) fn stop(transaction: &Transaction<'_>, stop: &Item, review: &KeptRevi
         return Ok(None);
     }
     rows::put(transaction, stop, true)?;
+    let ended = transaction.execute("DELETE FROM item WHERE kind=?1", [GRANT])?;
     let mut stopped = Vec::new();
     for mut request in rows::waiting(transaction)? {
         request.state = State::Rejected;
@@ -57,7 +58,7 @@ pub(super) fn stop(transaction: &Transaction<'_>, stop: &Item, review: &KeptRevi
         stopped.push(request.id);
     }
     let by = rows::person_value(&review.approver);
-    let data = serde_json::json!({ "by": by, "reason": review.comment, "rejected": stopped.len() });
+    let data = serde_json::json!({ "by": by, "reason": review.comment, "rejected": stopped.len(), "grants_ended": ended });
     add_event(transaction, review.at, "stop.begun", None, &data)?;
     Ok(Some(stopped))
 }

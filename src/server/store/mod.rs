@@ -14,7 +14,9 @@ mod memo;
 mod rows;
 mod schema;
 mod sqlite;
+mod standing;
 pub use sqlite::Sqlite;
+pub use standing::Granted;
 
 /// Why the store cannot answer.
 #[derive(Debug)]
@@ -59,6 +61,9 @@ pub const STOP: &str = "stop";
 
 /// Items of approvals by break-glass whose review is owed; their key is the request's id.
 pub const BREAK_GLASS: &str = "break_glass";
+
+/// Items of standing grants; their key is the id of the request that was approved so.
+pub const GRANT: &str = "grant";
 
 /// What came of changing a request.
 #[derive(Clone, Debug)]

@@ -7,10 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 use serde_json::{Value, json};
 
 use super::{Filter, Item, memo};
-use crate::approval::{Answer, Approver};
+use crate::approval::{Answer, Approver, Drawn, Standing};
 use crate::policy::{Assurance, Channel};
 use crate::request::Job;
-use crate::server::model::{Due, Event, Kept, KeptReview, Plan, Requester, State, Telling, Wall};
+use crate::server::model::{Drawing, Due, Event, Kept, KeptReview, Plan, Requester, State, Telling, Wall};
 
 pub(super) const BY_ID: &str = "SELECT id,key,way,requester,state,created,text,doc FROM request WHERE id=?1";
 
@@ -183,6 +183,10 @@ pub(super) fn kept(row: &Row<'_>) -> Result<Kept, rusqlite::Error> {
             reviews: doc.get("reviews")?.as_array()?.iter().map(review).collect::<Option<_>>()?,
             outcome: doc.get("outcome").cloned(),
             plan: plan(doc.get("plan"))?,
+            drawn: match doc.get("drawn") {
+                None => None,
+                Some(drawn) => Some(drawing(drawn)?),
+            },
             submitted,
         })
     };
@@ -206,6 +210,7 @@ fn doc(request: &Kept) -> Value {
         ("consumed", request.consumed.map(Value::from)),
         ("outcome", request.outcome.clone()),
         ("person", request.requester.person.as_ref().map(person_value)),
+        ("drawn", request.drawn.as_ref().map(drawing_value)),
         ("job", request.requester.job.as_ref().map(|job| json!({ "name": job.name(), "url": job.url() }))),
     ];
     for (name, value) in optional {
@@ -214,6 +219,18 @@ fn doc(request: &Kept) -> Value {
         }
     }
     doc
+}
+
+fn drawing_value(drawing: &Drawing) -> Value {
+    let Drawn { text, created, nth } = &drawing.drawn;
+    json!({ "request": drawing.request, "uses": drawing.uses, "text": text, "created": created, "nth": nth })
+}
+
+fn drawing(value: &Value) -> Option<Drawing> {
+    let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
+    let number = |name: &str| value.get(name)?.as_u64()?.try_into().ok();
+    let drawn = Drawn { text: text("text")?, created: value.get("created")?.as_i64()?, nth: number("nth")? };
+    Some(Drawing { request: text("request")?, uses: number("uses")?, drawn })
 }
 
 fn plan_value(plan: &Plan) -> Value {
@@ -260,6 +277,9 @@ pub(super) fn review_value(review: &KeptReview) -> Value {
         "slots": review.slots,
         "at": review.at,
     });
+    if let Some(standing) = &review.standing {
+        value["standing"] = standing.value();
+    }
     if let Some(evidence) = &review.evidence {
         value["evidence"] = evidence.clone();
     }
@@ -278,6 +298,10 @@ fn review(value: &Value) -> Option<KeptReview> {
         comment: text("comment")?,
         slots: value.get("slots")?.as_array()?.iter().map(|slot| Some(slot.as_str()?.to_owned())).collect::<Option<_>>()?,
         at: value.get("at")?.as_i64()?,
+        standing: match value.get("standing") {
+            None => None,
+            Some(standing) => Some(Standing::read(standing)?),
+        },
         evidence: value.get("evidence").cloned(),
     })
 }

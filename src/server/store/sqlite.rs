@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::group::{Job, connect, savepoint, write};
 use super::{
     Amend, Answer, Change, Changed, Created, Effect, Filter, Item, Judge, Limits, Reviewed, STOP, Store, Unavailable, duties, rows,
+    standing,
 };
 use crate::server::model::{Event, Kept, KeptReview, State, Wall};
 
@@ -125,7 +126,7 @@ pub(super) fn add_event(
     Ok(u64::try_from(transaction.last_insert_rowid()).unwrap_or_default())
 }
 
-fn one(connection: &Connection, id: &str) -> Result<Option<Kept>, rusqlite::Error> {
+pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Kept>, rusqlite::Error> {
     connection.prepare_cached(rows::BY_ID)?.query_row([id], rows::kept).optional()
 }
 
@@ -163,12 +164,19 @@ impl Store for Sqlite {
                 changed(transaction, &mut old, request.created, "request.cancelled", &serde_json::json!({ "replaced_by": request.id }))?;
             } else if rows::has_too_many(transaction, &request, limits.waiting)? {
                 return Ok(Created::TooMany);
-            } else if let Some(until) = duties::cooling(transaction, &mut request, limits)? {
+            }
+            let drawn = standing::draw(transaction, &mut request)?;
+            if drawn.is_none()
+                && let Some(until) = duties::cooling(transaction, &mut request, limits)?
+            {
                 return Ok(Created::Cooling(until));
             }
             rows::insert(transaction, &request)?;
             let data = serde_json::json!({ "digest": request.digest().to_string() });
             add_event(transaction, request.created, "request.created", Some(&request.id), &data)?;
+            if let Some(told) = drawn {
+                add_event(transaction, request.created, "request.approved", Some(&request.id), &told)?;
+            }
             Ok(Created::New(request))
         })
     }
@@ -219,6 +227,9 @@ impl Store for Sqlite {
                 duties::owed(transaction, &request, &review)?;
             }
             request.reviews.push(review);
+            if request.state == State::Approved {
+                standing::made(transaction, &request, at)?;
+            }
             changed(transaction, &mut request, at, kind, &data)?;
             Ok(Reviewed::Kept(request))
         })
