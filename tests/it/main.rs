@@ -92,6 +92,8 @@ mod shell_oracle;
 mod shell_soup;
 mod ship;
 mod sshsig;
+mod standing_people;
+mod standing_record;
 mod standing_runs;
 mod standing_store;
 mod store_conformance;
