@@ -11,8 +11,8 @@ mod vouched;
 mod wait;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -42,14 +42,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const CONSUMING: Duration = Duration::from_secs(30);
 
 /// Where people decide, and as whom this host asks there.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Server {
-    /// Its origin.
-    pub url: String,
-    /// The certificates that it is trusted by; else the system's.
-    pub ca: Option<PathBuf>,
-    /// As whom.
-    pub asker: Asker,
+    url: String,
+    ca: Option<PathBuf>,
+    asker: Asker,
+    /// Reading all the certificates of a system takes a while: not between a decision and its command.
+    client: OnceLock<Arc<Client>>,
 }
 
 /// What is asked there.
@@ -140,7 +139,7 @@ impl Waiting {
         let (tell, news) = std::sync::mpsc::channel();
         let (orders, given) = tokio::sync::mpsc::unbounded_channel();
         let (url, number) = (server.url.clone(), submission.number.clone());
-        let client = Client::new(server)?;
+        let client = server.client()?;
         let teller = follow::Teller::new(tell, Arc::clone(&bell));
         let thread = deaf_thread(move || match runtime() {
             Ok(runtime) => runtime.block_on(follow::work(&client, submission, teller, given, kept)),
@@ -180,6 +179,24 @@ impl Drop for Waiting {
 }
 
 impl Server {
+    /// The server at this origin, trusted by these certificates or else the system's, to be asked as this asker.
+    pub fn new(url: String, ca: Option<PathBuf>, asker: Asker) -> Self {
+        Self { url, ca, asker, client: OnceLock::new() }
+    }
+
+    /// Its origin.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn client(&self) -> Result<Arc<Client>, String> {
+        if let Some(client) = self.client.get() {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(Client::new(self)?);
+        Ok(Arc::clone(self.client.get_or_init(|| client)))
+    }
+
     /// How a request stands; none where the server cannot be asked now, or does not know it.
     pub fn look(&self, id: &str) -> Option<View> {
         let call = Call { method: Method::GET, target: target(id, ""), headers: Vec::new(), body: None, patience: PATIENCE };
@@ -249,7 +266,7 @@ fn runtime() -> Result<Runtime, String> {
 
 /// Does it here and now, with a runtime that is gone afterwards.
 fn block<T>(server: &Server, work: impl AsyncFnOnce(&Client) -> Result<T, Failed>) -> Result<T, Failed> {
-    let client = Client::new(server).map_err(Failed::Here)?;
+    let client = server.client().map_err(Failed::Here)?;
     runtime().map_err(Failed::Here)?.block_on(work(&client))
 }
 

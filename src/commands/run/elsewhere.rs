@@ -40,7 +40,7 @@ pub(super) enum Reach {
     /// There is one, and it cannot meet these terms: why.
     Distrusted(&'static str),
     /// There.
-    There(Elsewhere),
+    There(Box<Elsewhere>),
 }
 
 /// What waits there, and what is kept of it here.
@@ -81,7 +81,7 @@ pub(super) fn reach(around: &Surroundings, place: &Place, asked: &Asked) -> Resu
         Error::config(format!("the `key` below `[server]` of the {layer} layer is not a key")).hint("`gate serve` prints it when it starts")
     })?;
     let server = connection(around, place, named)?;
-    Ok(Reach::There(Elsewhere { place: place.clone(), root, keys, server }))
+    Ok(Reach::There(Box::new(Elsewhere { place: place.clone(), root, keys, server })))
 }
 
 /// The same server once more, after the command ended.
@@ -91,7 +91,7 @@ pub(super) fn again(around: &Surroundings, place: &Place) -> Result<Option<Serve
 
 fn connection(around: &Surroundings, place: &Place, named: &policy::Server) -> Result<Server, Error> {
     let asker = asker(around, place, named)?;
-    Ok(Server { url: named.url.clone(), ca: named.ca.as_ref().map(PathBuf::from), asker })
+    Ok(Server::new(named.url.clone(), named.ca.as_ref().map(PathBuf::from), asker))
 }
 
 /// As whom this host asks.
@@ -168,7 +168,7 @@ impl Elsewhere {
         let shown = previewed(fresh.clone())?;
         let fresh = if Submitted::parse(shown.text()).is_ok() { shown } else { fresh };
         let kept = Kept {
-            url: self.server.url.clone(),
+            url: self.server.url().to_owned(),
             id: None,
             client_nonce: hex(&random::<32>()?),
             number: number()?,
@@ -188,7 +188,7 @@ impl Elsewhere {
             client_nonce: kept.nonce().unwrap_or_default(),
             number: kept.number.clone(),
             id: kept.id.clone(),
-            log: Arc::new(Vouching::new(self.place.clone(), &self.server.url)),
+            log: Arc::new(Vouching::new(self.place.clone(), self.server.url())),
         }
     }
 
@@ -200,7 +200,7 @@ impl Elsewhere {
         text: &Submitted,
         used: impl FnOnce(Digest) -> Result<bool, Error>,
     ) -> Result<Option<(ApprovalRequest, Option<View>)>, Error> {
-        if kept.url != self.server.url {
+        if kept.url != self.server.url() {
             return Ok(None);
         }
         let now = now()?;
@@ -256,7 +256,7 @@ impl Asking {
     /// Believes a receipt of the server's key about this very request, and says what the record is to tell of it.
     pub(super) fn believe(&self, jws: &str, view: &View, asked: &ApprovalRequest, now: Stamp) -> Result<(Receipt, Decider), String> {
         let expected = Expected {
-            issuer: &self.elsewhere.server.url,
+            issuer: self.elsewhere.server.url(),
             audience: &asked.request().context().host,
             request: &view.id,
             digest: asked.digest(),
@@ -268,7 +268,7 @@ impl Asking {
             match Receipt::verify(jws, &[key.public()], expected) {
                 Ok(receipt) => {
                     let decider = Decider {
-                        url: self.elsewhere.server.url.clone(),
+                        url: self.elsewhere.server.url().to_owned(),
                         key: key.short(),
                         layer: self.elsewhere.root.layer,
                         dev: self.elsewhere.root.dev || receipt.claims().dev,
@@ -279,7 +279,7 @@ impl Asking {
                 Err(not) => why = not.0,
             }
         }
-        Err(format!("the decision of the server {} cannot be believed: {why}", self.elsewhere.server.url))
+        Err(format!("the decision of the server {} cannot be believed: {why}", self.elsewhere.server.url()))
     }
 
     /// How far the server is trusted.
