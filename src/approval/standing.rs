@@ -121,6 +121,12 @@ impl Standing {
         Ok(())
     }
 
+    /// The first words of a text that may be left open, as places in its argv: as many as one standing grant may name.
+    pub fn openable(seen: &Submitted) -> Vec<usize> {
+        let argv = seen.value().get("argv").and_then(Value::as_array).into_iter().flatten().enumerate().skip(1);
+        argv.filter(|(_, word)| word.as_str().is_some_and(is_plain)).map(|(at, _)| at).take(MOST_OPEN).collect()
+    }
+
     /// Whether all its open words are words of this text that may be left open.
     pub fn fits(&self, seen: &Submitted) -> bool {
         self.open.is_empty() || closed(seen.value().clone(), &self.open).is_some()

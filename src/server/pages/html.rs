@@ -147,12 +147,29 @@ pub struct People<'a> {
 
 impl Framed for People<'_> {}
 
-/// Approvals that cover more than one request: there are none.
+/// A standing grant in the list of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GrantRow {
+    /// The request that was approved so.
+    pub row: Row,
+    /// The words of its command, and whether each may be another.
+    pub words: Vec<(String, bool)>,
+    /// How many uses are left.
+    pub left: u32,
+    /// Of how many.
+    pub uses: u32,
+    /// Until when, in milliseconds since 1970, and how long that is.
+    pub until: (i64, String),
+}
+
+/// Approvals that cover more than one request.
 #[derive(Template)]
 #[template(path = "serve/grants.html")]
 pub struct Grants<'a> {
     /// The frame.
     pub page: Page<'a>,
+    /// Those that have not ended, the oldest first.
+    pub rows: Vec<GrantRow>,
 }
 
 impl Framed for Grants<'_> {}
