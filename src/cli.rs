@@ -70,6 +70,8 @@ pub enum Sub {
     Approve(review::ApproveArgs),
     /// Reject a request.
     Reject(review::RejectArgs),
+    /// List approvals that are good for more runs than one, or end one.
+    Grants(review::GrantsArgs),
     /// Run the approval server, where other people decide.
     Serve(serve::ServeArgs),
     /// Check this installation: layers, files, a probe that must be denied, the log.

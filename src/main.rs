@@ -63,6 +63,7 @@ fn subcommand(sub: Sub) -> Result<u8, Error> {
         Sub::Show(args) => commands::review::show(&args),
         Sub::Approve(args) => commands::review::approve(&args),
         Sub::Reject(args) => commands::review::reject(&args),
+        Sub::Grants(args) => commands::review::grants(&args),
         Sub::Serve(args) => commands::serve::run(&args),
         Sub::Doctor(args) => commands::doctor::run(&args),
         Sub::Demo(args) => commands::demo::run(&args),

@@ -152,6 +152,11 @@ impl Wanted {
         Standing::new(self.uses, at.checked_add(i64::from(self.seconds) * 1_000_000_000)?, self.open.clone())
     }
 
+    /// As the API takes it.
+    pub fn value(&self) -> Value {
+        json!({ "uses": self.uses, "seconds": self.seconds, "open": self.open })
+    }
+
     /// Whether a standing grant of an answer of that moment says just this.
     pub fn is(&self, standing: &Standing, at: i64) -> bool {
         self.from(at).as_ref() == Some(standing)

@@ -100,6 +100,10 @@ pub(super) fn told(said: &Said, digest: Digest) -> Vec<(String, String)> {
         add("compared", format!("{} right before it runs, sha256 {}", text::quote(path), text::visible(sha256)));
     }
     add("approved for", format!("one run, within {}", text::duration(said.terms.valid)));
+    if let Some(most) = said.terms.standing {
+        let words = if most.patterns { ", words of it open" } else { "" };
+        add("or else for", format!("{} runs at most, within {} at most{words}", most.uses, text::duration(most.longest)));
+    }
     let asked: Vec<String> = said.terms.approvers.iter().map(|slot| text::visible(slot)).collect();
     if !asked.is_empty() {
         add("decided by", format!("{}, {} of each", asked.join(" and "), said.terms.threshold));

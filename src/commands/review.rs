@@ -1,6 +1,7 @@
 //! `gate pending`, `show`, `approve` and `reject`: deciding on what others ask, from a terminal.
 
 mod sign;
+mod standing;
 mod watch;
 
 use std::io::{IsTerminal, Write};
@@ -9,10 +10,12 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
+use self::standing::More;
+pub use self::standing::{GrantsArgs, grants};
 use super::login::kept::KeptLogin;
 use super::login::{At, failed, nobody, place};
 use super::surroundings::{Surroundings, now};
-use crate::approval::Answer;
+use crate::approval::{Answer, WantedStanding};
 use crate::audit::ascii_json;
 use crate::channel::approver::{self, Decided, Failed, How, Saying, Server, Told};
 use crate::error::{Error, note};
@@ -66,8 +69,19 @@ pub struct ApproveArgs {
     /// Sign with this key of your ssh-agent: its public key file, or its fingerprint
     #[arg(long, value_name = "FILE|SHA256:…")]
     ssh_key: Option<String>,
+    #[command(flatten)]
+    more: More,
     /// Print the server's JSON object
     #[arg(long)]
+    json: bool,
+}
+
+/// How a request is approved.
+#[derive(Default)]
+struct Approval<'a> {
+    comment: &'a str,
+    number: Option<&'a str>,
+    standing: Option<&'a WantedStanding>,
     json: bool,
 }
 
@@ -129,7 +143,9 @@ pub fn approve(args: &ApproveArgs) -> Result<u8, Error> {
     let reviewer = Reviewer::new(&args.at)?;
     let told = reviewer.find(&args.id)?;
     let key = args.ssh_key.as_deref().map(sign::Key::find).transpose()?;
-    reviewer.approve(&told, key.as_ref(), &args.comment, args.number.as_deref(), args.json)
+    let standing = args.more.wanted(&told)?;
+    let how = Approval { comment: &args.comment, number: args.number.as_deref(), standing: standing.as_ref(), json: args.json };
+    reviewer.approve(&told, key.as_ref(), &how)
 }
 
 /// Rejects one request.
@@ -137,7 +153,7 @@ pub fn reject(args: &RejectArgs) -> Result<u8, Error> {
     let reviewer = Reviewer::new(&args.at)?;
     let told = reviewer.find(&args.id)?;
     reviewer.may_decide(&told)?;
-    reviewer.say(&told, &Saying { answer: Answer::Reject, comment: &args.comment, number: None, evidence: None }, args.json)
+    reviewer.say(&told, &Saying { answer: Answer::Reject, comment: &args.comment, number: None, standing: None, evidence: None }, args.json)
 }
 
 impl Reviewer {
@@ -167,23 +183,13 @@ impl Reviewer {
 
     /// The request with this id, or the one that waits and whose id begins or ends so.
     fn find(&self, typed: &str) -> Result<Told, Error> {
-        let shown = text::escape(typed.as_bytes());
-        let usage = |what: &str| Error::new(exit_codes::USAGE, format!("`{shown}` {what}")).hint("`gate pending` lists what waits for you");
-        let typed = typed.strip_prefix("req_").unwrap_or(typed).to_ascii_uppercase();
-        if typed.len() < SHORTEST || typed.len() > 60 || !typed.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(usage("is no id of a request, or too little of one"));
-        }
-        if typed.len() == 26 {
-            return self.server.request(&format!("req_{typed}")).map_err(|why| self.failed(why));
+        let id = part(typed)?;
+        if id.len() == 26 {
+            return self.server.request(&format!("req_{id}")).map_err(|why| self.failed(why));
         }
         let waiting = self.server.waiting(None, 0).map_err(|why| self.failed(why))?.map(|waiting| waiting.requests).unwrap_or_default();
-        let fits = |told: &Told| told.id().strip_prefix("req_").is_some_and(|id| id.starts_with(&typed) || id.ends_with(&typed));
-        let mut found = waiting.into_iter().filter(fits);
-        match (found.next(), found.next()) {
-            (Some(one), None) => Ok(one),
-            (Some(_), Some(_)) => Err(usage("fits several requests that wait")),
-            (None, _) => Err(usage("fits nothing that waits")),
-        }
+        let id = one_of(typed, waiting.iter().map(Told::id), "waits")?;
+        waiting.into_iter().find(|told| told.id() == id).ok_or_else(|| unknown(typed, "fits nothing that waits"))
     }
 
     /// One request of the list, on two lines.
@@ -243,10 +249,11 @@ impl Reviewer {
     }
 
     /// Asks at the terminal, and approves what was read there.
-    fn approve(&self, told: &Told, key: Option<&sign::Key>, comment: &str, number: Option<&str>, json: bool) -> Result<u8, Error> {
+    fn approve(&self, told: &Told, key: Option<&sign::Key>, by: &Approval<'_>) -> Result<u8, Error> {
         self.may_approve(told, key)?;
-        let asks = told.submitted().said().terms.assurance == Assurance::FreshMfa && number.is_none();
-        let how = How { colour: self.colour(), tty: self.around.context.who.tty.as_deref(), number: asks };
+        let asks = told.submitted().said().terms.assurance == Assurance::FreshMfa && by.number.is_none();
+        let beyond = by.standing.map(|wanted| standing::beyond(told, wanted)).transpose()?;
+        let how = How { colour: self.colour(), tty: self.around.context.who.tty.as_deref(), number: asks, beyond: beyond.as_ref() };
         let nothing = || Error::new(exit_codes::UNDECIDED, "nothing was said; the request still waits");
         let typed = match approver::decide(told, &how).map_err(|error| Error::internal(format!("the terminal failed: {error}")))? {
             Decided::Approve(typed) => typed,
@@ -258,9 +265,9 @@ impl Reviewer {
                     .hint(format!("run the same at a terminal, or decide at {}", told.url())));
             }
         };
-        let evidence = key.map(|key| key.evidence(&self.server, told, &self.login)).transpose()?;
-        let number = typed.as_deref().or(number);
-        self.say(told, &Saying { answer: Answer::Approve, comment, number, evidence }, json)
+        let evidence = key.map(|key| key.evidence(&self.server, told, &self.login, by.standing)).transpose()?;
+        let number = typed.as_deref().or(by.number);
+        self.say(told, &Saying { answer: Answer::Approve, comment: by.comment, number, standing: by.standing, evidence }, by.json)
     }
 
     /// Says it to the server, and how the request stands then.
@@ -276,6 +283,31 @@ impl Reviewer {
         };
         note(&said);
         Ok(0)
+    }
+}
+
+fn unknown(typed: &str, what: &str) -> Error {
+    Error::new(exit_codes::USAGE, format!("`{}` {what}", text::escape(typed.as_bytes())))
+        .hint("`gate pending` lists what waits for you, `gate grants` what stands")
+}
+
+/// The part of an id that somebody typed.
+fn part(typed: &str) -> Result<String, Error> {
+    let part = typed.strip_prefix("req_").unwrap_or(typed).to_ascii_uppercase();
+    if part.len() < SHORTEST || part.len() > 60 || !part.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(unknown(typed, "is no id of a request, or too little of one"));
+    }
+    Ok(part)
+}
+
+/// The one of these ids that begins or ends as somebody typed; `does` is what those do that are looked through.
+fn one_of<'a>(typed: &str, ids: impl Iterator<Item = &'a str>, does: &str) -> Result<String, Error> {
+    let part = part(typed)?;
+    let mut found = ids.filter(|id| id.strip_prefix("req_").is_some_and(|id| id.starts_with(&part) || id.ends_with(&part)));
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one.to_owned()),
+        (Some(_), Some(_)) => Err(unknown(typed, &format!("fits more than one that {does}"))),
+        (None, _) => Err(unknown(typed, &format!("fits nothing that {does}"))),
     }
 }
 

@@ -120,17 +120,7 @@ fn standing(source: &Source<'_>, raw: &RawStanding) -> Result<StandingLimits, Po
 /// `90s`, `5m`, `2h`, `1d`; never zero.
 pub(super) fn duration(source: &Source<'_>, text: &Spanned<String>) -> Result<Duration, PolicyError> {
     let bad = || source.error(text.span(), format!("`{}` is not a duration", text.get_ref())).hint("write it as `90s`, `5m`, `2h` or `1d`");
-    let (number, unit) = text.get_ref().split_at(text.get_ref().len().saturating_sub(1));
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86400,
-        _ => return Err(bad()),
-    };
-    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    let count: u64 = if digits { number.parse().map_err(|_| bad())? } else { return Err(bad()) };
-    let seconds = count.checked_mul(factor).filter(|seconds| (1..=366 * 86400).contains(seconds)).ok_or_else(bad)?;
+    let seconds = crate::text::span(text.get_ref()).filter(|seconds| (1..=366 * 86400).contains(seconds)).ok_or_else(bad)?;
     Ok(Duration::from_secs(seconds))
 }
 

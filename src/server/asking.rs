@@ -56,17 +56,7 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         let bad = || de::Error::custom("a duration is written as `90s`, `5m`, `2h` or `1d`, a year at most");
-        let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
-        let factor = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86400,
-            _ => return Err(bad()),
-        };
-        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        let count: u64 = digits.then(|| number.parse().ok()).flatten().ok_or_else(bad)?;
-        let seconds = count.checked_mul(factor).filter(|seconds| *seconds <= 366 * 86400).ok_or_else(bad)?;
+        let seconds = crate::text::span(&text).filter(|seconds| *seconds <= 366 * 86400).ok_or_else(bad)?;
         Ok(Self(Duration::from_secs(seconds)))
     }
 }

@@ -12,4 +12,4 @@ pub use hex::{hex, unhex};
 pub use layout::{Row, ellipsis, rows, width, word_rows, wrap};
 pub use lookalike::{right_to_left, suspicious};
 pub use quote::{command, quote};
-pub use time::{ago, duration};
+pub use time::{ago, duration, span};

@@ -31,3 +31,17 @@ pub fn ago(then: i64, now: i64) -> String {
 fn counted(count: i64, unit: &str) -> String {
     format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
 }
+
+/// A length of time as policies and configurations write it, `90s`, `5m`, `2h` or `1d`, in seconds: nothing else is one.
+pub fn span(written: &str) -> Option<u64> {
+    let (number, unit) = written.split_at_checked(written.len().checked_sub(1)?)?;
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| number.parse::<u64>().ok()?.checked_mul(factor))?
+}

@@ -9,7 +9,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use gate::approval::{Answer, Answers, ApprovalRequest, Approver, Basis, Refusal, Review, Stamp, Trust, verify};
-use gate::policy::{Asked, Assurance, Channel, Effect, Escalation, Justification, Layer, Reason, Risk, RunHow, StdinRule, Terms};
+use gate::policy::{
+    Asked, Assurance, Channel, Effect, Escalation, Justification, Layer, Reason, Risk, RunHow, StandingLimits, StdinRule, Terms,
+};
 use gate::request::{Argv, Asker, Context, Cwd, Environment, Fact, FactName, Program, Request, RequestId, Stdin};
 
 fn rule(id: &str) -> Reason {
@@ -133,6 +135,9 @@ const CHANGES: &[(&str, Change)] = &[
     ("a pattern that is named like a word", |parts| parts.asked.terms.justification = vec![Justification::Pattern("text".into())]),
     ("who is asked later", |parts| {
         parts.asked.terms.escalate = vec![Escalation { after: Duration::from_secs(1), approvers: vec!["x".into()] }];
+    }),
+    ("that it may be approved for more runs", |parts| {
+        parts.asked.terms.standing = Some(StandingLimits { longest: Duration::from_hours(1), uses: 2, patterns: false });
     }),
     ("who may break the glass", |parts| parts.asked.terms.break_glass = vec!["person:i#s".into()]),
     ("what stdin may be", |parts| parts.asked.how.stdin = StdinRule::Pin),

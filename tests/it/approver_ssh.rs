@@ -263,6 +263,11 @@ fn a_server_that_tells_one_thing_and_has_another_signed_gets_nothing() {
         made(named, digest, Answer::Approve, person("eve")),
         made("another", digest, Answer::Approve, person("bob")),
         b"git commit".to_vec(),
+        // Nobody asked for more runs than one.
+        Statement::parse(&made(named, digest, Answer::Approve, person("bob")))
+            .unwrap()
+            .letting(gate::approval::Standing::new(9, i64::MAX, Vec::new()).unwrap())
+            .bytes(),
     ];
     for lie in lies {
         let (url, heard) = liar(view(&gate::text::hex(&digest)), lie);

@@ -37,7 +37,7 @@ pub fn by_token(file: &ApproversFile, token: &Token) -> Signed {
     Signed::Sshsig(token.sign(1, APPROVERS_NAMESPACE, &pending(file)))
 }
 
-fn by_passkey(file: &ApproversFile, authenticator: &Authenticator) -> Signed {
+pub fn by_passkey(file: &ApproversFile, authenticator: &Authenticator) -> Signed {
     Signed::Webauthn(authenticator.assert(&pending(file)))
 }
 

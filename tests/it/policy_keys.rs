@@ -126,6 +126,10 @@ fn terms_say_what_it_takes() {
     assert_eq!(terms(step)["escalate"], json!([{ "after_s": 300, "approvers": ["team:oncall"] }]));
     let glass = "break_glass = [\"person:https://idp.example#u1\"]";
     assert_eq!(terms(glass)["break_glass"], json!(["person:https://idp.example#u1"]));
+    let standing = |keys: &str| terms(&format!("standing = {{ longest = \"8h\"{keys} }}"))["standing"].clone();
+    assert_eq!(standing(""), json!({ "longest_s": 28800, "uses": 10, "patterns": false }));
+    assert_eq!(standing(", uses = 2, patterns = true"), json!({ "longest_s": 28800, "uses": 2, "patterns": true }));
+    assert!(terms("threshold = 2").get("standing").is_none(), "an approval is for one run where nothing is said");
 }
 
 #[test]

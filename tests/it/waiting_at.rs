@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use gate::approval::{Answer, Approver, Claims};
+use gate::approval::{Answer, Approver, Claims, WantedStanding};
 use gate::key::{SigningKey, Vkey};
 use gate::policy::{Assurance, Channel};
 use gate::server::api;
@@ -201,6 +201,11 @@ impl Here {
 
     /// Somebody decides, as sure as another person is.
     pub fn decide(&self, request: &Kept, who: &str, answer: Answer, comment: &str) -> Reviewed {
+        self.decide_for(request, who, answer, comment, None)
+    }
+
+    /// The same, for more runs than one.
+    pub fn decide_for(&self, request: &Kept, who: &str, answer: Answer, comment: &str, wanted: Option<&WantedStanding>) -> Reviewed {
         let now = self.app.now().unwrap();
         let review = KeptReview {
             approver: Approver { issuer: "https://idp".to_owned(), subject: who.to_owned() },
@@ -212,7 +217,7 @@ impl Here {
             comment: comment.to_owned(),
             slots: vec![format!("person:https://idp#{who}"), "team:sre".to_owned()],
             at: now,
-            standing: None,
+            standing: wanted.map(|wanted| wanted.from(now).unwrap()),
             evidence: None,
         };
         let done = self.runtime.block_on(self.app.store.review(&request.id, review, Box::new(judge))).unwrap();
@@ -226,6 +231,11 @@ impl Here {
         let done = self.decide(request, "ada", Answer::Approve, "go ahead");
         assert!(matches!(done, Reviewed::Kept(_)), "{done:?}");
     }
+}
+
+/// So many runs within an hour, with these words open.
+pub fn runs_in_all(uses: u32, open: &[usize]) -> WantedStanding {
+    WantedStanding { uses, seconds: 3600, open: open.to_vec() }
 }
 
 /// Starts gate in the background.

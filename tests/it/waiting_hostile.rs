@@ -13,7 +13,7 @@ use crate::waiting_at::{Here, honest, started, stranger};
 use crate::world::{Ran, World};
 
 /// The claims of an honest receipt of a request that somebody approved.
-fn claims(app: &App, request: &Kept) -> Claims {
+pub fn claims(app: &App, request: &Kept) -> Claims {
     let now = app.now().unwrap();
     Claims {
         issuer: app.settings.url.clone(),

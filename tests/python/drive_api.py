@@ -176,6 +176,31 @@ problem(ann.call("DELETE", of(view)), 403, "forbidden")
 assert bob.call("DELETE", of(view), expect=200).json["state"] == "cancelled"
 problem(bob.call("DELETE", of(view)), 409, "already-decided")
 
+# Approved for more runs than one, with a word left open: the next one like it needs nobody.
+standing = {"standing": {"longest_s": 3600, "uses": 3, "patterns": True}}
+view, first, _, _ = ask(bob, ["deploy", "one"], **standing)
+more = {"uses": 2, "seconds": 600, "open": [1]}
+say = {"review": "approve", "digest": view["digest"], "standing": more}
+problem(ann.call("POST", of(view, "/reviews"), say | {"standing": more | {"uses": 4}}), 403, "forbidden")
+problem(ann.call("POST", of(view, "/reviews"), say | {"standing": more | {"open": [0]}}), 422, "validation")
+to_sign = ann.call("POST", of(view, "/statement"), {"answer": "approve", "standing": more}, expect=200).json
+signed = json.loads(base64.b64decode(to_sign["statement"]))
+assert (signed["v"], signed["standing"]["uses"], signed["standing"]["open"]) == (3, 2, [1]), signed
+told = ann.call("POST", of(view, "/reviews"), say, expect=200).json
+assert told["reviews"][0]["standing"]["uses"] == 2, told
+[grant] = ann.call("GET", "/v1/grants", expect=200).json["grants"]
+assert (grant["uses"], grant["left"], grant["request"]["id"]) == (2, 1, view["id"]), grant
+assert dan.call("GET", "/v1/grants", expect=200).json == {"grants": []}
+used, _, nonce, _ = ask(bob, ["deploy", "two"], **standing)
+assert (used["state"], used["standing"]) == ("approved", {"request": view["id"], "use": 2, "uses": 2}), used
+receipt = bob.call("POST", of(used, "/consume"), {"client_nonce": nonce}, expect=200).json["receipt"]
+drawn = verify_receipt(receipt, key["vkey"])["drawn"]
+assert (drawn["nth"], json.loads(drawn["request"])) == (2, first), drawn
+assert ask(bob, ["deploy", "three"], **standing)[0]["state"] == "pending", "all uses are used"
+problem(dan.call("DELETE", f"/v1/grants/{view['id']}"), 404, "not-found")
+ann.call("DELETE", f"/v1/grants/{view['id']}", expect=204)
+problem(ann.call("DELETE", f"/v1/grants/{view['id']}"), 404, "not-found")
+
 # In another's place, until an end.
 until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).isoformat()
 make = {"to": dan.subject, "slots": ["team:sre"], "until": until, "reason": "away"}

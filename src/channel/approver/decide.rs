@@ -20,6 +20,17 @@ pub struct How<'a> {
     pub tty: Option<&'a Path>,
     /// Whether the terms want the number that the requester sees, and it was not given yet.
     pub number: bool,
+    /// What is approved beyond this one run.
+    pub beyond: Option<&'a Beyond>,
+}
+
+/// More than one run, as the approver is asked for it.
+#[derive(Clone, Debug)]
+pub struct Beyond {
+    /// How many in all.
+    pub uses: u32,
+    /// What may run, in words that are fit to be shown.
+    pub words: Vec<String>,
 }
 
 /// What somebody said at their terminal.
@@ -63,7 +74,7 @@ pub fn decide(told: &Told, how: &How<'_>) -> io::Result<Decided> {
         return Ok(Decided::NoTerminal("there is no terminal here"));
     };
     let mut asking = Asking { terminal, colour: how.colour, tty: how.tty, claim: None };
-    match asking.ask(told, how.number, now.wall) {
+    match asking.ask(told, how, now.wall) {
         Ok(decided) | Err(Ended::With(decided)) => Ok(decided),
         Err(Ended::Failed(error)) => Err(error),
     }
@@ -104,10 +115,13 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    fn ask(&mut self, told: &Told, number: bool, now: i64) -> Result<Decided, Ended> {
+    fn ask(&mut self, told: &Told, how: &How<'_>, now: i64) -> Result<Decided, Ended> {
         self.come_forward()?;
         let (columns, rows) = self.terminal.size();
-        let lines = lines(told, now, columns);
+        let mut lines = lines(told, now, columns);
+        for words in how.beyond.into_iter().flat_map(|beyond| &beyond.words) {
+            lines.extend(text::wrap(words, columns.max(20)).into_iter().map(|line| Line::of(Style::Alert, line)));
+        }
         let page = rows.saturating_sub(1).max(4);
         for (at, part) in lines.chunks(page).enumerate() {
             self.print(part)?;
@@ -118,7 +132,7 @@ impl Asking<'_> {
                 }
             }
         }
-        let number = if number {
+        let number = if how.number {
             let typed = self.question("The number that the requester sees: ")?;
             if typed.len() != 2 || !typed.bytes().all(|digit| digit.is_ascii_digit()) {
                 self.print(&[Line::of(Style::Plain, "that is no number of two digits; nothing was said")])?;
@@ -128,7 +142,8 @@ impl Asking<'_> {
         } else {
             None
         };
-        let word = format!("approve {}", told.subject(now).mark());
+        let times = how.beyond.map(|beyond| format!("{} times ", beyond.uses)).unwrap_or_default();
+        let word = format!("approve {times}{}", told.subject(now).mark());
         self.print(&[Line::of(Style::Plain, "Type ")
             .and(Style::Bold, word.as_str())
             .and(Style::Plain, " to approve it; anything else says nothing.")])?;

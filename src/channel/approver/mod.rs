@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-pub use decide::{Decided, How, comment, decide, lines};
+pub use decide::{Beyond, Decided, How, comment, decide, lines};
 pub use screen::{Screen, Wish};
-pub use told::{Spoken, Told, is_id};
+pub use told::{Granted, Spoken, Told, is_id};
 
-use crate::approval::Answer;
+use crate::approval::{Answer, WantedStanding};
 use crate::sys::http::{Http, Reply};
 use crate::text;
 
@@ -73,6 +73,8 @@ pub struct Saying<'a> {
     pub comment: &'a str,
     /// The number that the requester sees.
     pub number: Option<&'a str>,
+    /// What it lets run beyond the one request.
+    pub standing: Option<&'a WantedStanding>,
     /// What a key made of a statement.
     pub evidence: Option<Value>,
 }
@@ -119,9 +121,13 @@ impl Server {
     }
 
     /// The bytes to sign for an answer.
-    pub fn statement(&self, id: &str, answer: Answer) -> Result<Vec<u8>, Failed> {
+    pub fn statement(&self, id: &str, answer: Answer, standing: Option<&WantedStanding>) -> Result<Vec<u8>, Failed> {
         use base64::Engine as _;
-        let value = self.post(&format!("/v1/requests/{id}/statement"), &json!({ "answer": answer.word() }))?;
+        let mut body = json!({ "answer": answer.word() });
+        if let Some(standing) = standing {
+            body["standing"] = standing.value();
+        }
+        let value = self.post(&format!("/v1/requests/{id}/statement"), &body)?;
         let bytes =
             value.get("statement").and_then(Value::as_str).and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
         bytes.ok_or_else(strange)
@@ -134,10 +140,26 @@ impl Server {
         if let Some(number) = saying.number {
             body["number"] = number.into();
         }
+        if let Some(standing) = saying.standing {
+            body["standing"] = standing.value();
+        }
         if let Some(evidence) = &saying.evidence {
             body["evidence"] = evidence.clone();
         }
         Told::read(&self.post(&format!("/v1/requests/{}/reviews", told.id()), &body)?).map_err(Failed::Strange)
+    }
+
+    /// Standing grants that one may see, and the server's own answer for programs.
+    pub fn grants(&self) -> Result<(Vec<Granted>, Value), Failed> {
+        let value = object(&self.get("/v1/grants", None)?)?;
+        let all = value.get("grants").and_then(Value::as_array).ok_or_else(strange)?;
+        let all = all.iter().map(|one| Granted::read(one).map_err(Failed::Strange)).collect::<Result<_, _>>()?;
+        Ok((all, value))
+    }
+
+    /// Ends one.
+    pub fn end_grant(&self, id: &str) -> Result<(), Failed> {
+        self.delete(&format!("/v1/grants/{id}"))
     }
 
     /// Posts an object and reads one; any of the statuses given beside those that hold is read, too.
@@ -161,9 +183,13 @@ impl Server {
 
     /// Ends this login at the server.
     pub fn revoke(&self) -> Result<(), Failed> {
+        self.delete("/v1/login/token")
+    }
+
+    fn delete(&self, target: &str) -> Result<(), Failed> {
         let headers = self.headers(None);
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        sorted(self.http.delete(&format!("{}/v1/login/token", self.url), &headers, LONGEST).map_err(|why| unreachable(&why))?).map(drop)
+        sorted(self.http.delete(&format!("{}{target}", self.url), &headers, LONGEST).map_err(|why| unreachable(&why))?).map(drop)
     }
 
     fn post(&self, target: &str, body: &Value) -> Result<Value, Failed> {

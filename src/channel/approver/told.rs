@@ -19,6 +19,37 @@ pub struct Told {
     value: Value,
 }
 
+/// A standing grant as a server tells it.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The request that was approved so.
+    pub told: Told,
+    /// How often the command may run in all, and how often yet.
+    pub uses: (u64, u64),
+    /// Until when, in nanoseconds since 1970.
+    pub until: i64,
+    /// Which words may be others, as places in the argv.
+    pub open: Vec<u64>,
+}
+
+impl Granted {
+    /// Reads it; the error says what is not as it has to be.
+    pub(super) fn read(value: &Value) -> Result<Self, String> {
+        let told = Told::read(value.get("request").unwrap_or_default())?;
+        let read = || {
+            let number = |name: &str| value.get(name)?.as_u64();
+            let until = value.get("until")?.as_str()?.parse::<Timestamp>().ok()?;
+            Some(Self {
+                uses: (number("uses")?, number("left")?),
+                until: i64::try_from(until.as_nanosecond()).ok()?,
+                open: value.get("open")?.as_array()?.iter().map(Value::as_u64).collect::<Option<_>>()?,
+                told: told.clone(),
+            })
+        };
+        read().ok_or_else(|| "its answer is not that of a gate server".to_owned())
+    }
+}
+
 /// A review, in the server's words.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Spoken {

@@ -110,17 +110,7 @@ fn entries(at: &str, reader: Option<&Reader>, around: &Surroundings<'_>) -> Resu
 
 /// `--max-unanchored`: a number of entries, or a time such as `2h`.
 fn most(given: &str) -> Result<Most, Error> {
-    let age = || {
-        let (number, unit) = given.split_at_checked(given.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86_400,
-            _ => return None,
-        };
-        Some(Most::Age(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(seconds)?)))
-    };
+    let age = || text::span(given).map(|seconds| Most::Age(Duration::from_secs(seconds)));
     given.parse().map(Most::Entries).ok().or_else(age).ok_or_else(|| {
         let what = format!("`{}` is neither a number of entries nor a time", text::escape(given.as_bytes()));
         Error::new(USAGE, what).hint("write it as `100`, `90s`, `30m`, `2h` or `7d`")

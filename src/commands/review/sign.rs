@@ -6,11 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::approval::{Answer, Evidence, NAMESPACE, Signed, Sshsig, Statement};
+use crate::approval::{Answer, Evidence, NAMESPACE, Signed, Sshsig, Statement, WantedStanding};
 use crate::channel::approver::{Server, Told};
 use crate::commands::login::failed;
 use crate::commands::login::kept::KeptLogin;
 use crate::commands::ssh_agent;
+use crate::commands::surroundings::now;
 use crate::error::{Error, note};
 use crate::exit_codes;
 use crate::key::ssh::{PRESENT, SshKey};
@@ -18,6 +19,9 @@ use crate::text;
 
 /// A public key file is short.
 const LONGEST: u64 = 64 * 1024;
+
+/// How far the clocks of the server and of this machine may be apart, in nanoseconds.
+const CLOCKS: i64 = 300 * 1_000_000_000;
 
 /// A key that the agent holds.
 pub(super) struct Key(SshKey);
@@ -39,15 +43,28 @@ impl Key {
     }
 
     /// A statement of the server, once it is seen to say what was decided here and nothing else, with this key's signature.
-    pub(super) fn evidence(&self, server: &Server, told: &Told, login: &KeptLogin) -> Result<Value, Error> {
-        let bytes = server.statement(told.id(), Answer::Approve).map_err(|why| failed(&login.url, why))?;
+    pub(super) fn evidence(
+        &self,
+        server: &Server,
+        told: &Told,
+        login: &KeptLogin,
+        standing: Option<&WantedStanding>,
+    ) -> Result<Value, Error> {
+        let bytes = server.statement(told.id(), Answer::Approve, standing).map_err(|why| failed(&login.url, why))?;
         let submitted = told.submitted();
+        let latest = now()?.wall.saturating_add(CLOCKS);
+        let lets = |statement: &Statement| match (standing, statement.standing()) {
+            (None, None) => true,
+            (Some(wanted), Some(made)) => wanted.is(made, statement.at()) && statement.at() <= latest,
+            _ => false,
+        };
         let says = Statement::parse(&bytes).is_some_and(|statement| {
             statement.request() == submitted.said().request
                 && statement.digest() == submitted.digest().bytes()
                 && statement.answer() == Answer::Approve
                 && *statement.approver() == login.person
                 && statement.bound().is_some()
+                && lets(&statement)
         });
         if !says {
             return Err(Error::new(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ratatui::crossterm::event;
 
-use super::Reviewer;
+use super::{Approval, Reviewer};
 use crate::approval::Answer;
 use crate::channel::approver::{Failed, Saying, Screen, Server, Told, Wish, comment};
 use crate::commands::surroundings::now;
@@ -43,7 +43,7 @@ pub(super) fn watch(reviewer: &Reviewer) -> Result<u8, Error> {
         let done = match left.map_err(|why| reviewer.failed(why))? {
             Left::By(Wish::Quit) => return Ok(0),
             Left::Ended(signal) => return Err(Error::new(exit_codes::UNDECIDED, "nothing was said").by_signal(Some(signal))),
-            Left::By(Wish::Approve(id)) => reviewer.find(&id).and_then(|told| reviewer.approve(&told, None, "", None, false)),
+            Left::By(Wish::Approve(id)) => reviewer.find(&id).and_then(|told| reviewer.approve(&told, None, &Approval::default())),
             Left::By(Wish::Reject(id)) => reviewer.find(&id).and_then(|told| reject(reviewer, &told)),
         };
         if let Err(error) = done {
@@ -65,7 +65,7 @@ fn reject(reviewer: &Reviewer, told: &Told) -> Result<u8, Error> {
     let Some(why) = typed.map_err(|error| Error::internal(format!("the terminal failed: {error}")))? else {
         return Err(Error::new(exit_codes::UNDECIDED, "nothing was said; the request still waits"));
     };
-    reviewer.say(told, &Saying { answer: Answer::Reject, comment: &why, number: None, evidence: None }, false)
+    reviewer.say(told, &Saying { answer: Answer::Reject, comment: &why, number: None, standing: None, evidence: None }, false)
 }
 
 /// Asks the server again and again, in a thread of its own that ends with the process.

@@ -69,6 +69,8 @@ pub(super) fn draw(transaction: &Transaction<'_>, request: &mut Kept) -> Result<
         granted.left -= 1;
         rows::put(transaction, &granted.item(&item.key, &request.requester), true)?;
         let valid = later(now, request.submitted.said().terms.valid);
+        // It came, and was approved: two changes, with an event each.
+        request.version += 1;
         request.state = State::Approved;
         request.decided = Some(now);
         request.valid_until = Some(valid.min(granted.standing.until()));
