@@ -187,13 +187,13 @@ if (form) {
     for (const box of boxes) words[box.value].classList.toggle("any", more.open && box.checked);
     approve.setAttribute("aria-disabled", String(Boolean(lacks) || busy));
     approve.textContent = once.replace("Approve", `$&${times}`);
-    let what = "exactly this";
+    let what = "exactly this", like = "";
     if (wider?.open.length) {
       const line = words.map((word, at) => (wider.open.includes(at) ? "<any>" : plain(word))).join(" ");
-      what = `this and the like: ${line.slice(0, 400)}${line.length > 400 ? "…" : ""}`;
+      [what, like] = ["this and the like", ` The pattern: ${line.slice(0, 400)}${line.length > 400 ? "…" : ""}`];
     }
     why.className = "hint";
-    why.textContent = lacks || `You approve ${what},${times || " once"}${times && ` within ${$("#span").selectedOptions[0].text}`}: digest ${digest.slice(0, 5)}-${digest.slice(5, 10)}.`;
+    why.textContent = lacks || `You approve ${what},${times || " once"}${times && ` within ${$("#span").selectedOptions[0].text}`}: digest ${digest.slice(0, 5)}-${digest.slice(5, 10)}.${like}`;
   };
   const wrong = (message) => { why.textContent = message; why.className = "hint bad"; say(message); };
   form.oninput = ready;

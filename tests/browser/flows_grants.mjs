@@ -23,8 +23,8 @@ export default ({ base, id, other, pictures, is, has, tell, somebody, state }) =
       await alice.fill("#uses", "3");
       has("the very same", await alice.textContent("#why"), "You approve exactly this, 3 times within 4 h: digest");
       await alice.check("#more input[value='5']");
-      has("the pattern", await alice.textContent("#why"), "You approve this and the like: kubectl --context prod-eu-1 delete namespace <any> --wait=false");
-      has("how far", await alice.textContent("#why"), ", 3 times within 4 h: digest");
+      has("how far", await alice.textContent("#why"), "You approve this and the like, 3 times within 4 h: digest");
+      has("the pattern", await alice.textContent("#why"), "The pattern: kubectl --context prod-eu-1 delete namespace <any> --wait=false");
       is("the button", await alice.textContent("#approve"), "Approve 3 times");
       is("marked in the command", (await marked(alice)).join(), "payments");
       await alice.screenshot({ path: `${pictures}/flow-lasting-light.png`, fullPage: true });
@@ -52,9 +52,9 @@ export default ({ base, id, other, pictures, is, has, tell, somebody, state }) =
       is("another command waits", await alice.locator("#decide").count(), 1);
 
       const carol = await somebody("carol", `${base}/grants`);
-      has("it is not hers to see", await carol.textContent(".empty"), "There are none.");
+      is("it is not hers to see", await carol.locator(".members").count(), 0);
       await alice.goto(`${base}/grants`);
-      is("the pattern in the list", (await alice.textContent(".members code")).replace(/\s+/g, " ").trim(), "kubectl --context prod-eu-1 delete namespace any --wait=false");
+      is("the pattern in the list", (await alice.textContent(".members code")).replace(/\s+/g, " ").trim(), "kubectl --context prod-eu-1 delete namespace any --wait=false 'two words' hidden, 9 bytes");
       for (const part of ["ada@build-01", "given by Alice Archer", "1 of 3 uses left"]) has("the list", await alice.textContent(".members"), part);
       await alice.screenshot({ path: `${pictures}/flow-grants.png`, fullPage: true });
       await Promise.all([alice.waitForEvent("load"), alice.click(".members button")]);

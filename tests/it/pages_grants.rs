@@ -137,7 +137,7 @@ fn granted(site: &Site) -> Vec<Granted> {
 #[test]
 fn a_standing_grant_is_given_on_the_card_used_by_the_next_listed_and_ended() {
     let site = Site::new();
-    let terms = terms("team:payments", "second-person", true);
+    let terms = terms("team:sre", "second-person", true);
     let first = site.ask(&asked("payments", &terms));
     walk(&site.url, "lasting", &[&first], |line| {
         let (how, namespace) = line.split_once(' ')?;
