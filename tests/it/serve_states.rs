@@ -1,14 +1,14 @@
 //! A model of a request's states, walked at random against the real store: duplicates, any order, crashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use gate::approval::{Answer, Approver, sha256};
-use gate::policy::Terms;
-use gate::server::model::{Kept, State, Wall};
+use gate::approval::{Answer, Approver, Standing, sha256};
+use gate::policy::{StandingLimits, Terms};
+use gate::server::model::{Kept, KeptReview, State, Wall};
 use gate::server::rules::{cancelling, consuming, ending, judge};
 use gate::server::store::{Changed, Created, Filter, Reviewed, Sqlite, Store};
 use serde_json::json;
@@ -26,6 +26,7 @@ enum Step {
         of: prop::sample::Index,
         who: u32,
         reject: bool,
+        lasting: bool,
     },
     Consume {
         of: prop::sample::Index,
@@ -52,7 +53,8 @@ fn step() -> impl Strategy<Value = Step> {
     let of = any::<prop::sample::Index>;
     prop_oneof![
         3 => (0..3_u32, 0..2_u32).prop_map(|(command, run)| Step::Ask { command, run }),
-        8 => (of(), 0..5_u32, prop::bool::weighted(0.1)).prop_map(|(of, who, reject)| Step::Review { of, who, reject }),
+        8 => (of(), 0..5_u32, prop::bool::weighted(0.1), prop::bool::weighted(0.6))
+            .prop_map(|(of, who, reject, lasting)| Step::Review { of, who, reject, lasting: lasting && !reject }),
         4 => (of(), prop::bool::weighted(0.8)).prop_map(|(of, right)| Step::Consume { of, right }),
         1 => of().prop_map(|of| Step::Cancel { of }),
         1 => of().prop_map(|of| Step::Outcome { of }),
@@ -63,6 +65,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// How often a standing grant lets a command run.
+const USES: u32 = 3;
+
 /// Two people of one team, in 100 seconds, and the approval is good for 60.
 fn two_people() -> Terms {
     Terms {
@@ -70,6 +75,7 @@ fn two_people() -> Terms {
         threshold: 2,
         within: std::time::Duration::from_secs(100),
         valid: std::time::Duration::from_mins(1),
+        standing: Some(StandingLimits { longest: std::time::Duration::from_secs(90), uses: USES, patterns: false }),
         ..terms()
     }
 }
@@ -84,6 +90,7 @@ struct Walk {
     runs: BTreeMap<String, u32>,
     seen: BTreeMap<String, Kept>,
     consumptions: BTreeMap<String, u32>,
+    drawn: BTreeMap<String, BTreeSet<u32>>,
 }
 
 impl Walk {
@@ -101,6 +108,7 @@ impl Walk {
             runs: BTreeMap::new(),
             seen: BTreeMap::new(),
             consumptions: BTreeMap::new(),
+            drawn: BTreeMap::new(),
         }
     }
 
@@ -140,12 +148,15 @@ impl Walk {
                     self.runs.insert(id, *run);
                 }
             }
-            Step::Review { of, who, reject } => {
+            Step::Review { of, who, reject, lasting } => {
                 let Some(id) = self.at(*of) else { return };
                 // The fourth is the requester, and the fifth of no team.
                 let approver = person(if *who == 3 { "requester".to_owned() } else { who.to_string() });
                 let answer = if *reject { Answer::Reject } else { Answer::Approve };
-                let review = said(&approver, answer, if *who == 4 { &[] } else { &["team:a"] }, now);
+                let review = KeptReview {
+                    standing: lasting.then(|| Standing::new(USES, now + 80 * SECOND, Vec::new()).unwrap()),
+                    ..said(&approver, answer, if *who == 4 { &[] } else { &["team:a"] }, now)
+                };
                 let reviewed = self.runtime.block_on(self.store().review(&id, review, Box::new(judge))).unwrap();
                 assert!(*who < 3 || !matches!(reviewed, Reviewed::Kept(_)));
             }
@@ -179,6 +190,16 @@ impl Walk {
         assert_eq!(self.consumptions[&used.id], 1);
         let people: std::collections::BTreeSet<&Approver> = used.reviews.iter().map(|review| &review.approver).collect();
         assert!(people.len() >= 2 && !people.contains(&person("requester")));
+        if let Some(drawing) = &used.drawn {
+            // Each use of a standing grant is another one, and the request that people saw is the first.
+            let uses = self.drawn.entry(drawing.request.clone()).or_default();
+            assert!(uses.insert(drawing.drawn.nth) && (2..=USES).contains(&drawing.drawn.nth));
+            for review in &used.reviews {
+                assert_eq!(review.answer, Answer::Approve);
+                assert!(review.standing.as_ref().is_some_and(|standing| self.now < standing.until()) && review.slots == ["team:a"]);
+            }
+            return;
+        }
         for review in &used.reviews {
             assert_eq!(review.answer, Answer::Approve);
             assert!(review.slots == ["team:a"] && review.at < used.expires && self.now < review.at + 60 * SECOND);

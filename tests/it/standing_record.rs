@@ -11,6 +11,8 @@ use gate::key::{SigningKey, Vkey};
 use gate::policy::{Assurance, Channel, Layer, StandingLimits, Terms};
 use gate::record::{Draft, story};
 
+use proptest::prelude::*;
+
 use crate::approval::Parts;
 use crate::approvers::{bob, by_passkey, by_token, passkey, ssh};
 use crate::authenticator::{Attestation, Authenticator};
@@ -251,4 +253,40 @@ fn uses_of_a_standing_grant_are_verified_again_offline_each_once() {
     once[0].fields.get_mut("decision").unwrap().as_object_mut().unwrap().remove("standing");
     let ran = held(&known, &[once], START + 100 * SECOND);
     assert!(ran.code() == 1 && ran.out().contains("it was given to another request"), "{ran}");
+}
+
+/// Words of commands: plain ones, among them the name of the branch that a fact has, and others.
+fn word() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["a", "b", "web-1", "main", "--force", "-x", "c d", "$(id)", "", "@f", "é"])
+}
+
+fn is_plain(word: &str) -> bool {
+    ["a", "b", "web-1", "main"].contains(&word)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("GATE_TESTS_LONG").is_some() { 50_000 } else { 2_000 }))]
+
+    #[test]
+    fn a_pattern_covers_what_differs_by_plain_words_in_its_open_places_and_nothing_else(
+        seen in prop::collection::vec(word(), 1..4),
+        asked in prop::collection::vec(word(), 1..4),
+        open in prop::collection::btree_set(1..4_usize, 0..3),
+    ) {
+        let text = |words: &[&str]| {
+            let mut parts = parts();
+            parts.words(std::iter::once("deploy").chain(words.iter().copied()).map(str::to_owned).collect());
+            gate::approval::Submitted::parse(parts.made().text()).unwrap()
+        };
+        let standing = standing(3, &open.iter().copied().collect::<Vec<_>>());
+        let may_be = |at: usize| seen.get(at - 1).is_some_and(|word| is_plain(word));
+        // The fact of the branch stays as it was, also where an open word says the same by chance.
+        let named = |words: &[&str]| open.iter().copied().find(|at| words.get(at - 1) == Some(&"main"));
+        let like = seen.len() == asked.len()
+            && open.iter().all(|at| may_be(*at))
+            && seen.iter().zip(&asked).enumerate().all(|(at, (seen, asked))| seen == asked || open.contains(&(at + 1)) && is_plain(asked))
+            && named(&seen) == named(&asked);
+        prop_assert_eq!(standing.covers(&text(&seen), &text(&asked)), like);
+        prop_assert!(!standing.covers(&text(&seen), &text(&asked)) || standing.fits(&text(&seen)));
+    }
 }
