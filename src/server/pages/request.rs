@@ -45,7 +45,7 @@ pub(super) async fn page(State(app): State<Arc<App>>, here: Here, Path(id): Path
     let around = Around { earlier: earlier.as_ref(), recent: &recent, before: before.as_ref(), now: here.now };
     let glass = glass(&app, &here, &request).await?;
     let grant = told(&app, &request, here.now).await?;
-    let card = Card { glass, grant, ..card(&request, &around, may(&here, &request)) };
+    let card = Card { grant, glass, ..card(&request, &around, may(&here, &request)) };
     Ok(shown(&CardPage { page: Page::new("/r", Some(&here.viewer), here.now), card }))
 }
 

@@ -33,9 +33,7 @@ pub fn shown(argv: &[Word]) -> Vec<Shown> {
 
 /// All words of a command, those marked that approvals leave open.
 pub(super) fn marked(argv: &[Word], open: &[usize]) -> Vec<Shown> {
-    let mut words = shown(argv);
-    open.iter().for_each(|at| words.get_mut(*at).into_iter().for_each(|word| word.open = true));
-    words
+    shown(argv).into_iter().enumerate().map(|(at, word)| Shown { open: open.contains(&at), ..word }).collect()
 }
 
 /// The command on one line for a list; what is too long ends in `…`.
