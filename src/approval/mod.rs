@@ -38,7 +38,7 @@ pub use evidence::{Bound, Evidence, NAMESPACE, Seen, Signed, Statement};
 pub use grant::{Basis, Grant};
 pub use previewed::{PreviewEnd, Previewed};
 pub use proved::{Awaited, NotProved, Proved};
-pub use receipt::{Claims, Expected, LONGEST_RECEIPT, NotAReceipt, RECEIPT_AGE, Receipt, Reviewed};
+pub use receipt::{CLOCKS_NS, Claims, Expected, LONGEST_RECEIPT, NotAReceipt, RECEIPT_AGE, Receipt, Reviewed};
 pub use review::{Answer, Approver, Refusal, Review};
 pub use slots::{BREAK_GLASS, Filler, acting_for, behind, breaks_glass, filled, may_decide};
 pub use sshsig::{MAX_ARMOR, Sshsig};

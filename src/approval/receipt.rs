@@ -19,7 +19,10 @@ pub const LONGEST_RECEIPT: usize = 1024 * 1024;
 pub const RECEIPT_AGE: u64 = 60;
 
 /// How far the clocks of server and host may be apart where both are asked, in seconds.
-pub(super) const CLOCKS: u64 = 300;
+const CLOCKS: u64 = 300;
+
+/// The same in nanoseconds.
+pub const CLOCKS_NS: i64 = 300 * 1_000_000_000;
 
 /// What a server says of a request that is decided.
 #[derive(Clone, PartialEq, Debug)]

@@ -127,22 +127,31 @@ impl Standing {
         argv.filter(|(_, word)| word.as_str().is_some_and(is_plain)).map(|(at, _)| at).take(MOST_OPEN).collect()
     }
 
-    /// Whether all its open words are words of this text that may be left open.
-    pub fn fits(&self, seen: &Submitted) -> bool {
-        self.open.is_empty() || closed(seen.value().clone(), &self.open).is_some()
+    /// Why a request cannot be approved for more runs in this way, whatever its terms allow.
+    pub fn fits(&self, seen: &Submitted) -> Result<(), NotStanding> {
+        settled(seen.value())?;
+        match closed(seen.value().clone(), &self.open) {
+            Some(_) => Ok(()),
+            None => Err(NotStanding("a word that is to be left open is an option, a secret, or no plain name")),
+        }
     }
 
     /// Whether a request of the same requester is one of those that the approvers let run, as far as a server can tell.
     pub fn covers(&self, seen: &Submitted, asked: &Submitted) -> bool {
-        let (seen, asked) = (closed(seen.lasting(), &self.open), closed(asked.lasting(), &self.open));
-        seen.is_some() && seen == asked
+        self.same(seen.lasting(), asked.lasting())
     }
 
-    /// The same at the host, which knows the command itself, its secrets included.
+    /// The same at the host, which knows the command itself.
     pub(super) fn covers_here(&self, seen: &Submitted, asked: &ApprovalRequest) -> bool {
-        let Some((rebuilt, kept)) = asked.as_if(seen) else { return false };
-        let (rebuilt, kept) = (closed(rebuilt, &self.open), closed(kept, &self.open));
-        rebuilt.is_some() && rebuilt == kept
+        asked.as_if(seen).is_some_and(|(rebuilt, kept)| self.same(kept, rebuilt))
+    }
+
+    fn same(&self, seen: Value, asked: Value) -> bool {
+        if settled(&seen).is_err() {
+            return false;
+        }
+        let (Some((seen, words)), Some((asked, others))) = (closed(seen, &self.open), closed(asked, &self.open)) else { return false };
+        seen == asked && words.iter().zip(&others).all(|(word, other)| is_like(word, other))
     }
 }
 
@@ -180,43 +189,70 @@ impl Drawn {
 }
 
 impl Use {
-    /// What is used up with it: this use has no second one in a log.
-    pub fn token(&self) -> String {
+    /// The name of what is used up with it: this use has no second one in a log.
+    pub fn once(&self) -> String {
         format!("{}/{}", self.digest, self.nth)
     }
 }
 
-/// Whether a word may stand for another, or take its place: a plain operand, never an option, and no text that something reads as
-/// more than a name.
-fn is_plain(word: &str) -> bool {
-    let begins = word.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric() || b"_./".contains(&first));
-    begins && word.len() <= LONGEST_WORD && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._/:@%+,=-".contains(&byte))
+/// Whether all that a later run would do was there to be seen: what is piped in, an unread program and a secret may be others each time.
+fn settled(seen: &Value) -> Result<(), NotStanding> {
+    let unread = |value: Option<&Value>| value.and_then(Value::as_str) == Some("unseen");
+    let stdin = seen.get("stdin");
+    if unread(stdin) || unread(stdin.and_then(|file| file.get("sha256"))) {
+        return Err(NotStanding("what it reads from its standard input was not seen: it wants `</dev/null`, or a file"));
+    }
+    if seen.get("program_sha256").and_then(Value::as_str) == Some("unpinned") {
+        return Err(NotStanding("its program could not be read"));
+    }
+    if seen.get("argv").and_then(Value::as_array).is_none_or(|argv| argv.iter().any(|word| word.get("commitment").is_some())) {
+        return Err(NotStanding("a word of it is hidden"));
+    }
+    Ok(())
 }
 
-/// A request's text with its open words taken out, and with what rules made of just those words. None where an open word is none
-/// that may be.
+/// Whether a word may be left open, or take the place of one that is: a plain operand, never an option, and no text that something
+/// reads as more than a name.
+fn is_plain(word: &str) -> bool {
+    let begins = word.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric() || b"_./".contains(&first));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte) || SPECIAL.contains(&byte);
+    begins && word.len() <= LONGEST_WORD && word.bytes().all(plain) && !word.split(['/', '=', ':']).any(|part| part == "..")
+}
+
+/// What makes paths, addresses and assignments of names.
+const SPECIAL: &[u8] = b"/:=@%,";
+
+/// Whether a word is of no other class than the one that people saw: a name does not become a path, nor a path an absolute one.
+fn is_like(seen: &str, word: &str) -> bool {
+    let begins = |with: char| !word.starts_with(with) || seen.starts_with(with);
+    begins('.') && begins('/') && SPECIAL.iter().all(|byte| !word.as_bytes().contains(byte) || seen.as_bytes().contains(byte))
+}
+
+/// A request's text with its open words taken out, and with what rules made of just those words; and these words. None where an
+/// open word is none that may be.
 ///
 /// Everything else stays: a pattern opens words and never what the rules asked about, the place, the program or who asks.
-fn closed(mut text: Value, open: &[usize]) -> Option<Value> {
+fn closed(mut text: Value, open: &[usize]) -> Option<(Value, Vec<String>)> {
     let argv = text.get("argv")?.as_array()?;
     let words: Vec<(usize, String)> = open
         .iter()
         .map(|at| argv.get(*at)?.as_str().filter(|word| *at > 0 && is_plain(word)).map(|word| (*at, word.to_owned())))
         .collect::<Option<_>>()?;
     if words.is_empty() {
-        return Some(text);
+        return Some((text, Vec::new()));
     }
     for (at, _) in &words {
         *text.get_mut("argv")?.get_mut(*at)? = json!({ "any": at });
     }
     let named = |values: &mut Value| {
-        for value in values.get_mut("is").and_then(Value::as_array_mut).into_iter().flatten() {
+        for value in values.as_array_mut().into_iter().flatten() {
             if let Some((at, _)) = words.iter().find(|(_, word)| value.as_str() == Some(word.as_str())) {
                 *value = json!({ "any": at });
             }
         }
     };
-    text.get_mut("facts")?.as_object_mut()?.values_mut().for_each(named);
-    text.get_mut("target")?.as_array_mut()?.iter_mut().filter_map(|one| one.get_mut("fact")).for_each(named);
-    Some(text)
+    text.get_mut("facts")?.as_object_mut()?.values_mut().filter_map(|fact| fact.get_mut("is")).for_each(named);
+    text.get_mut("target")?.as_array_mut()?.iter_mut().filter_map(|one| one.get_mut("fact")?.get_mut("is")).for_each(named);
+    text.get_mut("rules")?.as_array_mut()?.iter_mut().filter_map(|rule| rule.get_mut("preview")).for_each(named);
+    Some((text, words.into_iter().map(|(_, word)| word).collect()))
 }

@@ -7,17 +7,13 @@ use super::digest::{Digest, Stamp};
 use super::evidence::Evidence;
 use super::grant::Grant;
 use super::proved::Awaited;
-use super::receipt::{CLOCKS as CLOCKS_S, Claims, Receipt, Reviewed};
+use super::receipt::{CLOCKS_NS, Claims, Receipt, Reviewed};
 use super::review::{Answer, Approver, Refusal, Review};
 use super::slots::{self, Filler};
 use super::standing::{Standing, Use};
 use super::submitted::Submitted;
 use crate::policy::{Asked, Assurance, Channel, Layer, Terms};
 use crate::request::Request;
-
-/// How far the clocks of server and host may be apart, in nanoseconds.
-#[expect(clippy::cast_possible_wrap, reason = "it is a few minutes")]
-const CLOCKS: i64 = CLOCKS_S as i64 * 1_000_000_000;
 
 /// What was answered, by the ways that can be told apart by their proof.
 #[derive(Clone, Copy, Debug, Default)]
@@ -197,6 +193,14 @@ fn drawn(
             each.permitted(terms, one.review.at.wall).map_err(|why| unmet(why.0))?;
         }
     }
+    if counted.iter().any(|one| slots::behind(&one.review.approver, &one.review.slots).is_none_or(|people| people.len() > 1)) {
+        return Err(unmet("nobody approves more runs than one in another's place"));
+    }
+    // The server's clock put the times there: the host's own time, which people saw, bounds them.
+    let latest = later(later(seen.said().created, terms.within), terms.standing.map_or(Duration::ZERO, |limits| limits.longest));
+    if standing.until() > latest.saturating_add(CLOCKS_NS) || counted.iter().any(|one| one.review.at.wall > claims.now) {
+        return Err(unmet("the standing grant lasts longer than these terms allow"));
+    }
     if !standing.covers_here(seen, asked) {
         return Err(Refusal::Changed("a standing grant for another command was given for this one".to_owned()));
     }
@@ -204,7 +208,7 @@ fn drawn(
         return Err(unmet("the standing grant has no such use"));
     }
     let left = standing.until().saturating_sub(claims.now);
-    let here = standing.until().saturating_add(CLOCKS).saturating_sub(now.wall);
+    let here = standing.until().saturating_add(CLOCKS_NS).saturating_sub(now.wall);
     match u64::try_from(left) {
         Ok(left) if here > 0 => Ok((standing, Duration::from_nanos(left).min(terms.valid))),
         _ => Err(Refusal::Expired),

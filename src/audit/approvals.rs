@@ -1,16 +1,15 @@
 //! Approvals that somebody who does not trust this host can check: signatures by keys that it never had.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::reader::Reader;
-use crate::approval::{AllowedSigners, Answer, Approvers, Awaited, Evidence, NAMESPACE, Seen, Signed, Statement, Wanted, sha256};
+use crate::approval::{
+    AllowedSigners, Answer, Approvers, Awaited, CLOCKS_NS, Evidence, NAMESPACE, Seen, Signed, Standing, Statement, Wanted, sha256,
+};
 use crate::policy::Assurance;
 use crate::record::{Body, Kind, hex, range_root};
-
-/// How far the clocks of server and host may be apart, in nanoseconds.
-const CLOCKS: i64 = 300 * 1_000_000_000;
 
 /// Against what to check approvals; one of both is enough for an SSH signature, passkeys want the second.
 #[derive(Clone, Debug)]
@@ -37,7 +36,8 @@ pub struct Approvals {
 pub(super) struct Used {
     /// Each with the use of it, where it stands for several runs.
     statements: HashSet<([u8; 32], u64)>,
-    counters: HashSet<(String, u32)>,
+    /// With the statement that each was of.
+    counters: HashMap<(String, u32), [u8; 32]>,
 }
 
 impl Approvals {
@@ -80,11 +80,13 @@ fn shown(body: &Body<'_>, approver: &Value, evidence: &Value, signers: &Signers,
     if said.is_some_and(|said| said >= Assurance::Passkey && said > assurance) {
         return Err("the record says more of it than its evidence shows".to_owned());
     }
-    if !used.statements.insert((sha256(&evidence.statement), nth)) {
+    let said = sha256(&evidence.statement);
+    if !used.statements.insert((said, nth)) {
         return Err("it was used for another approval already".to_owned());
     }
-    // Authenticators that count nothing always say 0.
-    let twice = counted.filter(|(_, counter)| nth == 1 && *counter != 0).is_some_and(|counted| !used.counters.insert(counted));
+    // Authenticators that count nothing always say 0. A statement that is good for several runs is of one use of the passkey.
+    let counted = counted.filter(|(_, counter)| *counter != 0);
+    let twice = counted.is_some_and(|counted| *used.counters.entry(counted).or_insert(said) != said);
     if twice { Err("its passkey's counter was used for another approval already: there may be two of it".to_owned()) } else { Ok(true) }
 }
 
@@ -101,9 +103,16 @@ fn of_this(body: &Body<'_>, statement: &Statement) -> Result<u64, String> {
         return Err("it was given to another request".to_owned());
     }
     let standing = statement.standing().ok_or("it was given for one run")?;
-    let nth = said.get("use").and_then(Value::as_u64).filter(|nth| (2..=u64::from(standing.uses())).contains(nth));
+    let told = ["open", "until", "uses"].map(|name| Some((name.to_owned(), said.get(name)?.clone())));
+    let told = told.into_iter().collect::<Option<_>>().and_then(|told| Standing::read(&Value::Object(told)));
+    let told = told.ok_or("its record does not say for which runs it is")?;
+    // Of several approvals the least holds, so the record may say less than each of them, and never more.
+    if told.open() != standing.open() || told.until() > standing.until() || told.uses() > standing.uses() {
+        return Err("the record lets more run than it does".to_owned());
+    }
+    let nth = said.get("use").and_then(Value::as_u64).filter(|nth| (2..=u64::from(told.uses())).contains(nth));
     let nth = nth.ok_or("it was given for fewer runs")?;
-    if body.header.wall > standing.until().saturating_add(CLOCKS) {
+    if body.header.wall > standing.until().saturating_add(CLOCKS_NS) {
         return Err("it had ended".to_owned());
     }
     Ok(nth)
@@ -134,7 +143,11 @@ fn vouched(
         counter: None,
         user_verified: signers.user_verified,
     };
-    let by_approvers = signers.approvers.as_ref().map(|approvers| approvers.prove(evidence, &awaited, at));
+    let by_approvers = signers.approvers.as_ref().map(|approvers| {
+        let proved = approvers.prove(evidence, &awaited, at)?;
+        // A later run rests on an answer of before, when the key had to count, too.
+        if statement.standing().is_some() { approvers.prove(evidence, &awaited, awaited.given) } else { Ok(proved) }
+    });
     let by_allowed = match (&signers.allowed, &evidence.signed) {
         (Some(allowed), Signed::Sshsig(armored)) => {
             let wanted = Wanted { identity: &statement.approver().subject, namespace: NAMESPACE, at, user_verified: signers.user_verified };

@@ -252,7 +252,7 @@ impl Reviewer {
     fn approve(&self, told: &Told, key: Option<&sign::Key>, by: &Approval<'_>) -> Result<u8, Error> {
         self.may_approve(told, key)?;
         let asks = told.submitted().said().terms.assurance == Assurance::FreshMfa && by.number.is_none();
-        let beyond = by.standing.map(|wanted| standing::beyond(told, wanted)).transpose()?;
+        let beyond = by.standing.map(|wanted| standing::beyond(told, wanted));
         let how = How { colour: self.colour(), tty: self.around.context.who.tty.as_deref(), number: asks, beyond: beyond.as_ref() };
         let nothing = || Error::new(exit_codes::UNDECIDED, "nothing was said; the request still waits");
         let typed = match approver::decide(told, &how).map_err(|error| Error::internal(format!("the terminal failed: {error}")))? {

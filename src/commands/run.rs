@@ -257,7 +257,7 @@ impl<'a> Teller<'a> {
         let used = match grant.basis() {
             Basis::Reviews { digest, standing, .. } => {
                 // A server that lied about how often it let this run is held to what the approvers signed, in this log at least.
-                let grants: Vec<String> = [digest.to_string()].into_iter().chain(standing.as_ref().map(Use::token)).collect();
+                let grants: Vec<String> = [digest.to_string()].into_iter().chain(standing.as_ref().map(Use::once)).collect();
                 log.consume_all(&grants.iter().map(String::as_str).collect::<Vec<_>>(), &drafts, now()?)
             }
             Basis::Rule | Basis::Observed => log.append(&drafts, now()?),

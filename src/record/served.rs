@@ -41,6 +41,8 @@ pub struct Asked<'a> {
     pub submitted: &'a Submitted,
     /// Who asked, as the server proved it: the way, the name, and the person, if it is somebody's.
     pub requester: (&'a str, &'a str, Option<&'a Approver>),
+    /// The request whose approvals stand for it, where it is a use of a standing grant, and which use.
+    pub grant: Option<(&'a str, u32)>,
 }
 
 /// One person's answer.
@@ -112,8 +114,8 @@ pub fn decided(happened: Happened<'_>, asked: Asked<'_>, result: &str, answers: 
         ("result".to_owned(), Value::from(result)),
         ("rules".to_owned(), rules.into()),
     ]);
-    if let Some(used) = happened.data.get("grant") {
-        said.insert("standing".into(), plain(used));
+    if let Some((request, nth)) = asked.grant {
+        said.insert("grant".into(), json!({ "request": request, "use": nth }));
     }
     let approvals: Vec<&Answered<'_>> = answers.iter().filter(|one| one.answer == Answer::Approve).collect();
     if let Some(rejected) = answers.iter().find(|one| one.answer == Answer::Reject) {

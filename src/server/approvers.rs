@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::app::{App, kept_as, random};
-use super::model::{Kept, Wall};
+use super::model::{Kept, KeptReview, Wall};
 use super::store::{Item, Unavailable};
 use crate::approval::{
     Answer, Approver, Approvers, ApproversFile, Awaited, Bound, Enrolled, Evidence, LONGEST_APPROVERS, NotProved, PasskeyKey, Proved,
-    Signed, Standing, Statement,
+    Signed, Standing, Statement, Submitted,
 };
 use crate::policy::{Assurance, Channel};
 use crate::sys::files::{self, Owner};
@@ -171,6 +171,35 @@ pub async fn judge(app: &App, request: &Kept, person: &Approver, answer: Answer,
         }
     }
     Err(Unavailable("a passkey is used by too many at once".to_owned()).into())
+}
+
+/// Whether the keys by which a standing grant was given are their people's still, where a request is a use of one.
+pub async fn still(app: &App, request: &Kept, now: Wall) -> Result<bool, Unavailable> {
+    let Some(seen) = request.drawn.as_ref().and_then(|drawing| Submitted::parse(&drawing.drawn.text).ok()) else {
+        return Ok(request.drawn.is_none());
+    };
+    let signed = |said: &KeptReview| said.evidence.is_some();
+    if !request.reviews.iter().any(signed) {
+        return Ok(true);
+    }
+    let approvers = approvers(app, now).await?;
+    let digest = seen.digest();
+    let proved = |said: &KeptReview| {
+        let awaited = Awaited {
+            request: &seen.said().request,
+            digest: digest.bytes(),
+            answer: said.answer,
+            standing: said.standing.as_ref(),
+            approver: &said.approver,
+            given: said.at,
+            nonce: None,
+            counter: None,
+            user_verified: false,
+        };
+        let evidence = said.evidence.as_ref().and_then(Evidence::from_json);
+        evidence.is_some_and(|evidence| approvers.prove(&evidence, &awaited, now).is_ok())
+    };
+    Ok(request.reviews.iter().filter(|said| signed(said)).all(proved))
 }
 
 impl Shown {

@@ -94,6 +94,10 @@ impl Metrics {
         if let Some(what) = event.kind.strip_prefix("request.") {
             self.requests.get_or_create(&[("state", what.to_owned())]).inc();
         }
+        // Nobody answered where a standing grant did.
+        if event.data.get("grant").is_some() {
+            return;
+        }
         if matches!(event.kind.as_str(), "request.reviewed" | "request.approved" | "request.rejected") {
             let labels = [("review", word("review")), ("assurance", word("assurance")), ("channel", word("channel"))];
             self.reviews.get_or_create(&labels).inc();

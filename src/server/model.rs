@@ -73,7 +73,7 @@ pub struct Drawing {
     pub request: String,
     /// How many uses there are in all.
     pub uses: u32,
-    /// What the receipt tells of it.
+    /// What the receipt tells of it; lists leave its text out.
     pub drawn: Drawn,
 }
 

@@ -36,7 +36,7 @@ pub fn judge(request: &Kept, review: &KeptReview) -> Effect {
         return Effect::Refused(FORBIDDEN);
     }
     // Neither an emergency nor somebody else's say is for longer than one run.
-    let fits = |standing: &Standing| standing.permitted(terms, review.at).is_ok() && standing.fits(&request.submitted);
+    let fits = |standing: &Standing| standing.permitted(terms, review.at).is_ok() && standing.fits(&request.submitted).is_ok();
     let once = breaks || people.len() > 1 || review.answer == Answer::Reject;
     if review.standing.as_ref().is_some_and(|standing| once || !fits(standing)) {
         return Effect::Refused(FORBIDDEN);

@@ -69,6 +69,11 @@ impl Parts {
         self.words = words.into_iter().map(OsString::from).collect();
     }
 
+    /// Something is piped in.
+    pub fn piped(&mut self) {
+        self.context.stdin = Stdin::Unseen;
+    }
+
     pub fn made(&self) -> ApprovalRequest {
         let argv = Argv::new(self.words.clone()).unwrap();
         let request = Request::new(self.id, argv, self.program.clone(), self.context.clone());

@@ -32,8 +32,7 @@ fn asked(namespace: &str, terms: &Value) -> Value {
     let mut rules = told()["rules"].clone();
     rules[0]["preview"] = json!([]);
     let is = |is: &str| json!({ "is": [is], "files": [] });
-    json!({ "argv": ["kubectl", "--context", "prod-eu-1", "delete", "namespace", namespace, "--wait=false", "two words",
-            { "commitment": "00", "len": 9, "shown": "<hidden, 9 bytes>" }],
+    json!({ "argv": ["kubectl", "--context", "prod-eu-1", "delete", "namespace", namespace, "--wait=false", "two words"],
         "target": [{ "name": "cluster", "fact": is("prod-eu-1") }, { "name": "namespace", "fact": is(namespace) }],
         "rules": rules, "terms": terms })
 }
@@ -75,9 +74,15 @@ pub fn lasting() -> Vec<(&'static str, String)> {
         ("card-use", page_of(&used, None, &[], May::Look(""))),
         (
             "grants",
-            Grants { page: frame("/grants"), rows: grants.iter().map(|granted| listed(&first, granted, NOW)).collect() }.render().unwrap(),
+            Grants {
+                page: frame("/grants"),
+                rows: grants.iter().map(|granted| listed(&first, granted, NOW)).collect(),
+                next: Some(first.id.clone()),
+            }
+            .render()
+            .unwrap(),
         ),
-        ("grants-empty", Grants { page: frame("/grants"), rows: vec![] }.render().unwrap()),
+        ("grants-empty", Grants { page: frame("/grants"), rows: vec![], next: None }.render().unwrap()),
         ("history-uses", History { page: frame("/history"), rows: history, next: None }.render().unwrap()),
     ]
 }
@@ -88,11 +93,7 @@ fn more_than_one_run_is_offered_as_far_as_the_terms_allow_it() {
     assert_eq!(of(&by("team:sre", "second-person")), None);
     let words = |open: &[(usize, String)]| open.iter().map(|(at, word)| format!("{at} {word}")).collect::<Vec<_>>();
     let patterns = of(&terms("team:sre", "second-person", true)).unwrap();
-    assert_eq!(
-        words(&patterns.open),
-        ["2 prod-eu-1", "3 delete", "4 namespace", "5 payments"],
-        "no option, no secret, nothing with spaces"
-    );
+    assert_eq!(words(&patterns.open), ["2 prod-eu-1", "3 delete", "4 namespace", "5 payments"], "no option, nothing with spaces");
     assert_eq!(of(&terms("team:sre", "second-person", false)).unwrap().open, []);
     let spans = |longest: u64| {
         let mut terms = terms("team:sre", "second-person", false);
@@ -107,6 +108,13 @@ fn more_than_one_run_is_offered_as_far_as_the_terms_allow_it() {
         let mut terms = terms("team:sre", "second-person", true);
         terms["standing"] = json!({ "longest_s": longest, "uses": uses, "patterns": true });
         assert_eq!(of(&terms), None, "{uses} uses, {longest} s");
+    }
+    // Nor where a later run could do what nobody saw.
+    let secret = json!(["curl", "-u", { "commitment": "00", "len": 9, "shown": "<hidden, 9 bytes>" }, "api.example"]);
+    for (name, unseen) in [("argv", secret), ("stdin", json!("unseen")), ("program_sha256", json!("unpinned"))] {
+        let mut asked = asked("payments", &terms("team:sre", "second-person", true));
+        asked[name] = unseen;
+        assert_eq!(offer(&kept(&with(&asked))), None, "{name}");
     }
 }
 

@@ -18,7 +18,9 @@ pub const START: Wall = 1_700_000_000 * SECOND;
 pub fn asked(number: u32, terms: Terms) -> ApprovalRequest {
     let argv = Argv::new(vec!["deploy".into(), number.to_string().into()]).unwrap();
     let context = Context { host: "host.example".into(), ..Context::default() };
-    let request = Request::new(RequestId::new(1, &[1; 10]), argv, Program::unresolved("deploy".into()), context);
+    let mut program = Program::unresolved("deploy".into());
+    program.sha256 = Some([1; 32]);
+    let request = Request::new(RequestId::new(1, &[1; 10]), argv, program, context);
     let asked = Asked {
         reasons: Vec::new(),
         terms,

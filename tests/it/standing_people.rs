@@ -38,8 +38,8 @@ fn an_approver_gives_more_runs_than_one_at_their_terminal_lists_them_and_ends_th
     assert!(approve(&["--uses", "5", "--for", "1h", "--any", "c"], 64).err().contains("no word after the program"));
     let mut tty = at_terminal(&bob, &["approve", id, "--number", "42", "--uses", "3", "--for", "1h", "--any", "a"], &[], SIZE);
     let screen = tty.wait_for_last(">");
-    assert!(screen.contains("You approve more than this run: 3 runs in all, within 1 h, until"), "{screen}");
-    assert!(screen.contains("In the place of a (word 2) any other plain word may stand."), "{screen}");
+    assert!(screen.contains("You approve more than this run: 3 runs in all, within 1 h from now."), "{screen}");
+    assert!(screen.contains("In the place of a (word 2) any other plain word of its kind may stand."), "{screen}");
     let mark = screen.rsplit("Type approve 3 times ").next().unwrap().split(' ').next().unwrap().to_owned();
     tty.type_in(&format!("approve 3 times {mark}\n"));
     assert!(tty.end().success(), "{}", tty.screen());
@@ -55,7 +55,8 @@ fn an_approver_gives_more_runs_than_one_at_their_terminal_lists_them_and_ends_th
     assert_eq!(trial.call(&token(&bob), "GET", "/v1/grants", &[], &Value::Null).1["grants"][0]["left"], 0);
     ends(&bob, 0, &["grants", "--end", &id[id.len() - 8..]]);
     assert_eq!(ends(&bob, 0, &["grants"]).out(), "no approval is good for more than its one run\n");
-    assert!(ends(&bob, 64, &["grants", "--end", id]).err().contains("fits nothing that stands"));
+    ends(&bob, 64, &["grants", "--end", id]);
+    assert!(ends(&bob, 64, &["grants", "--end", &id[id.len() - 8..]]).err().contains("fits nothing that stands"));
 }
 
 #[test]
@@ -105,4 +106,24 @@ fn the_api_takes_no_standing_grant_that_the_terms_do_not_allow_or_that_nobody_co
     assert_eq!(trial.call(&token(&alice), "GET", "/v1/grants", &[], &Value::Null).1["grants"][0]["left"], 1);
     assert_eq!(trial.call(&token(&alice), "DELETE", &path, &[], &Value::Null).0, 204);
     assert_eq!(trial.call(&token(&alice), "DELETE", &path, &[], &Value::Null).0, 404);
+}
+
+#[test]
+fn ending_a_standing_grant_takes_back_what_was_approved_by_it_and_did_not_run() {
+    let trial = Trial::start();
+    let alice = trial.person("alice", &[]);
+    let bob = trial.person("bob", &["--decide"]);
+    let asked = trial.ask(&alice, again("a"));
+    let id = asked["id"].as_str().unwrap();
+    let body = json!({ "review": "approve", "digest": asked["digest"], "standing": { "uses": 5, "seconds": 600, "open": [1] } });
+    assert_eq!(trial.call(&token(&bob), "POST", &format!("/v1/requests/{id}/reviews"), &[], &body).0, 200);
+    let ready: Vec<Value> = ["b", "c"].map(|word| trial.ask(&alice, again(word))).into();
+    assert!(ready.iter().all(|one| one["state"] == "approved"), "{ready:?}");
+    ends(&bob, 0, &["grants", "--end", id]);
+    for one in &ready {
+        assert_eq!(trial.stands(&alice, one["id"].as_str().unwrap())["state"], "cancelled");
+    }
+    // What people approved by itself stays approved.
+    assert_eq!(trial.stands(&alice, id)["state"], "approved");
+    assert_eq!(trial.ask(&alice, again("d"))["state"], "pending");
 }

@@ -149,12 +149,21 @@ impl Server {
         Told::read(&self.post(&format!("/v1/requests/{}/reviews", told.id()), &body)?).map_err(Failed::Strange)
     }
 
-    /// Standing grants that one may see, and the server's own answer for programs.
+    /// Standing grants that one may see, and the same in the server's own words for programs.
     pub fn grants(&self) -> Result<(Vec<Granted>, Value), Failed> {
-        let value = object(&self.get("/v1/grants", None)?)?;
-        let all = value.get("grants").and_then(Value::as_array).ok_or_else(strange)?;
-        let all = all.iter().map(|one| Granted::read(one).map_err(Failed::Strange)).collect::<Result<_, _>>()?;
-        Ok((all, value))
+        let (mut all, mut values, mut more) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let mut value = object(&self.get(&format!("/v1/grants{more}"), None)?)?;
+            let page = value.get_mut("grants").and_then(Value::as_array_mut).map(std::mem::take).ok_or_else(strange)?;
+            for one in &page {
+                all.push(Granted::read(one).map_err(Failed::Strange)?);
+            }
+            values.extend(page);
+            match value.get("next").and_then(Value::as_str).filter(|next| is_id(next)) {
+                Some(next) => more = format!("?cursor={next}"),
+                None => return Ok((all, json!({ "grants": values }))),
+            }
+        }
     }
 
     /// Ends one.

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::approval::{Answer, Evidence, NAMESPACE, Signed, Sshsig, Statement, WantedStanding};
+use crate::approval::{Answer, CLOCKS_NS, Evidence, NAMESPACE, Signed, Sshsig, Statement, WantedStanding};
 use crate::channel::approver::{Server, Told};
 use crate::commands::login::failed;
 use crate::commands::login::kept::KeptLogin;
@@ -19,9 +19,6 @@ use crate::text;
 
 /// A public key file is short.
 const LONGEST: u64 = 64 * 1024;
-
-/// How far the clocks of the server and of this machine may be apart, in nanoseconds.
-const CLOCKS: i64 = 300 * 1_000_000_000;
 
 /// A key that the agent holds.
 pub(super) struct Key(SshKey);
@@ -52,7 +49,7 @@ impl Key {
     ) -> Result<Value, Error> {
         let bytes = server.statement(told.id(), Answer::Approve, standing).map_err(|why| failed(&login.url, why))?;
         let submitted = told.submitted();
-        let latest = now()?.wall.saturating_add(CLOCKS);
+        let latest = now()?.wall.saturating_add(CLOCKS_NS);
         let lets = |statement: &Statement| match (standing, statement.standing()) {
             (None, None) => true,
             (Some(wanted), Some(made)) => wanted.is(made, statement.at()) && statement.at() <= latest,

@@ -70,28 +70,26 @@ impl More {
             );
             return Err(Error::new(exit_codes::REFUSED, why.0).hint(hint));
         }
-        if !standing.fits(told.submitted()) {
-            return Err(usage("`--any` names a word that cannot be left open: an option, or no plain name".to_owned()));
-        }
+        standing.fits(told.submitted()).map_err(|why| Error::new(exit_codes::REFUSED, why.0).hint("approve it for this one run"))?;
         Ok(Some(wanted))
     }
 }
 
 /// What an approver is asked for, in words.
-pub(super) fn beyond(told: &Told, wanted: &WantedStanding) -> Result<Beyond, Error> {
-    let until = now()?.wall.saturating_add(i64::from(wanted.seconds) * 1_000_000_000);
+pub(super) fn beyond(told: &Told, wanted: &WantedStanding) -> Beyond {
     let lasts = text::duration(std::time::Duration::from_secs(wanted.seconds.into()));
-    let mut words = vec![format!("You approve more than this run: {} runs in all, within {lasts}, until {}.", wanted.uses, moment(until))];
+    let mut words = vec![format!("You approve more than this run: {} runs in all, within {lasts} from now.", wanted.uses)];
     words.extend(open_words(told, wanted.open.iter().copied()));
-    if wanted.open.is_empty() {
-        words.push("Exactly this command, by the same asker in the same place and environment.".to_owned());
-    }
-    Ok(Beyond { uses: wanted.uses, words })
+    words.push(
+        "The same asker, place and environment. Files that the command opens by itself, and what a preview shows, may be others by then."
+            .to_owned(),
+    );
+    Beyond { uses: wanted.uses, words }
 }
 
 fn open_words(told: &Told, open: impl Iterator<Item = usize>) -> Vec<String> {
     let word = |at: usize| told.submitted().said().argv.get(at).map(|word| text::quote(&word.shown)).unwrap_or_default();
-    open.map(|at| format!("In the place of {} (word {}) any other plain word may stand.", word(at), at + 1)).collect()
+    open.map(|at| format!("In the place of {} (word {}) any other plain word of its kind may stand.", word(at), at + 1)).collect()
 }
 
 fn moment(at: i64) -> String {
@@ -101,21 +99,30 @@ fn moment(at: i64) -> String {
 /// Lists them, or ends one.
 pub fn grants(args: &GrantsArgs) -> Result<u8, Error> {
     let reviewer = Reviewer::new(&args.at)?;
+    if let Some(typed) = &args.end {
+        let id = super::part(typed)?;
+        let id = if id.len() == 26 { format!("req_{id}") } else { reviewer.standing(typed)? };
+        reviewer.server.end_grant(&id).map_err(|why| reviewer.failed(why))?;
+        note("it is ended: the next run is asked about again");
+        return Ok(0);
+    }
     let (all, value) = reviewer.server.grants().map_err(|why| reviewer.failed(why))?;
     if args.json {
         return print(&format!("{}\n", ascii_json(&value)));
-    }
-    if let Some(typed) = &args.end {
-        let id = super::one_of(typed, all.iter().map(|one| one.told.id()), "stands")?;
-        reviewer.server.end_grant(&id).map_err(|why| reviewer.failed(why))?;
-        note("it is ended: whoever asks for it is asked about again");
-        return Ok(0);
     }
     if all.is_empty() {
         return print("no approval is good for more than its one run\n");
     }
     let now = now()?.wall;
     print(&all.iter().map(|one| listed(one, now, columns())).collect::<Vec<_>>().concat())
+}
+
+impl Reviewer {
+    /// The id of the standing grant that somebody named by a part of it.
+    fn standing(&self, typed: &str) -> Result<String, Error> {
+        let (all, _) = self.server.grants().map_err(|why| self.failed(why))?;
+        super::one_of(typed, all.iter().map(|one| one.told.id()), "stands")
+    }
 }
 
 /// One of the list, on three lines or more.

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::checkpoints::{Countersigned, HostCheckpoint, countersigned};
+use super::grants::ended;
 use super::person::already;
 use super::problem::Problem;
 use super::receipt::receipt;
@@ -19,6 +20,7 @@ use super::requests::{asked_by, body, digits, for_requester, own};
 use super::view::RequestView;
 use crate::approval::sha256;
 use crate::server::app::App;
+use crate::server::approvers;
 use crate::server::model::State as Stands;
 use crate::server::rules::{cancelling, consuming, ending, later};
 use crate::server::store::Changed;
@@ -91,8 +93,17 @@ pub(super) async fn consume(
     Path(id): Path<String>,
     given: Result<Json<Consume>, JsonRejection>,
 ) -> Result<Json<Consumed>, Problem> {
-    asked_by(&caller, &own(&app, &caller, &id).await?)?;
+    let request = own(&app, &caller, &id).await?;
+    asked_by(&caller, &request)?;
     let given = body(given)?;
+    if let (Stands::Approved, Some(drawing)) = (request.state, &request.drawn)
+        && !approvers::still(&app, &request, app.now()?).await?
+    {
+        // The host would say no, and the next run would come here again: people are asked instead.
+        let requester = (request.requester.way.clone(), request.requester.name.clone());
+        ended(&app, &drawing.request, requester, json!("a key that was taken back"), app.now()?).await?;
+        return Err(Problem::expired());
+    }
     let nonce = sha256(&digits::<32>(&given.client_nonce)?);
     let countersigned = countersigned(&app, caller.requester()?, given.checkpoint).await?;
     let now = app.now()?;

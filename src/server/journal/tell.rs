@@ -36,7 +36,8 @@ pub(super) async fn all(
 /// The request may have gone on since: only what it was when this happened is told.
 fn of_request(event: &Event, happened: Happened<'_>, request: &Kept) -> Vec<Draft> {
     let requester = (request.requester.way.as_str(), request.requester.name.as_str(), request.requester.person.as_ref());
-    let asked = Asked { id: &request.id, submitted: &request.submitted, requester };
+    let grant = request.drawn.as_ref().map(|drawing| (drawing.request.as_str(), drawing.drawn.nth));
+    let asked = Asked { id: &request.id, submitted: &request.submitted, requester, grant };
     let before: Vec<&KeptReview> = request.reviews.iter().filter(|review| review.at <= event.at).collect();
     let answers: Vec<Answered<'_>> = before.iter().copied().map(answered).collect();
     let review = || {

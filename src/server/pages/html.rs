@@ -170,6 +170,8 @@ pub struct Grants<'a> {
     pub page: Page<'a>,
     /// Those that have not ended, the oldest first.
     pub rows: Vec<GrantRow>,
+    /// Where the next page begins.
+    pub next: Option<String>,
 }
 
 impl Framed for Grants<'_> {}

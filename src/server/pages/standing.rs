@@ -22,13 +22,14 @@ fn approvals(kept: &Kept) -> impl Iterator<Item = &KeptReview> {
     kept.reviews.iter().filter(|review| review.answer == Answer::Approve)
 }
 
-/// What somebody may choose who approves a request for themself; none where its terms want every run approved.
+/// What somebody may choose who approves a request for themself; none where its terms want every run approved, or a later run could do what nobody saw.
 pub fn offer(kept: &Kept) -> Option<Offer> {
     let terms = &kept.submitted.said().terms;
     let limits = terms.standing?;
     let (uses, longest) = (limits.uses.min(StandingLimits::MOST_USES), limits.longest.as_secs());
+    let fits = Standing::new(2, i64::MAX, Vec::new())?.fits(&kept.submitted).is_ok();
     // One approval for a single run makes all of them that.
-    if uses < 2 || longest == 0 || approvals(kept).any(|review| review.standing.is_none()) {
+    if !fits || uses < 2 || longest == 0 || approvals(kept).any(|review| review.standing.is_none()) {
         return None;
     }
     let spans = SPANS.into_iter().map(|hours| hours * 3600).filter(|span| *span < longest).chain([longest]);
@@ -45,12 +46,12 @@ fn named(at: usize, argv: &[Word]) -> String {
     argv.get(at).map(|word| text::ellipsis(&text::escape(&word.shown), COLUMNS)).unwrap_or_default()
 }
 
-/// What an approval lets run: `5 uses until 2026-11-21 23:05 UTC, any value in the place of api-1`.
+/// What an approval lets run: `5 uses until 2026-11-21 23:05 UTC, any word of its kind in the place of api-1`.
 pub(super) fn said(standing: &Standing, argv: &[Word]) -> String {
     let until = jiff::Timestamp::from_nanosecond(standing.until().into());
     let until = until.map_or_else(|_| "?".to_owned(), |time| time.strftime("%F %H:%M UTC").to_string());
     let open: Vec<String> = standing.open().iter().map(|at| named(*at, argv)).collect();
-    let any = if open.is_empty() { String::new() } else { format!(", any value in the place of {}", open.join(", ")) };
+    let any = if open.is_empty() { String::new() } else { format!(", any word of its kind in the place of {}", open.join(", ")) };
     format!("{} uses until {until}{any}", standing.uses())
 }
 

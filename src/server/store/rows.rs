@@ -222,15 +222,14 @@ fn doc(request: &Kept) -> Value {
 }
 
 fn drawing_value(drawing: &Drawing) -> Value {
-    let Drawn { text, created, nth } = &drawing.drawn;
-    json!({ "request": drawing.request, "uses": drawing.uses, "text": text, "created": created, "nth": nth })
+    let Drawn { created, nth, .. } = &drawing.drawn;
+    json!({ "request": drawing.request, "uses": drawing.uses, "created": created, "nth": nth })
 }
 
 fn drawing(value: &Value) -> Option<Drawing> {
-    let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
     let number = |name: &str| value.get(name)?.as_u64()?.try_into().ok();
-    let drawn = Drawn { text: text("text")?, created: value.get("created")?.as_i64()?, nth: number("nth")? };
-    Some(Drawing { request: text("request")?, uses: number("uses")?, drawn })
+    let drawn = Drawn { text: String::new(), created: value.get("created")?.as_i64()?, nth: number("nth")? };
+    Some(Drawing { request: value.get("request")?.as_str()?.to_owned(), uses: number("uses")?, drawn })
 }
 
 fn plan_value(plan: &Plan) -> Value {

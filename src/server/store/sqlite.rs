@@ -127,7 +127,8 @@ pub(super) fn add_event(
 }
 
 pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<Kept>, rusqlite::Error> {
-    connection.prepare_cached(rows::BY_ID)?.query_row([id], rows::kept).optional()
+    let found = connection.prepare_cached(rows::BY_ID)?.query_row([id], rows::kept).optional()?;
+    found.map(|request| standing::with_text(connection, request)).transpose()
 }
 
 /// Writes a request that changed, with its event.
@@ -155,20 +156,21 @@ impl Store for Sqlite {
             let waiting = transaction
                 .prepare_cached(rows::WAITING)?
                 .query_row(params![request.key, request.requester.way, request.requester.name], rows::kept);
+            let mut rests = None;
             if let Some(mut old) = waiting.optional()?.filter(|old| !old.at(request.created).is_over()) {
                 if old.client_nonce_sha256 == request.client_nonce_sha256 && old.digest() == request.digest() {
-                    return Ok(Created::Again(old));
+                    return Ok(Created::Again(standing::with_text(transaction, old)?));
                 }
                 // Whoever asks anew has lost what the old one could be used with.
                 old.state = State::Cancelled;
                 changed(transaction, &mut old, request.created, "request.cancelled", &serde_json::json!({ "replaced_by": request.id }))?;
             } else if rows::has_too_many(transaction, &request, limits.waiting)? {
                 return Ok(Created::TooMany);
+            } else {
+                rests = duties::cooling(transaction, &mut request, limits)?;
             }
             let drawn = standing::draw(transaction, &mut request)?;
-            if drawn.is_none()
-                && let Some(until) = duties::cooling(transaction, &mut request, limits)?
-            {
+            if let (None, Some(until)) = (&drawn, rests) {
                 return Ok(Created::Cooling(until));
             }
             rows::insert(transaction, &request)?;

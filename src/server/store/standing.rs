@@ -1,6 +1,6 @@
 //! Standing grants: made by the approvals that suffice for a request, used by later ones of the same requester.
 
-use rusqlite::Transaction;
+use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde_json::{Value, json};
 
 use super::sqlite::{add_event, one};
@@ -22,18 +22,20 @@ impl Granted {
     /// Reads what an item holds.
     pub fn of(item: &Item) -> Option<Self> {
         let mut value: Value = serde_json::from_str(&item.data).ok()?;
-        let left = value.as_object_mut()?.remove("left")?.as_u64()?.try_into().ok()?;
-        Some(Self { standing: Standing::read(&value)?, left })
+        let left: u32 = value.as_object_mut()?.remove("left")?.as_u64()?.try_into().ok()?;
+        // The first use is that of the request itself.
+        Standing::read(&value).filter(|standing| left < standing.uses()).map(|standing| Self { standing, left })
     }
 
-    fn item(&self, id: &str, requester: &Requester) -> Item {
+    /// What lets one command run, and no other, is found by its key.
+    fn item(&self, id: &str, key: &str, requester: &Requester) -> Item {
         let mut data = self.standing.value();
         data["left"] = self.left.into();
         Item {
             kind: GRANT,
             key: id.to_owned(),
             owner: whose(requester),
-            handle: String::new(),
+            handle: if self.standing.open().is_empty() { key.to_owned() } else { String::new() },
             data: data.to_string(),
             expires: self.standing.until(),
         }
@@ -52,8 +54,17 @@ pub(super) fn made(transaction: &Transaction<'_>, request: &Kept, at: Wall) -> R
     data["request"] = request.id.as_str().into();
     // The request itself is the first use.
     let granted = Granted { left: standing.uses() - 1, standing };
-    rows::put(transaction, &granted.item(&request.id, &request.requester), true)?;
+    rows::put(transaction, &granted.item(&request.id, &request.key, &request.requester), true)?;
     add_event(transaction, at, "standing.made", None, &data).map(drop)
+}
+
+/// A request with the text that its approvers saw, where it is a use of a standing grant: that is kept once, with the first.
+pub(super) fn with_text(connection: &Connection, mut request: Kept) -> Result<Kept, rusqlite::Error> {
+    if let Some(drawing) = &mut request.drawn {
+        let text = connection.prepare_cached("SELECT text FROM request WHERE id=?1")?.query_row([&drawing.request], |row| row.get(0));
+        drawing.drawn.text = text.optional()?.unwrap_or_default();
+    }
+    Ok(request)
 }
 
 /// Approves a new request where a standing grant lets it run, and counts that as a use: the event's data, or none.
@@ -61,13 +72,16 @@ pub(super) fn draw(transaction: &Transaction<'_>, request: &mut Kept) -> Result<
     let now = request.created;
     for item in rows::items(transaction, GRANT, Some(&whose(&request.requester)), now)? {
         let Some(mut granted) = Granted::of(&item).filter(|granted| granted.left > 0) else { continue };
+        if granted.standing.open().is_empty() && item.handle != request.key {
+            continue;
+        }
         let Some(first) = one(transaction, &item.key)? else { continue };
         if first.requester.person != request.requester.person || !granted.standing.covers(&first.submitted, &request.submitted) {
             continue;
         }
         let nth = granted.standing.uses() - granted.left + 1;
         granted.left -= 1;
-        rows::put(transaction, &granted.item(&item.key, &request.requester), true)?;
+        rows::put(transaction, &granted.item(&item.key, &first.key, &request.requester), true)?;
         let valid = later(now, request.submitted.said().terms.valid);
         // It came, and was approved: two changes, with an event each.
         request.version += 1;
