@@ -67,6 +67,13 @@ export default ({ base, id, other, pictures, is, has, tell, somebody, state }) =
       for (const part of ["use 2 of 3", "standing grant, 3 uses"]) has("the history", await alice.textContent(".rows"), part);
     },
 
+    async many_lasting() {
+      const alice = await somebody("alice", `${base}/grants`);
+      is("one page", await alice.locator(".members li").count(), 50);
+      await alice.click(".more a");
+      is("the next page", await alice.locator(".members li").count(), 1);
+    },
+
     async closed() {
       const alice = await somebody("alice", card(id));
       await alice.fill("#number", "42");
