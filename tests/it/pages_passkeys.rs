@@ -4,11 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gate::approval::{
-    Act, Answer, Approver, Approvers, ApproversFile, Awaited, Evidence, NewKey, NotProved, Registration, RelyingParty, Signed, Unproved,
+    Act, Answer, Approver, Approvers, ApproversFile, Awaited, Evidence, NewKey, NotProved, Registration, RelyingParty, Signed, Standing,
+    Unproved,
 };
 use gate::policy::Assurance;
-use gate::server::approvers::{Refused, give, judge};
-use gate::server::model::State;
+use gate::server::approvers::{Refused, give, judge, still};
+use gate::server::model::{Kept, KeptReview, State};
+use gate::server::store::{Created, Reviewed};
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
@@ -17,6 +19,7 @@ use crate::approvers::by_token;
 use crate::authenticator::{Attestation, Authenticator};
 use crate::identity_support::{now, runtime};
 use crate::pages_flows::{Site, by, walk};
+use crate::serve_asked::said;
 use crate::sshsig::{Token, keygen};
 use crate::waiting::runs;
 use crate::waiting_at::started;
@@ -122,6 +125,45 @@ fn of_two_uses_of_one_count_at_once_one_counts() {
             let value = Evidence { signed: Signed::Webauthn(authenticator.assert(&statement)), statement }.to_json();
             judge(&synced.app, &request, &alice, Answer::Approve, &value, now()).await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_standing_grant_of_a_key_that_does_not_count_any_more_is_used_by_nobody_at_the_server() {
+    let site = Site::new();
+    let mut authenticator = Authenticator { party: "localhost".to_owned(), origin: site.url.clone(), ..Authenticator::new(1) };
+    let alice = site.person("alice");
+    authenticator.counter = 1;
+    site.enrol(alice.clone(), authenticator.register(&alice, &Attestation::None));
+    let mut terms = by("team:payments", "passkey");
+    terms["standing"] = json!({ "longest_s": 3600, "uses": 3, "patterns": false });
+    let request = site.request(&site.ask(&json!({ "terms": terms })));
+    authenticator.counter = 2;
+    runtime().block_on(async {
+        let (store, at) = (&site.app.store, now());
+        let standing = Standing::new(3, at + 60_000_000_000, Vec::new()).unwrap();
+        let statement = give(&site.app, &request, &alice, Answer::Approve, Some(standing.clone()), at).await.unwrap().statement;
+        let value = Evidence { signed: Signed::Webauthn(authenticator.assert(&statement)), statement }.to_json();
+        let shown = judge(&site.app, &request, &alice, Answer::Approve, &value, now()).await.unwrap();
+        assert_eq!(shown.standing.as_ref().map(|(signed, _)| signed), Some(&standing));
+        let review = KeptReview {
+            assurance: shown.assurance,
+            slots: vec!["team:payments".to_owned()],
+            standing: Some(standing),
+            evidence: Some(shown.evidence),
+            ..said(&alice, Answer::Approve, &[], now())
+        };
+        let done = store.review(&request.id, review, Box::new(gate::server::rules::judge)).await.unwrap();
+        assert!(matches!(done, Reviewed::Kept(_)), "{done:?}");
+        let next = Kept { id: "req_NEXT".to_owned(), client_nonce_sha256: [9; 32], created: now(), ..request.clone() };
+        let Created::New(mut used) = store.create(next).await.unwrap() else { panic!("it was not made") };
+        assert_eq!((used.state, still(&site.app, &used, now()).await.unwrap()), (State::Approved, true));
+        // The same by a key that nobody is enrolled with.
+        let said = Evidence::from_json(&value).unwrap().statement;
+        let other = Authenticator { party: "localhost".to_owned(), origin: site.url.clone(), ..Authenticator::new(2) };
+        let forged = Evidence { signed: Signed::Webauthn(other.assert(&said)), statement: said };
+        used.reviews[0].evidence = Some(forged.to_json());
+        assert!(!still(&site.app, &used, now()).await.unwrap());
     });
 }
 
