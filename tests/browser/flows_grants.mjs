@@ -61,6 +61,8 @@ export default ({ base, id, other, pictures, is, has, tell, somebody, state }) =
       has("ended", await alice.textContent(".empty"), "There are none.");
       await alice.goto(card(id));
       has("the original, later", await alice.textContent("#stands"), "It has ended.");
+      await alice.goto(card(second));
+      has("what did not run yet", await alice.textContent("#stands"), "The standing grant was ended");
       await alice.goto(card(await tell("like payments-3")));
       is("the next waits", await alice.locator("#decide").count(), 1);
       await alice.goto(`${base}/history`);

@@ -117,6 +117,7 @@ impl CardPage<'_> {
             "approved" => "Enough people approved. It may run once.",
             "rejected" => "It does not run.",
             "expired" => "Nobody decided in time, or the approval was not used in time. It does not run.",
+            "cancelled" if self.card.drawn.is_some() => "The standing grant was ended, or the requester gave up. It does not run.",
             "cancelled" => "The requester gave up. It does not run.",
             "consumed" => "The approval was used, and cannot be used again.",
             _ => "",
