@@ -121,6 +121,12 @@ impl Standing {
         Ok(())
     }
 
+    /// The first words of a text that may be left open, as places in its argv: as many as one standing grant may name.
+    pub fn openable(seen: &Submitted) -> Vec<usize> {
+        let argv = seen.value().get("argv").and_then(Value::as_array).into_iter().flatten().enumerate().skip(1);
+        argv.filter(|(_, word)| word.as_str().is_some_and(is_plain)).map(|(at, _)| at).take(MOST_OPEN).collect()
+    }
+
     /// Why a request cannot be approved for more runs in this way, whatever its terms allow.
     pub fn fits(&self, seen: &Submitted) -> Result<(), NotStanding> {
         settled(seen.value())?;

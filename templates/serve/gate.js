@@ -54,7 +54,7 @@ async function refresh() {
   if (asked.status !== 200) return;
   const focused = document.activeElement?.id, before = $("#stands .state")?.textContent;
   for (const id of ["banner", "head", "stands", "inbox"]) swap(id, asked.response);
-  if (!$("#decide", asked.response)) for (const id of ["may", "jump"]) swap(id, asked.response);
+  if (!$("#decide", asked.response)) for (const id of ["may", "jump", "cmd"]) swap(id, asked.response);
   if (!$("#glass .call", asked.response)) swap("glass", asked.response);
   tick();
   if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
@@ -170,31 +170,47 @@ if (until) {
 const form = $("#decide");
 if (form) {
   const { id, digest, assurance } = form.dataset, approve = $("#approve"), why = $("#why"), number = $("#number"), comment = $("#comment");
+  const words = all("#cmd li"), plain = (word) => [...word.querySelectorAll(".r")].map((row) => row.textContent).join("");
+  const more = $("#more"), boxes = all("#more .tick input"), once = approve.textContent;
   let busy = false;
+  // What is approved beyond this run: only while that part is open.
+  const standing = () => more?.open ? { uses: Number($("#uses").value), seconds: Number($("#span").value), open: boxes.filter((box) => box.checked).map((box) => Number(box.value)) } : undefined;
+  // What keeps it from being approved, and where that is mended.
   const missing = () => {
-    if (!read) return unread;
-    if (number && !/^[0-9]{2}$/.test(number.value.trim())) return "Type the number that the requester sees.";
-    return "";
+    if (!read) return [unread, $("#cmd")];
+    if (number && !/^[0-9]{2}$/.test(number.value.trim())) return ["Type the number that the requester sees.", number];
+    const lacks = more?.open && $(":invalid", more);
+    return lacks ? ["Say how often and for how long, or close that part to approve one run.", lacks] : [""];
   };
   ready = () => {
-    const lacks = missing();
+    const [lacks] = missing(), wider = standing(), times = wider && !$(":invalid", more) ? ` ${wider.uses} times` : "";
+    for (const box of boxes) words[box.value].classList.toggle("any", more.open && box.checked);
     approve.setAttribute("aria-disabled", String(Boolean(lacks) || busy));
+    approve.textContent = once.replace("Approve", `$&${times}`);
+    let what = "exactly this", like = "";
+    if (wider?.open.length) {
+      const line = words.map((word, at) => (wider.open.includes(at) ? "<any>" : plain(word))).join(" ");
+      [what, like] = ["this and the like", ` The pattern: ${line.slice(0, 400)}${line.length > 400 ? "…" : ""}`];
+    }
     why.className = "hint";
-    why.textContent = lacks || `You approve exactly this, once: digest ${digest.slice(0, 5)}-${digest.slice(5, 10)}.`;
+    why.textContent = lacks || `You approve ${what},${times || " once"}${times && ` within ${$("#span").selectedOptions[0].text}`}: digest ${digest.slice(0, 5)}-${digest.slice(5, 10)}.${like}`;
   };
   const wrong = (message) => { why.textContent = message; why.className = "hint bad"; say(message); };
-  number?.addEventListener("input", ready);
+  form.oninput = ready;
+  more?.addEventListener("toggle", ready);
+  // A key that ends a field decides nothing.
+  form.onkeydown = (event) => { if (event.key === "Enter" && event.target.localName === "input") event.preventDefault(); };
   ready();
 
-  const send = async (review, words) => {
+  const send = async (review, comment) => {
     if (busy) return;
     busy = true;
     for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
-    const body = { review, digest, comment: words };
+    const body = { review, digest, comment, standing: review === "approve" ? standing() : undefined };
     try {
       if (number?.value && review === "approve") body.number = number.value.trim();
       if (review === "approve" && /passkey|hardware/.test(assurance)) {
-        const asked = await call(`/v1/requests/${id}/statement`, { answer: review });
+        const asked = await call(`/v1/requests/${id}/statement`, { answer: review, standing: body.standing });
         body.evidence = { statement: asked.statement, webauthn: await sign(asked) };
       }
       await call(`/v1/requests/${id}/reviews`, body);
@@ -208,18 +224,18 @@ if (form) {
     } finally {
       busy = false;
       for (const button of form.querySelectorAll("button:not(#approve)")) button.removeAttribute("aria-disabled");
-      approve.setAttribute("aria-disabled", String(Boolean(missing())));
+      approve.setAttribute("aria-disabled", String(Boolean(missing()[0])));
     }
   };
   approve.onclick = () => {
-    const lacks = missing();
+    const [lacks, field] = missing();
     if (!lacks) return send("approve", comment.value.trim());
     wrong(lacks);
-    (read ? number : $("#cmd")).focus();
+    field.focus();
   };
   form.onsubmit = (event) => { event.preventDefault(); send("reject", comment.value.trim()); };
   const narrower = $("#narrower");
-  narrower.value = all("#cmd li").map((word) => [...word.querySelectorAll(".r")].map((row) => row.textContent).join("")).join("\n").slice(0, 4000);
+  narrower.value = words.map(plain).join("\n").slice(0, 4000);
   const before = narrower.value;
   $("#narrow").onclick = () => {
     const words = narrower.value.split("\n").map((word) => word.trim()).filter(Boolean).join(" ");

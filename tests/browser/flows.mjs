@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { readFileSync } from "node:fs";
 import duties from "./flows_duties.mjs";
+import grants from "./flows_grants.mjs";
 import passkeys from "./flows_passkeys.mjs";
 
 const [modules, pictures, base, flow, id, other] = process.argv.slice(2);
@@ -199,7 +200,7 @@ const flows = {
   async narrower() {
     const alice = await somebody("alice", card);
     await alice.fill("#comment", "too much");
-    await alice.click(".narrow summary");
+    await alice.click("details:has(#narrow) summary");
     await alice.click("#narrow");
     has("unchanged", await alice.textContent("#why"), "Change the command");
     await alice.fill("#narrower", (await alice.inputValue("#narrower")).replace("-rf\n", ""));
@@ -258,7 +259,7 @@ const flows = {
 };
 
 const kit = { base, id, other, pictures, is, has, tell, ask, somebody, state };
-Object.assign(flows, passkeys(kit), duties(kit));
+Object.assign(flows, passkeys(kit), duties(kit), grants(kit));
 try {
   await flows[flow]();
 } catch (error) {

@@ -38,6 +38,35 @@ export default ({ base, id, other, pictures, is, has, tell, somebody, state }) =
       await bob.screenshot({ path: `${pictures}/flow-signed.png`, fullPage: true });
     },
 
+    async signed_lasting() {
+      const alice = await somebody("alice", `${base}/settings`);
+      const own = await authenticator(alice);
+      await tell(`enrol ${await register(alice, "laptop")}`);
+      const [credential] = (await own("getCredentials")).credentials;
+      const key = credential.credentialId.replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+      await alice.goto(`${base}/r/${id}`);
+      const headers = { "x-gate-csrf": await alice.getAttribute("meta[name=csrf]", "content"), "sec-fetch-site": "same-origin" };
+      const digest = await alice.getAttribute("#decide", "data-digest");
+      const post = async (path, data) => alice.request.post(`${base}/v1/requests/${id}/${path}`, { data, headers });
+      const three = { uses: 3, seconds: 3600, open: [] };
+      for (const [what, standing] of [["more uses", { ...three, uses: 4 }], ["other words", { ...three, open: [5] }], ["a longer time", { ...three, seconds: 7200 }], ["none", undefined]]) {
+        const given = await (await post("statement", { answer: "approve", standing: three })).json();
+        const evidence = { statement: given.statement, webauthn: await use(alice, given.challenge, key) };
+        const answer = await post("reviews", { review: "approve", digest, evidence, standing });
+        is(what, answer.status(), 422);
+        has(what, await answer.text(), "is not what was signed");
+      }
+      await alice.click("#more summary");
+      await alice.fill("#uses", "3");
+      await alice.selectOption("#span", "3600");
+      await alice.check("#more input[value='5']");
+      is("the button", await alice.textContent("#approve"), "Approve 3 times with a passkey");
+      await alice.screenshot({ path: `${pictures}/flow-signed-lasting.png`, fullPage: true });
+      await alice.click("#approve");
+      await state(alice, "Approved");
+      has("the review", await alice.textContent(".reviews"), "signed · 3 uses until");
+    },
+
     async forged() {
       const alice = await somebody("alice", `${base}/settings`);
       const own = await authenticator(alice);

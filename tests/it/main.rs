@@ -49,6 +49,7 @@ mod log;
 mod pages;
 mod pages_duties;
 mod pages_flows;
+mod pages_grants;
 mod pages_passkeys;
 mod pages_samples;
 mod passkeys;

@@ -10,8 +10,8 @@ use gate::policy::Assurance;
 use gate::server::model::{Due, Kept, KeptReview, Plan, State, Telling};
 use gate::server::pages::fill::{card, row};
 use gate::server::pages::html::{
-    CardPage, ConfigurationView, DelegationView, Failed, Giving, Grants, History, HostRow, Inbox, OwedRow, Page, PasskeyView, People, Run,
-    Server, Settings, Team,
+    CardPage, ConfigurationView, DelegationView, Failed, Giving, History, HostRow, Inbox, OwedRow, Page, PasskeyView, People, Run, Server,
+    Settings, Team,
 };
 use gate::server::pages::view::{Around, Card, Field, Moment};
 use gate::server::pages::viewer::{Glass, May, Stopped, Viewer};
@@ -19,12 +19,13 @@ use gate::server::pages::{assets, headers, words};
 use gate::server::webhook::dead::Dead;
 use serde_json::{Value, json};
 
+use crate::pages_grants::lasting;
 use crate::pages_samples::{NOW, SECOND, kept, over, person, review, told, with};
 
 /// Bytes that one page with its style and its script may have.
 const BUDGET: usize = 40_000;
 
-fn viewer() -> Viewer {
+pub fn viewer() -> Viewer {
     Viewer {
         person: person("grace"),
         name: "Grace Hopper".to_owned(),
@@ -35,10 +36,10 @@ fn viewer() -> Viewer {
 }
 
 fn decide(assurance: Assurance, number: bool) -> May {
-    May::Decide { assurance, number, tries: 3, place_of: String::new() }
+    May::Decide { assurance, number, tries: 3, place_of: String::new(), standing: None }
 }
 
-fn page_of(kept: &Kept, earlier: Option<&Kept>, recent: &[Kept], may: May) -> String {
+pub fn page_of(kept: &Kept, earlier: Option<&Kept>, recent: &[Kept], may: May) -> String {
     let viewer = viewer();
     let around = Around { earlier, recent, before: None, now: NOW };
     CardPage { page: Page::new("/r", Some(&viewer), NOW), card: card(kept, &around, may) }.render().unwrap()
@@ -79,7 +80,8 @@ fn in_place_of(half: &Kept) -> String {
     let acting = review("ken", Answer::Approve, "team:payments", "");
     let acting = KeptReview { slots: vec!["team:payments".to_owned(), acting_for(&person("dennis"))], ..acting };
     let kept = Kept { reviews: vec![acting], ..half.clone() };
-    page_of(&kept, None, &[], May::Decide { assurance: Assurance::SecondPerson, number: true, tries: 1, place_of: "ada".to_owned() })
+    let place_of = "ada".to_owned();
+    page_of(&kept, None, &[], May::Decide { assurance: Assurance::SecondPerson, number: true, tries: 1, place_of, standing: None })
 }
 
 fn stop(lifted_by: &[&str]) -> Viewer {
@@ -189,7 +191,7 @@ fn hostile() -> Value {
 fn unusual() -> Vec<(&'static str, String)> {
     let pending = kept(&told());
     let half = Kept { reviews: vec![review("linus", Answer::Approve, "team:payments", "")], version: 2, ..kept(&told()) };
-    vec![
+    let usual = vec![
         ("card-again", again(&pending)),
         ("card-place", in_place_of(&half)),
         ("card-glass", with_glass(&pending, May::Look("Its terms name other people."), Glass::Break("team security".to_owned()))),
@@ -200,11 +202,12 @@ fn unusual() -> Vec<(&'static str, String)> {
         ("server-stopped", stopped(&[])),
         ("server-lifting", stopped(&["https://id.example#grace"])),
         ("inbox-stopped", inbox_stopped()),
-    ]
+    ];
+    usual.into_iter().chain(lasting()).collect()
 }
 
 /// The same command on another cluster, which was approved and used.
-fn on_staging() -> Kept {
+pub fn on_staging() -> Kept {
     let then = with(&json!({ "argv": ["kubectl", "--context", "staging-eu-1", "delete", "namespace", "payments"],
         "target": [{ "name": "cluster", "fact": { "is": ["staging-eu-1"], "files": [] } }, { "name": "namespace", "fact": { "is": ["payments"], "files": [] } }] }));
     over(&then, State::Consumed, vec![review("grace", Answer::Approve, "team:sre", "")], Some(0), 180_000)
@@ -288,7 +291,6 @@ fn states() -> Vec<(&'static str, String)> {
         ("history", History { page: frame("/history"), rows: history.to_vec(), next: None }.render().unwrap()),
         ("people", People { page: frame("/people"), teams: teams() }.render().unwrap()),
         ("people-empty", People { page: frame("/people"), teams: vec![] }.render().unwrap()),
-        ("grants", Grants { page: frame("/grants") }.render().unwrap()),
         (
             "settings",
             Settings { page: frame("/settings"), passkeys, possible: true, delegations: delegations(), giving: Some(giving()) }

@@ -27,7 +27,7 @@ use crate::world::World;
 
 impl Site {
     /// Enrols somebody's passkey at the server, in a file that a key of Carol's begins.
-    fn enrol(&self, person: Approver, registration: Registration) -> Approvers {
+    pub fn enrol(&self, person: Approver, registration: Registration) -> Approvers {
         let (carol, at) = (Token::new(), now());
         let party = RelyingParty::new("localhost", &self.url).unwrap();
         let first = vec![Act::Party(party), crate::approvers::ssh(self.person("carol"), &carol)];
@@ -43,7 +43,7 @@ impl Site {
 }
 
 /// What the settings give to whoever enrols a passkey.
-fn registration(text: &str) -> Registration {
+pub fn registration(text: &str) -> Registration {
     Registration::from_json(&serde_json::from_str(text).unwrap()).unwrap()
 }
 

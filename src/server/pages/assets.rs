@@ -9,7 +9,7 @@ use crate::approval::sha256;
 use crate::text::hex;
 
 /// The style sheet.
-pub static CSS: LazyLock<String> = LazyLock::new(|| lean(include_str!("../../../templates/serve/gate.css")));
+pub static CSS: LazyLock<String> = LazyLock::new(|| tight(&lean(include_str!("../../../templates/serve/gate.css"))));
 /// The script.
 pub static JS: LazyLock<String> = LazyLock::new(|| lean(include_str!("../../../templates/serve/gate.js")));
 
@@ -20,6 +20,12 @@ static JS_PATH: LazyLock<String> = LazyLock::new(|| path(&JS, "js"));
 fn lean(source: &str) -> String {
     let lines = source.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//"));
     lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// A style sheet without the spaces that separate nothing either; none of its texts has a sign with a space as these are.
+fn tight(style: &str) -> String {
+    let signs = [("; }", "}"), (" }", "}"), (" {", "{"), ("{ ", "{"), ("; ", ";"), (": ", ":"), (", ", ",")];
+    signs.into_iter().fold(style.to_owned(), |style, (loose, tight)| style.replace(loose, tight))
 }
 
 fn path(text: &str, ending: &str) -> String {

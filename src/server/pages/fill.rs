@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::compare::{self, compare};
 use super::view::{Around, Card, Earlier, Field, JobView, Moment, PreviewView, ReviewView, Row, RuleView, SlotView};
 use super::viewer::{Glass, May};
-use super::{story, words};
-use crate::approval::{Answer, Approver, PreviewEnd, Previewed, Rule, Said, warnings};
+use super::{standing, story, words};
+use crate::approval::{Answer, Approver, PreviewEnd, Previewed, Rule, Said, Standing, warnings};
 use crate::policy::{Assurance, Justification};
 use crate::server::api::glass_is_broken;
 use crate::server::model::{Kept, KeptReview, State, Wall};
@@ -28,7 +28,7 @@ pub fn card(kept: &Kept, around: &Around, may: May) -> Card {
         asker: asker(&said.asker),
         user: if said.user.is_empty() { format!("uid {}", said.uid) } else { text::escape(said.user.as_bytes()) },
         host: text::escape(said.host.as_bytes()),
-        words: words::shown(&said.argv),
+        words: words::marked(&said.argv, standing::allowed(kept).as_ref().map_or(&[][..], Standing::open)),
         bytes: said.argv.iter().map(|word| word.shown.len()).sum(),
         warnings: warnings::told(said).iter().map(|warning| sentence(warning)).collect(),
         places: places(said),
@@ -45,12 +45,14 @@ pub fn card(kept: &Kept, around: &Around, may: May) -> Card {
         broken: glass_is_broken(kept),
         before: around.before.map(|before| story::before(kept, before, now)),
         steps: story::steps(kept, now),
-        reviews: kept.reviews.iter().map(|one| review(one, now)).collect(),
+        reviews: kept.reviews.iter().map(|one| review(one, said, now)).collect(),
         outcome: outcome(kept),
         digest: kept.digest().to_string(),
         short: kept.digest().short(),
         within: kept.expires.saturating_sub(kept.created) / 1_000_000,
         version: kept.version,
+        drawn: kept.drawn.as_ref().map(|drawing| (drawing.request.clone(), drawing.drawn.nth, drawing.uses)),
+        grant: String::new(),
         may,
         glass: Glass::None,
     }
@@ -228,6 +230,10 @@ fn terms(said: &Said) -> Vec<Field> {
     if !wanted.is_empty() {
         out.push(field("justification", &wanted.join(", ")));
     }
+    if let Some(limits) = terms.standing {
+        let open = if limits.patterns { ", words may be left open" } else { "" };
+        out.push(field("standing grant", &format!("{} uses within {} at most{open}", limits.uses, text::duration(limits.longest))));
+    }
     for step in &terms.escalate {
         let slots: Vec<String> = step.approvers.iter().map(|slot| slot_name(slot)).collect();
         out.push(Field { name: format!("after {}", text::duration(step.after)), is: format!("also {}", slots.join(", ")) });
@@ -285,7 +291,7 @@ fn slots(kept: &Kept) -> Vec<SlotView> {
     slots
 }
 
-fn review(review: &KeptReview, now: Wall) -> ReviewView {
+fn review(review: &KeptReview, said: &Said, now: Wall) -> ReviewView {
     ReviewView {
         name: text::escape(review.name.as_bytes()),
         person: text::escape(review.approver.to_string().as_bytes()),
@@ -295,7 +301,7 @@ fn review(review: &KeptReview, now: Wall) -> ReviewView {
         comment: paragraphs(&review.comment),
         at: Moment::new(review.at, now),
         signed: review.evidence.is_some(),
-        how: story::how(review),
+        how: story::how(review, &said.argv),
     }
 }
 

@@ -117,6 +117,7 @@ impl CardPage<'_> {
             "approved" => "Enough people approved. It may run once.",
             "rejected" => "It does not run.",
             "expired" => "Nobody decided in time, or the approval was not used in time. It does not run.",
+            "cancelled" if self.card.drawn.is_some() => "The standing grant was ended, or the requester gave up. It does not run.",
             "cancelled" => "The requester gave up. It does not run.",
             "consumed" => "The approval was used, and cannot be used again.",
             _ => "",
@@ -147,12 +148,31 @@ pub struct People<'a> {
 
 impl Framed for People<'_> {}
 
-/// Approvals that cover more than one request: there are none.
+/// A standing grant in the list of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GrantRow {
+    /// The request that was approved so.
+    pub row: Row,
+    /// The words of its command, and whether each may be another.
+    pub words: Vec<(String, bool)>,
+    /// How many uses are left.
+    pub left: u32,
+    /// Of how many.
+    pub uses: u32,
+    /// Until when, in milliseconds since 1970, and how long that is.
+    pub until: (i64, String),
+}
+
+/// Approvals that cover more than one request.
 #[derive(Template)]
 #[template(path = "serve/grants.html")]
 pub struct Grants<'a> {
     /// The frame.
     pub page: Page<'a>,
+    /// Those that have not ended, the oldest first.
+    pub rows: Vec<GrantRow>,
+    /// Where the next page begins.
+    pub next: Option<String>,
 }
 
 impl Framed for Grants<'_> {}

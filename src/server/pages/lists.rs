@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::answers::{Failure, shown};
 use super::fill::row;
 use super::here::Here;
-use super::html::{Grants, History, Inbox, Page, People, Team};
+use super::html::{History, Inbox, Page, People, Team};
+use super::standing;
 use super::view::{Field, Row};
 use crate::approval::{Approver, behind};
 use crate::server::app::App;
@@ -57,7 +58,7 @@ fn note(here: &Here, request: &Kept) -> String {
 pub(super) async fn history(State(app): State<Arc<App>>, here: Here, Query(from): Query<From>) -> Result<Response, Failure> {
     let over: Vec<Stands> = Stands::ALL.into_iter().filter(|state| *state != Stands::Pending).collect();
     let (requests, next) = listed(&app, &here, &over, from.before).await?;
-    let rows: Vec<Row> = requests.iter().map(|request| row(request, here.now, String::new())).collect();
+    let rows: Vec<Row> = requests.iter().map(|request| row(request, here.now, standing::note(request))).collect();
     Ok(shown(&History { page: Page::new("/history", Some(&here.viewer), here.now), rows, next }))
 }
 
@@ -98,9 +99,4 @@ fn member(member: &str) -> Field {
         (_, Some(person)) => Field { name: plain(&person.subject), is: format!("at {}", plain(&person.issuer)) },
         _ => Field { name: plain(member), is: String::new() },
     }
-}
-
-/// Standing grants.
-pub(super) async fn grants(here: Here) -> Response {
-    shown(&Grants { page: Page::new("/grants", Some(&here.viewer), here.now) })
 }

@@ -5,6 +5,7 @@ pub mod assets;
 pub mod compare;
 mod delegations;
 pub mod fill;
+mod grants;
 pub mod headers;
 mod here;
 pub mod html;
@@ -13,6 +14,7 @@ mod live;
 pub mod passkeys;
 mod request;
 mod server;
+pub mod standing;
 mod story;
 pub mod view;
 pub mod viewer;
@@ -53,7 +55,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .route("/inbox/events", get(live::inbox))
         .route("/history", get(lists::history))
         .route("/people", get(lists::people))
-        .route("/grants", get(lists::grants))
+        .route("/grants", get(grants::page))
         .route("/r/{id}", get(request::page))
         .route("/r/{id}/events", get(live::request))
         .route("/r/{id}/reject", post(request::reject))

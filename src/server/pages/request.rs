@@ -9,8 +9,10 @@ use serde::Deserialize;
 
 use super::answers::{Failure, shown};
 use super::fill::{card, slot_name};
+use super::grants::told;
 use super::here::{Here, vouched};
 use super::html::{CardPage, Page};
+use super::standing;
 use super::view::{Around, Card};
 use super::viewer::{Glass, May};
 use crate::approval::{Answer, behind};
@@ -42,7 +44,8 @@ pub(super) async fn page(State(app): State<Arc<App>>, here: Here, Path(id): Path
     };
     let around = Around { earlier: earlier.as_ref(), recent: &recent, before: before.as_ref(), now: here.now };
     let glass = glass(&app, &here, &request).await?;
-    let card = Card { glass, ..card(&request, &around, may(&here, &request)) };
+    let grant = told(&app, &request, here.now).await?;
+    let card = Card { grant, glass, ..card(&request, &around, may(&here, &request)) };
     Ok(shown(&CardPage { page: Page::new("/r", Some(&here.viewer), here.now), card }))
 }
 
@@ -74,6 +77,7 @@ fn may(here: &Here, request: &Kept) -> May {
         // A signature says by itself that somebody looked; whoever only clicks also types what the requester sees.
         number: request.number.is_some() && assurance <= Assurance::FreshMfa,
         tries: WRONG_NUMBERS.saturating_sub(request.wrong_numbers),
+        standing: if people.len() > 1 { None } else { standing::offer(request) },
         place_of: people.get(1).map(|person| text::escape(person.subject.as_bytes())).unwrap_or_default(),
     }
 }

@@ -1,8 +1,9 @@
 //! What came before a request, and what happens while it waits. Pure.
 
 use super::fill::{left, outcome, paragraphs, slot_name, stands};
+use super::standing;
 use super::view::{Before, Moment, Step};
-use crate::approval::{BREAK_GLASS, behind};
+use crate::approval::{BREAK_GLASS, Word, behind};
 use crate::server::model::{Kept, KeptReview, State, Telling, Wall};
 use crate::server::rules::later;
 use crate::text;
@@ -43,13 +44,13 @@ pub(super) fn steps(kept: &Kept, now: Wall) -> Vec<Step> {
     steps
 }
 
-/// In whose place somebody decided, or that they broke the glass.
-pub(super) fn how(review: &KeptReview) -> String {
+/// In whose place somebody decided, that they broke the glass, or how far their approval goes beyond one run.
+pub(super) fn how(review: &KeptReview, argv: &[Word]) -> String {
     if review.slots.iter().any(|slot| slot == BREAK_GLASS) {
         return "alone, by break-glass".to_owned();
     }
     match behind(&review.approver, &review.slots).as_deref() {
         Some([_, person]) => format!("in the place of {}", text::escape(person.subject.as_bytes())),
-        _ => String::new(),
+        _ => review.standing.as_ref().map(|standing| standing::said(standing, argv)).unwrap_or_default(),
     }
 }

@@ -98,7 +98,7 @@ pub struct ReviewView {
     pub at: Moment,
     /// Whether they signed it.
     pub signed: bool,
-    /// In whose place, or that they broke the glass; nothing else.
+    /// In whose place, that they broke the glass, or how far it goes beyond one run; nothing else.
     pub how: String,
 }
 
@@ -140,7 +140,7 @@ pub struct Row {
     pub left: String,
     /// Who decided.
     pub by: String,
-    /// Why the viewer may not decide, or in whose place they may; empty where there is nothing to say.
+    /// Why the viewer may not decide, in whose place they may, or of what standing grant it is; empty where there is nothing to say.
     pub note: String,
 }
 
@@ -242,6 +242,10 @@ pub struct Card {
     pub within: i64,
     /// Its version, for live updates.
     pub version: u64,
+    /// The standing grant that it is a use of: the request that people saw, which use, and of how many.
+    pub drawn: Option<(String, u32, u32)>,
+    /// How far its approvals go beyond it; empty where they do not.
+    pub grant: String,
     /// What the viewer may do.
     pub may: May,
     /// What the viewer may do about broken glass.

@@ -45,9 +45,24 @@ pub enum May {
         tries: u32,
         /// In whose place; nothing where it is their own.
         place_of: String,
+        /// How far they may approve more than this one run; none: not at all.
+        standing: Option<Offer>,
     },
     /// Only look: why.
     Look(&'static str),
+}
+
+/// What somebody may choose who approves more than one run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Offer {
+    /// How often at most.
+    pub uses: u32,
+    /// For how long: in seconds and in words, the shortest first.
+    pub spans: Vec<(u64, String)>,
+    /// The words that may be others: places in the argv, and what stands there.
+    pub open: Vec<(usize, String)>,
+    /// Whether other people have to approve it so, too.
+    pub joint: bool,
 }
 
 /// What the viewer may do about broken glass.

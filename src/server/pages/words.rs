@@ -22,6 +22,8 @@ pub struct Shown {
     pub rows: Vec<Vec<Run>>,
     /// How many bytes are shown, where they are many.
     pub long: Option<usize>,
+    /// Whether approvals let another word stand there.
+    pub open: bool,
 }
 
 /// All words of a command.
@@ -29,16 +31,28 @@ pub fn shown(argv: &[Word]) -> Vec<Shown> {
     argv.iter().enumerate().map(|(at, word)| one(at, word)).collect()
 }
 
+/// All words of a command, those marked that approvals leave open.
+pub(super) fn marked(argv: &[Word], open: &[usize]) -> Vec<Shown> {
+    shown(argv).into_iter().enumerate().map(|(at, word)| Shown { open: open.contains(&at), ..word }).collect()
+}
+
 /// The command on one line for a list; what is too long ends in `…`.
 pub fn in_a_list(argv: &[Word]) -> String {
-    // What is cut anyway is not worth being escaped: an argument may be large.
-    let start: Vec<Word> = argv
-        .iter()
-        .take(IN_A_LIST)
-        .map(|word| Word { shown: word.shown.iter().take(2 * IN_A_LIST).copied().collect(), hidden: word.hidden })
-        .collect();
-    let line: Vec<String> = start.iter().enumerate().map(|(at, word)| flat(&one(at, word))).collect();
+    let line: Vec<String> = started(argv).map(|word| flat(&word)).collect();
     text::ellipsis(&line.join(" "), IN_A_LIST)
+}
+
+/// The words of a command for a list, and whether each may be another; what is too long ends in `…`.
+pub(super) fn pattern(argv: &[Word], open: &[usize]) -> Vec<(String, bool)> {
+    const COLUMNS: usize = 40;
+    let words = started(argv).enumerate().map(|(at, word)| (text::ellipsis(&flat(&word), COLUMNS), open.contains(&at)));
+    words.chain((argv.len() > IN_A_LIST).then(|| ("…".to_owned(), false))).collect()
+}
+
+/// The beginnings of a command's first words: what is cut anyway is not worth being escaped, and an argument may be large.
+fn started(argv: &[Word]) -> impl Iterator<Item = Shown> {
+    let start = |word: &Word| Word { shown: word.shown.iter().take(2 * IN_A_LIST).copied().collect(), hidden: word.hidden };
+    argv.iter().take(IN_A_LIST).map(start).enumerate().map(|(at, word)| one(at, &word))
 }
 
 /// One word as a line of text.
@@ -69,7 +83,7 @@ fn one(at: usize, word: &Word) -> Shown {
     if word.shown.is_empty() {
         quoted(at, &[], &mut rows);
     }
-    Shown { rows, long: (word.shown.len() > MANY).then_some(word.shown.len()) }
+    Shown { rows, long: (word.shown.len() > MANY).then_some(word.shown.len()), open: false }
 }
 
 fn quoted(at: usize, bytes: &[u8], rows: &mut Vec<Vec<Run>>) {
