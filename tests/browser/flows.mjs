@@ -69,8 +69,12 @@ const flows = {
 
   async at_once() {
     const pages = await Promise.all([somebody("alice", card), somebody("carol", card)]);
-    for (const page of pages) await page.fill("#number", "42");
-    await Promise.all(pages.map((page) => page.click("#approve")));
+    for (const page of pages) {
+      await page.fill("#number", "42");
+      await page.waitForSelector("#approve[aria-disabled=false]");
+    }
+    // Whoever comes a moment later may find no form any more.
+    await Promise.all(pages.map((page) => page.evaluate(() => document.querySelector("#approve")?.click())));
     await Promise.all(pages.map((page) => state(page, "Approved")));
   },
 
