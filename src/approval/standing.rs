@@ -205,7 +205,7 @@ fn settled(seen: &Value) -> Result<(), NotStanding> {
     if seen.get("program_sha256").and_then(Value::as_str) == Some("unpinned") {
         return Err(NotStanding("its program could not be read"));
     }
-    if seen.get("argv").and_then(Value::as_array).is_none_or(|argv| argv.iter().any(|word| word.get("commitment").is_some())) {
+    if seen.get("argv").and_then(Value::as_array).is_none_or(|argv| argv.iter().any(|word| word.get("shown").is_some())) {
         return Err(NotStanding("a word of it is hidden"));
     }
     Ok(())
