@@ -101,10 +101,8 @@ fn an_open_word_may_be_any_other_plain_word_and_nothing_else() {
     assert_eq!((world.wait(two).code(), runs(&world)), (77, 2));
 }
 
-/// The answer to the use of a standing grant, in which a server put something else than is so.
-fn use_with(open: &[usize], word: &str, forge: impl Fn(&mut gate::approval::Claims) + Send + Sync + 'static) -> (World, Ran) {
-    let (world, here) = deploying();
-    first(&world, &here, 2, open);
+/// From now on a server answers each use of a standing grant with something else than is so.
+fn forging(here: &Here, forge: impl Fn(&mut gate::approval::Claims) + Send + Sync + 'static) {
     let app = here.secret();
     here.meddle(move |_, path, status, mut body| {
         if path.ends_with("/consume") && body.get("receipt").is_some() {
@@ -114,14 +112,20 @@ fn use_with(open: &[usize], word: &str, forge: impl Fn(&mut gate::approval::Clai
             let kept = std::thread::spawn(|| crate::identity_support::runtime().block_on(read)).join().unwrap();
             let mut claims = crate::waiting_hostile::claims(&app, &kept);
             claims.drawn = kept.drawn.as_ref().map(|drawing| drawing.drawn.clone());
-            let said = &kept.reviews[0];
-            let review = &mut claims.reviews[0];
+            let (said, review) = (&kept.reviews[0], &mut claims.reviews[0]);
             (review.at, review.proved, review.standing) = (said.at, said.proved, said.standing.clone());
             forge(&mut claims);
             body["receipt"] = claims.sign(&app.key.vkey, &app.key.secret).into();
         }
         honest(if status == StatusCode::NOT_MODIFIED { StatusCode::OK } else { status }, &body)
     });
+}
+
+/// The second of two runs, of which a server tells something else than is so.
+fn use_with(open: &[usize], word: &str, forge: impl Fn(&mut gate::approval::Claims) + Send + Sync + 'static) -> (World, Ran) {
+    let (world, here) = deploying();
+    first(&world, &here, 2, open);
+    forging(&here, forge);
     let ran = world.wait(deploy(&world, word));
     (world, ran)
 }
@@ -173,22 +177,9 @@ fn a_server_that_counts_one_use_twice_is_held_to_the_count_by_the_log() {
     let (world, here) = deploying();
     first(&world, &here, 5, &[]);
     assert_eq!(world.wait(deploy(&world, "a")).code(), 0);
-    let app = here.secret();
-    here.meddle(move |_, path, status, mut body| {
-        if path.ends_with("/consume") && body.get("receipt").is_some() {
-            let id = path.split('/').nth(3).unwrap().to_owned();
-            let store = std::sync::Arc::clone(&app.store);
-            let read = async move { store.request(&id).await.unwrap().unwrap() };
-            let kept = std::thread::spawn(|| crate::identity_support::runtime().block_on(read)).join().unwrap();
-            let mut claims = crate::waiting_hostile::claims(&app, &kept);
-            claims.drawn = kept.drawn.as_ref().map(|drawing| gate::approval::Drawn { nth: 2, ..drawing.drawn.clone() });
-            let (said, review) = (&kept.reviews[0], &mut claims.reviews[0]);
-            (review.at, review.proved, review.standing) = (said.at, said.proved, said.standing.clone());
-            body["receipt"] = claims.sign(&app.key.vkey, &app.key.secret).into();
-        }
-        honest(if status == StatusCode::NOT_MODIFIED { StatusCode::OK } else { status }, &body)
-    });
+    forging(&here, |claims| claims.drawn.as_mut().unwrap().nth = 2);
     let ran = world.wait(deploy(&world, "a"));
     assert_ne!(ran.code(), 0, "{ran}");
+    assert!(ran.err().contains("was used before"), "{ran}");
     assert_eq!(runs(&world), 2, "{ran}");
 }
